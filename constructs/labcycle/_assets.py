@@ -1,0 +1,123 @@
+"""Stage the code of a Lambda function: our package, and the wheels that its requirements.txt pins.
+
+Staging is plain Python (no Docker, no bundling callback): the same input gives the same bytes, from a checkout and
+from the installed wheel alike. Vendored wheels are cached by the hash of their lock, so that synth runs pip once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from aws_cdk import aws_lambda as lambda_
+
+LAMBDA_PYTHON = "3.13"
+LAMBDA_RUNTIME = lambda_.Runtime.PYTHON_3_13
+VENDORED_MANIFEST = "vendored.json"  # in the asset: which top-level names came from wheels, and the lock they came from
+UNZIPPED_LIMIT_BYTES = 262_144_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
+_JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed", "requirements.txt")
+
+
+class AssetError(Exception):
+    """The code of a function could not be staged; the message says why and what to do."""
+
+
+def package_directory(name: str) -> Path:
+    """Folder of an installed package, found without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise AssetError(f"the package {name} is not installed: run `pip install labcycle[cdk]`")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def cache_directory() -> Path:
+    """Where vendored wheels and staged assets are kept; `XDG_CACHE_HOME` moves it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "labcycle"
+
+
+def function_code(function: str) -> lambda_.Code:
+    """Code of the function `function` (a folder of labcycle_lambdas), with the wheels that its requirements.txt pins.
+
+    Raises
+    ------
+    AssetError
+        If the wheels cannot be had, or the result is larger than Lambda takes.
+    """
+    return lambda_.Code.from_asset(str(stage(function)))
+
+
+def stage(function: str) -> Path:
+    """Folder holding the code of `function`, ready to be zipped."""
+    source = package_directory("labcycle_lambdas")
+    requirements = source / function / "requirements.txt"
+    lock = requirements.read_text() if requirements.exists() else ""
+    digest = hashlib.sha256(lock.encode())
+    for path in sorted(source.rglob("*.py")):
+        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
+    out = cache_directory() / "assets" / digest.hexdigest()[:32]
+    if out.is_dir():
+        return out
+    with _building(out) as build:
+        if lock:
+            shutil.copytree(_vendored(lock, requirements), build, dirs_exist_ok=True)
+        shutil.copytree(source, build / "labcycle_lambdas", ignore=_JUNK)
+        size = sum(p.stat().st_size for p in build.rglob("*") if p.is_file())
+        if size > UNZIPPED_LIMIT_BYTES:
+            raise AssetError(
+                f"the function {function} is {size / 1e6:.0f} MB unzipped; Lambda allows "
+                f"{UNZIPPED_LIMIT_BYTES / 1e6:.0f} MB. Remove packages from {requirements.name} or serve it from a container."
+            )
+    return out
+
+
+def _vendored(lock: str, requirements: Path) -> Path:
+    """Folder with the wheels of `lock` for Lambda's Python, made once a lock."""
+    out = cache_directory() / "wheels" / hashlib.sha256(f"{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()).hexdigest()[:32]
+    if out.is_dir():
+        return out
+    with _building(out) as build:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--no-compile", "--only-binary=:all:", "--python-version", LAMBDA_PYTHON, "--target", str(build)]
+        command += [part for platform in _PLATFORMS for part in ("--platform", platform)]
+        run = subprocess.run([*command, "-r", str(requirements)], capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise AssetError(
+                f"the wheels of {requirements.parent.name}/requirements.txt cannot be had for Python {LAMBDA_PYTHON} on x86_64: "
+                f"{run.stderr.strip()[-600:]}. Check the pins, and that the package index can be reached."
+            )
+        names = sorted(p.name for p in build.iterdir() if p.name != "bin" and not p.name.endswith(".dist-info"))
+        for junk in [build / "bin", *build.rglob("__pycache__"), *build.rglob("tests"), *build.rglob("*.pyi"), *build.glob("*.dist-info/RECORD")]:
+            shutil.rmtree(junk) if junk.is_dir() else junk.unlink(missing_ok=True)
+        (build / VENDORED_MANIFEST).write_text(json.dumps({"names": names, "lock": lock.splitlines()}, indent=1))
+    return out
+
+
+class _building:
+    """A temporary folder that becomes `out` at once when the block ends well, so that no half-made folder is ever used."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def __enter__(self) -> Path:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._build = Path(tempfile.mkdtemp(prefix=".build-", dir=self._out.parent))
+        return self._build
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            try:
+                self._build.chmod(0o755)
+                self._build.rename(self._out)
+                return
+            except OSError:
+                if not self._out.is_dir():  # another process was faster: its folder is as good as ours
+                    raise
+        shutil.rmtree(self._build, ignore_errors=True)

@@ -1,0 +1,61 @@
+"""The names that are a contract: they are typed by people, or one stack finds another's resource by them.
+
+Everything else gets its name from CloudFormation.
+"""
+
+from __future__ import annotations
+
+BOUNDARY_PATH = "/"
+
+
+def target_stage(target: str) -> str:
+    return f"labcycle-target-{target}"
+
+
+def team_stage(team: str) -> str:
+    return f"labcycle-{team}"
+
+
+def model_stack(model: str) -> str:
+    return f"model-{model}"
+
+
+def network_parameter(network: str, key: str) -> str:
+    """SSM parameter through which a target's network is published; `key` is `vpc-id`, `vpc-cidr` or `private-subnet-ids`."""
+    return f"/labcycle/network/{network}/{key}"
+
+
+def tracking_url_parameter(team: str) -> str:
+    """SSM parameter that holds the address of a team's tracking API."""
+    return f"/labcycle/team/{team}/tracking-url"
+
+
+def boundary(team: str) -> str:
+    return f"labcycle-{team}-boundary"
+
+
+def ledger_table(team: str) -> str:
+    return f"labcycle-{team}-ledger"
+
+
+def bucket(team: str, kind: str, account: str, region: str) -> str:
+    """Bucket of a team; `kind` is `artifacts`, `logs` or `anchors`. Account and region make it globally unique."""
+    return f"labcycle-{team}-{kind}-{account}-{region}"
+
+
+def notice_topic(team: str) -> str:
+    return f"labcycle-{team}-notices"
+
+
+def event_bus(team: str) -> str:
+    return f"labcycle-{team}"
+
+
+def member_role(team: str, member: str) -> str:
+    """Role that a member signs in to; its session name is pinned to the member's name."""
+    return f"labcycle-{team}-{member}"
+
+
+def workspace_role(team: str, member: str) -> str:
+    """Role of a member's workspaces; the ledger reads the member from it."""
+    return f"labcycle-{team}-{member}-workspace"

@@ -1,0 +1,66 @@
+"""One request, whichever front door it came through: API Gateway payload 2.0 (HTTP API) or 1.0 (REST API).
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode
+
+
+@dataclass(frozen=True)
+class Request:
+    """`path` is decoded; `query` keeps repeated parameters, in order; header names are lower case."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    body: bytes
+    user_arn: str  # "" where the caller did not sign
+    request_id: str
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Request:
+        context = event.get("requestContext") or {}
+        body = event.get("body") or ""
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
+        if event.get("version") == "2.0":
+            http = context["http"]
+            query = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
+            arn = ((context.get("authorizer") or {}).get("iam") or {}).get("userArn") or ""
+            path = event["rawPath"]
+            method = http["method"]
+        else:
+            method, path = event["httpMethod"], unquote(event["path"])
+            pairs = event.get("multiValueQueryStringParameters") or {}
+            query = parse_qsl(urlencode([(k, v) for k, vs in pairs.items() for v in vs]), keep_blank_values=True)
+            arn = (context.get("identity") or {}).get("userArn") or ""
+        return cls(method, path, query, headers, raw, arn, str(context.get("requestId") or ""))
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer; a `body` that is not text or bytes is sent as compact JSON."""
+
+    status: int = 200
+    body: Any = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_event(self) -> dict[str, Any]:
+        headers = {"content-type": "application/json", **{k.lower(): v for k, v in self.headers.items()}}
+        if isinstance(self.body, bytes):
+            return {
+                "statusCode": self.status,
+                "headers": headers,
+                "body": base64.b64encode(self.body).decode(),
+                "isBase64Encoded": True,
+            }
+        text = self.body if isinstance(self.body, str) else json.dumps(self.body, separators=(",", ":"), allow_nan=False)
+        return {"statusCode": self.status, "headers": headers, "body": text, "isBase64Encoded": False}

@@ -1,0 +1,262 @@
+"""The ledger's one DynamoDB table: documents under (partition, sort) keys, each with a revision.
+
+Every read is strongly consistent. Every conditional write carries a token of its own, so that a write whose answer was
+lost and which the SDK repeats is recognised as done rather than refused as a conflict with itself.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ConnectionError, ReadTimeoutError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Doc = dict[str, Any]
+_THROTTLES = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionInProgressException",
+    "InternalServerError",
+    "ServiceUnavailable",
+}
+_CHANGE_ATTEMPTS = 12
+
+
+class Exists(Exception):
+    """The item is there already."""
+
+
+class Changed(Exception):
+    """Somebody else changed the item in between."""
+
+
+class Throttled(Exception):
+    """DynamoDB did not take the call, repeats included; the caller may try again later."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A document as it was read. `rev` counts its changes, from 1."""
+
+    pk: str
+    sk: str
+    doc: Doc
+    rev: int
+
+
+@dataclass(frozen=True)
+class Create:
+    """Write a document that is not there yet."""
+
+    pk: str
+    sk: str
+    doc: Doc
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a document, whatever is there: for documents whose key is made from their content."""
+
+    pk: str
+    sk: str
+    doc: Doc
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Change a document that must still be as it was read."""
+
+    item: Item
+    doc: Doc
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove a document that must still be as it was read."""
+
+    item: Item
+
+
+Write = Create | Put | Replace | Delete
+
+
+class Table:
+    """Access to the table `name` through the low-level `client`."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """The item, or None. Raises `Throttled`."""
+        with _translated():
+            answer = self._client.get_item(
+                TableName=self._name, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
+            )
+        return _item(answer["Item"]) if "Item" in answer else None
+
+    def query(
+        self, pk: str, prefix: str = "", *, after: str | None = None, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[Item]:
+        """Items of a partition whose sort key starts with `prefix`, in the order of their sort keys, read page by page.
+
+        `after`: only those behind this sort key (before it with `reverse`).
+        """
+        names = {"#pk": "pk"}
+        values: dict[str, Any] = {":pk": {"S": pk}}
+        condition = "#pk = :pk"
+        if prefix:
+            names["#sk"] = "sk"
+            values[":prefix"] = {"S": prefix}
+            condition += " AND begins_with(#sk, :prefix)"
+        start: dict[str, Any] | None = {"pk": {"S": pk}, "sk": {"S": after}} if after is not None else None
+        left = limit
+        while left is None or left > 0:
+            with _translated():
+                page = self._client.query(
+                    TableName=self._name,
+                    KeyConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                    ConsistentRead=True,
+                    ScanIndexForward=not reverse,
+                    **({"ExclusiveStartKey": start} if start else {}),
+                    **({"Limit": left} if left is not None else {}),
+                )
+            for raw in page["Items"]:
+                yield _item(raw)
+            left = None if left is None else left - len(page["Items"])
+            start = page.get("LastEvaluatedKey")
+            if not start:
+                return
+
+    def write(self, *writes: Write) -> None:
+        """All of `writes` or none. One is a plain write; several (100 at most) are a transaction, at twice the price.
+
+        Raises
+        ------
+        Exists, Changed
+            If a condition does not hold; nothing was written.
+        Throttled
+            If DynamoDB took none of it.
+        """
+        token = uuid.uuid4().hex
+        requests = [_request(self._name, write, token) for write in writes]
+        if len(requests) == 1:
+            self._write_one(writes[0], requests[0], token)
+        elif requests:
+            self._write_all(writes, requests, token)
+
+    def change(self, pk: str, sk: str, change: Callable[[Doc | None], Doc | None], *also: Write) -> Doc | None:
+        """Read, change, write, again as often as somebody else was faster.
+
+        `change` takes the document (None where there is none) and returns the new one, or None to leave it as it is.
+        `also` is written in the same transaction. Returns the document as it then stands.
+        """
+        for attempt in range(_CHANGE_ATTEMPTS):
+            item = self.get(pk, sk)
+            new = change(json.loads(json.dumps(item.doc)) if item else None)
+            if new is None or (item and new == item.doc):
+                return item.doc if item else None
+            try:
+                self.write(Replace(item, new) if item else Create(pk, sk, new), *also)
+                return new
+            except (Exists, Changed):
+                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+        raise Throttled(f"{pk} {sk} is changed by too many at once")
+
+    def _write_one(self, write: Write, request: dict[str, Any], token: str) -> None:
+        kind, arguments = next(iter(request.items()))
+        try:
+            with _translated():
+                if kind == "Put":
+                    self._client.put_item(**arguments)
+                else:
+                    self._client.delete_item(**arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            there = error.response.get("Item")  # type: ignore[typeddict-item]
+            if kind == "Put" and there and there.get("token", {}).get("S") == token:
+                return  # our own write, whose answer was lost
+            if kind == "Delete" and not there:
+                return
+            raise (Exists if isinstance(write, Create) else Changed)(f"{arguments['TableName']}: {_key(write)}") from None
+
+    def _write_all(self, writes: Sequence[Write], requests: list[dict[str, Any]], token: str) -> None:
+        try:
+            with _translated():
+                self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)  # type: ignore[arg-type]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TransactionCanceledException":
+                raise
+            reasons = error.response.get("CancellationReasons", [])  # type: ignore[typeddict-item]
+            failed = [
+                (write, reason) for write, reason in zip(writes, reasons, strict=False)
+                if reason.get("Code") == "ConditionalCheckFailed"
+            ]  # fmt: skip
+            if failed and all(r.get("Item", {}).get("token", {}).get("S") == token for _, r in failed):
+                return  # our own transaction, whose answer was lost
+            if failed:
+                write = failed[0][0]
+                raise (Exists if isinstance(write, Create) else Changed)(str(_key(write))) from None
+            codes = {reason.get("Code") for reason in reasons} - {"None"}
+            if codes == {"TransactionConflict"}:
+                raise Changed("another transaction was under way") from None
+            if codes <= {"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"}:
+                raise Throttled(str(codes)) from None
+            raise
+
+
+def _key(write: Write) -> tuple[str, str]:
+    return (write.item.pk, write.item.sk) if isinstance(write, Replace | Delete) else (write.pk, write.sk)
+
+
+def _item(raw: dict[str, Any]) -> Item:
+    return Item(raw["pk"]["S"], raw["sk"]["S"], json.loads(raw["doc"]["S"]), int(raw["rev"]["N"]))
+
+
+def _request(table: str, write: Write, token: str) -> dict[str, Any]:
+    pk, sk = _key(write)
+    condition: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    if isinstance(write, Create):
+        condition |= {"ConditionExpression": "attribute_not_exists(pk)"}
+    elif isinstance(write, Replace | Delete):
+        condition |= {
+            "ConditionExpression": "rev = :rev",
+            "ExpressionAttributeValues": {":rev": {"N": str(write.item.rev)}},
+        }
+    else:
+        condition = {}
+    if isinstance(write, Delete):
+        return {"Delete": {"TableName": table, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}, **condition}}
+    rev = write.item.rev + 1 if isinstance(write, Replace) else 1
+    item = {
+        "pk": {"S": pk},
+        "sk": {"S": sk},
+        "rev": {"N": str(rev)},
+        "token": {"S": token},
+        "doc": {"S": json.dumps(write.doc, separators=(",", ":"), ensure_ascii=False)},
+    }
+    return {"Put": {"TableName": table, "Item": item, **condition}}
+
+
+class _translated:
+    """Turn what a later try can cure into `Throttled`."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in _THROTTLES:
+            raise Throttled(error.response["Error"]["Code"]) from error
+        if isinstance(error, ConnectionError | ReadTimeoutError):
+            raise Throttled(type(error).__name__) from error
