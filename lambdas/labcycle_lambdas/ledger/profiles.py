@@ -1,0 +1,57 @@
+"""Profiles of live traffic, as the model servers wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from labcycle_lambdas.ledger.table import Put, Table
+
+
+@dataclass(frozen=True)
+class StoredProfile:
+    """One window of one sandbox; `doc` is what `profiles.Profile.to_doc` gave."""
+
+    window_start: datetime
+    sandbox_id: str
+    number: int
+    doc: dict[str, Any]
+
+
+class Profiles:
+    """The profiles of a ledger: one document a window and sandbox."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def write(
+        self, model: str, version: int, sandbox_id: str, number: int, window_start: datetime, doc: Mapping[str, Any]
+    ) -> None:
+        """Keep the profile `number` of a sandbox. Repeating the call changes nothing; the last document counts.
+
+        `number` counts the windows of a sandbox; a window keeps its number and its start until its write has been
+        answered. Raises `Throttled`.
+        """
+        sort_key = f"{_stamp(window_start)}#{sandbox_id}#{number:08d}"
+        self._table.write(Put(_partition(model, version), sort_key, {"profile": dict(doc)}))
+
+    def read(self, model: str, version: int, since: datetime) -> list[StoredProfile]:
+        """Profiles of this version whose window started at `since` or later, oldest first. Raises `Throttled`."""
+        found = []
+        for item in self._table.query(_partition(model, version), after=_stamp(since)):
+            stamp, _, rest = item.sk.partition("#")
+            sandbox_id, _, number = rest.rpartition("#")
+            found.append(StoredProfile(datetime.fromisoformat(stamp), sandbox_id, int(number), item.doc["profile"]))
+        return found
+
+
+def _partition(model: str, version: int) -> str:
+    return f"PROFILE#{model}#{version}"
+
+
+def _stamp(at: datetime) -> str:
+    """UTC with a fixed number of digits, so that text order is time order. A time without a zone is UTC."""
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
