@@ -1,0 +1,44 @@
+"""`labcycle demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labcycle.errors import LabcycleError
+
+PORT = 4566
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `demo`."""
+
+    @app.command()
+    def demo(
+        port: Annotated[int, typer.Option(help="Port of the local cloud on 127.0.0.1.")] = PORT,
+        keep: Annotated[bool, typer.Option("--keep", help="Leave the cloud up, and say how to look around.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the steps as one JSON document.")] = False,
+    ) -> None:
+        """Deploy two teams to the embedded local cloud and run one whole life cycle on real data."""
+        if not Path("cdk.json").is_file():
+            raise LabcycleError("there is no cdk.json here: run `labcycle demo` in a checkout of labcycle")
+        from labcycle.demo.checklist import Checklist
+        from labcycle.demo.life_cycle import STEPS, LifeCycle
+        from labcycle.local.cloud import LocalCloud
+
+        checklist = Checklist(STEPS, as_json=as_json)
+        with checklist.step("start the embedded local cloud") as step:
+            cloud = LocalCloud.start(account="123456789012", region="eu-west-1", port=port)
+            step.saw(f"{cloud.endpoint}, process {cloud.pid}")
+        done = False
+        try:
+            LifeCycle(cloud, Path(".labcycle/cdk.out"), checklist).run()
+            done = True
+        finally:
+            checklist.close()
+            if not (keep and done):
+                cloud.stop()
+        if keep and not as_json:
+            typer.echo(cloud.how_to_look_around())

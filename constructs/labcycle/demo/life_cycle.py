@@ -1,0 +1,297 @@
+"""One whole life cycle of a model on the embedded local cloud: from an empty account to a rolled-back challenger.
+
+Every step shows what it saw. A step that did not happen ends the demo, and the exit code says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labcycle.demo import data
+from labcycle.demo.checklist import Checklist, Step, StepFailed
+from labcycle.demo.consumer import Answer, call
+from labcycle.local.cloud import LocalCloud
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from botocore.client import BaseClient
+
+TEAM, OTHER_TEAM, MODEL = "fraud", "growth", "card-fraud"
+SCIENTIST, REVIEWER = "scientist-1", "reviewer-1"
+STEPS = 16
+BATCH_ROWS = 100
+REACTION_SECONDS = 240
+RECIPE = Path(__file__).parent / "recipe"
+
+
+class LifeCycle:
+    """The steps of the demo, in order. `run` does them all."""
+
+    def __init__(self, cloud: LocalCloud, assembly: Path, checklist: Checklist) -> None:
+        self._cloud = cloud
+        self._assembly = assembly
+        self._list = checklist
+        self._outputs: dict[str, dict[str, str]] = {}
+        self._frame = data.baseline()
+        self._shifted = data.recalibrated(self._frame)
+
+    def run(self) -> None:
+        """Raises `StepFailed`, or what the step itself raised."""
+        self._deploy()
+        self._who_may_call()
+        first = self._train_and_log()
+        self._promote(first)
+        before = self._score(self._frame, "score real rows over HTTP", version=first)
+        self._expect_stable()
+        self._new_labels_arrive()
+        drifted = self._score(self._shifted, "the world shifts: the same service, other inputs", version=first)
+        self._list.steps[-1].require(drifted < before, f"accuracy did not fall under the shift: {before} -> {drifted}")
+        self._drift_raises_the_alarm()
+        challenger = self._reaction()
+        after = self._score(self._shifted, "score the shifted rows again", version=challenger, previous=drifted)
+        self._list.steps[-1].require(after > drifted, f"accuracy did not recover: {drifted} -> {after}")
+        self._roll_back(challenger, first)
+        self._history()
+
+    # ---- the platform -------------------------------------------------------------------------------------------
+
+    def _deploy(self) -> None:
+        with self._list.step("bootstrap the account with the CDK CLI") as step:
+            self._cloud.bootstrap()
+            step.saw(f"account {self._cloud.account}, region {self._cloud.region}, at {self._cloud.endpoint}")
+        with self._list.step("synthesize two targets and two teams") as step:
+            run([sys.executable, "-m", "labcycle.cli", "validate"], os.environ)
+            self._cloud.synth(self._assembly)
+            templates = sorted(self._assembly.rglob("*.template.json"))
+            resources = sum(len(json.loads(path.read_text()).get("Resources", {})) for path in templates)
+            step.saw(f"{len(templates)} stacks, {resources} resources")
+            step.require(len(templates) >= 8, f"expected two teams' stacks, got {[p.name for p in templates]}")
+        with self._list.step("deploy both targets and both teams with the CDK CLI") as step:
+            report = self._cloud.deploy(self._assembly, ["*/*"])
+            self._outputs = report.outputs
+            for line in report.lines():
+                step.saw(line)
+
+    def _who_may_call(self) -> None:
+        url = f"{self._output('tracking', 'TrackingUrl')}/api/2.0/mlflow/experiments/search?max_results=5"
+        with self._list.step("the tracking API lets members in, and nobody else") as step:
+            self._expect(step, 200, "a member of the team", call("GET", url, self._member(SCIENTIST)))
+            self._expect(step, 403, "unsigned", call("GET", url, None))
+            self._expect(step, 403, "a wrong signature", call("GET", url, self._member(SCIENTIST), tamper=True))
+            outsider = self._cloud.environment(self._cloud.assume(*self._outsider()))
+            self._expect(step, 403, f"a member of team {OTHER_TEAM}", call("GET", url, outsider))
+
+    def _expect(self, step: Step, status: int, who: str, answer: Answer) -> None:
+        step.saw(f"{who}: {answer.status}")
+        step.require(answer.status == status, f"{who} got {answer.status} instead of {status}: {answer.text[:300]}")
+
+    # ---- the data scientist -------------------------------------------------------------------------------------
+
+    def _train_and_log(self) -> str:
+        with self._list.step("train, log and register with the stock MLflow client") as step:
+            with tempfile.TemporaryDirectory(prefix="labcycle-demo-") as folder:
+                path = Path(folder) / "data.csv"
+                self._frame.to_csv(path, index=False)
+                script = Path(__file__).parent / "scientist.py"
+                mlflow = {
+                    "MLFLOW_TRACKING_URI": self._output("tracking", "TrackingUrl"),
+                    "MLFLOW_TRACKING_AUTH": "labcycle",
+                }
+                arguments = [sys.executable, str(script), str(RECIPE), str(path), MODEL, "0.05"]
+                said = json.loads(run(arguments, {**self._member(SCIENTIST), **mlflow}).splitlines()[-1])
+            step.saw(f"run {said['run_id']}, logged model {said['model_id']}")
+            step.saw("metrics " + figures(said["metrics"]))
+            step.saw(f"registered {MODEL} version {said['version']}")
+            step.require(said["runs_found"] == [said["run_id"]], f"search_runs found {said['runs_found']}")
+            return str(said["version"])
+
+    def _promote(self, version: str) -> None:
+        with self._list.step("a reviewer promotes the version") as step:
+            step.saw(f"live before: {self._live() or 'nothing'}")
+            self._labcycle("promote", MODEL, version)
+            step.saw(f"live after: version {self._live()}")
+            step.require(self._live() == version, f"version {version} is not live")
+
+    def _score(self, frame: pd.DataFrame, title: str, *, version: str, previous: float | None = None) -> float:
+        """Accuracy of the live version on `frame`, scored through the API in batches."""
+        url = f"{self._output(f'model-{MODEL}', 'ModelUrl')}/invocations"
+        with self._list.step(title) as step:
+            right, seen = 0, set()
+            features = frame.drop(columns=[data.TARGET])
+            for start in range(0, len(frame), BATCH_ROWS):
+                rows = features.iloc[start : start + BATCH_ROWS]
+                body = {"dataframe_split": {"columns": list(rows.columns), "data": rows.to_numpy().tolist()}}
+                answer = call("POST", url, self._member(SCIENTIST), json.dumps(body).encode())
+                step.require(answer.status == 200, f"scoring answered {answer.status}: {answer.text[:300]}")
+                predictions = json.loads(answer.text)["predictions"]
+                truth = frame[data.TARGET].iloc[start : start + BATCH_ROWS]
+                right += sum(int(p) == int(t) for p, t in zip(predictions, truth, strict=True))
+                seen.add(answer.headers.get("x-labcycle-model-version", "?"))
+            accuracy = right / len(frame)
+            was = f" (before: {previous:.3f})" if previous is not None else ""
+            step.saw(f"{len(frame)} rows scored by version {', '.join(sorted(seen))}: accuracy {accuracy:.3f}{was}")
+            step.require(seen == {version}, f"expected version {version} to answer, got {sorted(seen)}")
+            return accuracy
+
+    def _new_labels_arrive(self) -> None:
+        with self._list.step("newly labelled rows arrive in the team's bucket") as step:
+            bucket, key = self._output("tracking", "ArtifactBucket"), f"data/{MODEL}/new.csv"
+            body = self._shifted.to_csv(index=False).encode()
+            self._cloud.client("s3", self._cloud.assume(*self._role(SCIENTIST))).put_object(
+                Bucket=bucket, Key=key, Body=body
+            )
+            step.saw(f"s3://{bucket}/{key}: {len(self._shifted)} rows")
+
+    # ---- monitoring ---------------------------------------------------------------------------------------------
+
+    def _expect_stable(self) -> None:
+        with self._list.step("compare live traffic with the training reference") as step:
+            verdict = self._evaluate()
+            step.saw(verdict_line(verdict))
+            step.require(verdict["verdict"] == "stable", f"expected a stable verdict, got {verdict['verdict']}")
+
+    def _drift_raises_the_alarm(self) -> None:
+        alarm = self._output(f"model-{MODEL}", "DriftAlarm")
+        with self._list.step("drift is measured, the alarm fires, the notice arrives") as step:
+            verdict = self._evaluate()
+            step.saw(verdict_line(verdict))
+            step.require(verdict["verdict"] == "drifted", f"expected drift, got {verdict['verdict']}")
+            state = wait(lambda: self._alarm_state(alarm), lambda s: s == "ALARM", 60, f"alarm {alarm}")
+            step.saw(f"alarm {alarm}: {state}")
+            notice = wait(lambda: self._notice(alarm), bool, 30, "the alarm's notice")
+            step.saw(f"notice to {notice['to']}: {notice['subject']}")
+
+    def _reaction(self) -> str:
+        machine = self._output(f"model-{MODEL}", "ReactionStateMachine")
+        states = self._cloud.client("stepfunctions")
+        with self._list.step("the reaction retrains on the new data and promotes the challenger") as step:
+            execution = wait(
+                lambda: states.list_executions(stateMachineArn=machine)["executions"], bool, 30, "an execution"
+            )[0]["executionArn"]
+            final = wait(
+                lambda: states.describe_execution(executionArn=execution),
+                lambda e: e["status"] != "RUNNING",
+                REACTION_SECONDS,
+                "the end of the reaction",
+            )
+            entered = [
+                event["stateEnteredEventDetails"]["name"]
+                for event in states.get_execution_history(executionArn=execution, maxResults=200)["events"]
+                if "stateEnteredEventDetails" in event
+            ]
+            step.saw("states: " + " -> ".join(entered))
+            step.require(final["status"] == "SUCCEEDED", f"{final['status']}: {final.get('cause') or final.get('error')}")
+            events = {event["action"]: event["detail"] for event in self._events()}
+            step.require("retrained" in events, f"no retrained event among {sorted(events)}")
+            for key, value in events["retrained"].items():
+                step.saw(f"{key}: {value}")
+            version = self._live()
+            step.saw(f"live after: version {version}")
+            step.require(bool(version) and version != "1", f"the challenger was not promoted: version {version} is live")
+            return str(version)
+
+    def _roll_back(self, challenger: str, first: str) -> None:
+        with self._list.step("a reviewer rolls back by hand") as step:
+            step.saw(f"live before: version {challenger}")
+            self._labcycle("rollback", MODEL)
+            step.saw(f"live after: version {self._live()}")
+            step.require(self._live() == first, f"version {first} is not live")
+
+    def _history(self) -> None:
+        with self._list.step("what happened, in order, from the ledger") as step:
+            said = json.loads(self._labcycle("history", MODEL, "--json"))
+            for event in said["events"]:
+                who = event["who"]
+                step.saw(f"{event['seq']:2} {event['at']} {event['action']:19} {who['member'] or who['role']}")
+            step.saw("the chain of hashes is whole" if said["verified"] else f"broken: {said['problems']}")
+            step.require(said["verified"], "the chain of custody does not verify")
+            actions = [event["action"] for event in said["events"]]
+            wanted = ["registered", "promoted", "drift_detected", "retraining_started", "retrained", "promoted"]
+            wanted.append("rolled_back")
+            step.require(in_order(wanted, actions), f"expected {wanted} in this order, got {actions}")
+
+    # ---- small things -------------------------------------------------------------------------------------------
+
+    def _output(self, stack: str, key: str) -> str:
+        return self._outputs[f"labcycle-{TEAM}-{stack}"][key]
+
+    def _role(self, member: str, team: str = TEAM) -> tuple[str, str]:
+        return f"labcycle-{team}-{member}", member
+
+    def _outsider(self) -> tuple[str, str]:
+        roles = self._cloud.client("iam").list_roles()["Roles"]
+        prefix = f"labcycle-{OTHER_TEAM}-"
+        member = next(r["RoleName"].removeprefix(prefix) for r in roles if r["RoleName"].startswith(prefix + "scientist"))
+        return self._role(member, OTHER_TEAM)
+
+    def _member(self, member: str) -> dict[str, str]:
+        return self._cloud.environment(self._cloud.assume(*self._role(member)))
+
+    def _labcycle(self, *arguments: str) -> str:
+        mlflow = {"MLFLOW_TRACKING_URI": self._output("tracking", "TrackingUrl")}
+        return run([sys.executable, "-m", "labcycle.cli", *arguments], {**self._member(REVIEWER), **mlflow})
+
+    def _live(self) -> str | None:
+        live = json.loads(self._labcycle("deployment", MODEL, "--json"))["deployment"]["live"]
+        return str(live["version"]) if live else None
+
+    def _events(self) -> list[dict[str, Any]]:
+        return list(json.loads(self._labcycle("history", MODEL, "--json"))["events"])
+
+    def _evaluate(self) -> dict[str, Any]:
+        """What the schedule does every hour, now."""
+        function = self._output(f"model-{MODEL}", "EvaluatorFunction")
+        answer = self._cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+        payload = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise StepFailed(f"the evaluator failed: {payload}")
+        return dict(payload)
+
+    def _alarm_state(self, alarm: str) -> str:
+        found = self._cloud.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+        return str(found[0]["StateValue"]) if found else "missing"
+
+    def _notice(self, about: str) -> dict[str, Any] | None:
+        return next((n for n in self._cloud.notices() if about in n["subject"] + n["text"]), None)
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> str:
+    """Standard output of a command. Raises `StepFailed` with what it printed where it fails."""
+    done = subprocess.run(command, env={**environment}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StepFailed(f"{' '.join(Path(part).name for part in command[:4])} failed: {done.stderr.strip()[-1500:]}")
+    return done.stdout
+
+
+def wait(ask: Callable[[], Any], good: Callable[[Any], bool], seconds: float, what: str) -> Any:
+    """Ask again until the answer is good. Raises `StepFailed` after `seconds`."""
+    end = time.monotonic() + seconds
+    while not good(answer := ask()):
+        if time.monotonic() > end:
+            raise StepFailed(f"{what} did not come within {seconds:.0f} s; last seen: {answer}")
+        time.sleep(0.3)
+    return answer
+
+
+def in_order(wanted: list[str], seen: list[str]) -> bool:
+    """Whether `wanted` is a subsequence of `seen`."""
+    left = iter(seen)
+    return all(word in left for word in wanted)
+
+
+def figures(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+
+
+def verdict_line(verdict: Mapping[str, Any]) -> str:
+    """The verdict with the rows and the features that moved most."""
+    features = sorted(verdict["features"].items(), key=lambda item: -item[1])[:3]
+    return f"{verdict['verdict']}: {verdict['rows']} rows; population stability index " + figures(dict(features))

