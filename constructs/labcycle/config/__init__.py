@@ -1,0 +1,52 @@
+"""Team and target files: models, loader, JSON Schema, and the names that follow from them. Imports no aws_cdk."""
+
+from .hardware import PRICES_AS_OF, PRICES_REGION, TIERS, HardwareTier, TierName
+from .loader import load_all, load_target, load_team
+from .problem import ConfigError, Problem
+from .target import Network, SignIn, Target
+from .team import (
+    ApiDelivery,
+    Drift,
+    Member,
+    Model,
+    Monitor,
+    Principal,
+    Reaction,
+    Retrain,
+    Role,
+    Stage,
+    Team,
+    Tracking,
+    Workspaces,
+)
+from .together import check_together
+
+__all__ = [
+    "PRICES_AS_OF",
+    "PRICES_REGION",
+    "TIERS",
+    "ApiDelivery",
+    "ConfigError",
+    "Drift",
+    "HardwareTier",
+    "Member",
+    "Model",
+    "Monitor",
+    "Network",
+    "Principal",
+    "Problem",
+    "Reaction",
+    "Retrain",
+    "Role",
+    "SignIn",
+    "Stage",
+    "Target",
+    "Team",
+    "TierName",
+    "Tracking",
+    "Workspaces",
+    "check_together",
+    "load_all",
+    "load_target",
+    "load_team",
+]

@@ -1,0 +1,72 @@
+"""The AWS names that a team file leads to, with the limit of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import names
+from .problem import Path
+from .target import Target
+from .team import Team
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET_LIMIT = 63
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+ROLE_LIMIT = 64
+POLICY_LIMIT = 128
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+TABLE_LIMIT = 255
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-using-console-create-stack-parameters.html
+STACK_LIMIT = 128
+TOPIC_LIMIT = 256
+BUS_LIMIT = 256
+
+
+@dataclass(frozen=True)
+class DerivedName:
+    """A name that AWS sees, and the part of the file that it is made from.
+
+    Parameters
+    ----------
+    part, path
+        The name in the file, and where it stands.
+    limit
+        Longest name that AWS allows, in characters.
+    is_global
+        Whether it must be different in all regions of the account.
+    """
+
+    kind: str
+    text: str
+    limit: int
+    part: str
+    path: Path
+    is_global: bool = False
+
+
+def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
+    """Every name that `team` makes in `target`."""
+    name, path = team.team, ("team",)
+    longest = max(("artifacts", "logs", "anchors"), key=len)
+    bucket = names.bucket(name, longest, target.account, target.region)
+    yield DerivedName("bucket", bucket, BUCKET_LIMIT, name, path, is_global=True)
+    yield DerivedName("IAM policy", names.boundary(name), POLICY_LIMIT, name, path, is_global=True)
+    yield DerivedName("table", names.ledger_table(name), TABLE_LIMIT, name, path)
+    yield DerivedName("topic", names.notice_topic(name), TOPIC_LIMIT, name, path)
+    yield DerivedName("event bus", names.event_bus(name), BUS_LIMIT, name, path)
+    for stack in ("guardrails", "foundation", "tracking", "workspaces"):
+        yield DerivedName("stack", f"{names.team_stage(name)}-{stack}", STACK_LIMIT, name, path)
+    for i, member in enumerate(team.members):
+        where: Path = ("members", i, "name")
+        has_workspace = team.workspaces is not None and "data_scientist" in member.roles
+        yield DerivedName(
+            "IAM role", names.member_role(name, member.name), ROLE_LIMIT, member.name, where, is_global=True
+        )
+        if has_workspace:
+            yield DerivedName(
+                "IAM role", names.workspace_role(name, member.name), ROLE_LIMIT, member.name, where, is_global=True
+            )
+    for i, model in enumerate(team.models):
+        stack = f"{names.team_stage(name)}-{names.model_stack(model.name)}"
+        yield DerivedName("stack", stack, STACK_LIMIT, model.name, ("models", i, "name"))

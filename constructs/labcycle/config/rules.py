@@ -1,0 +1,190 @@
+"""What must hold between the values of one file.
+
+The rules read plain data, as a YAML reader gives it, and pass over what has the wrong shape (the models say that
+already). So they find their problems also in a file that has others, and the models themselves use the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import IPv4Network
+from typing import Any
+
+from .problem import Path
+from .regions import is_zone_of, known_regions
+
+PRINCIPAL_KINDS = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
+MODEL_KEYS = ("name", "business_owner", "deliver", "monitor", "retrain", "react")
+WORKSPACE_SUFFIX = "-workspace"  # of names.workspace_role
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that does not hold; `on_key` when the key, not the value, is the place to look at."""
+
+    path: Path
+    message: str
+    on_key: bool = False
+
+
+Rule = Callable[[Any], Iterator[Broken]]
+
+
+def team_rules(team: Any) -> Iterator[Broken]:
+    """All rules of a team file, those of its parts included."""
+    yield from team_as_a_whole(team)
+    for i, member in _items(team, "members"):
+        yield from _below(("members", i), member_rules(member))
+        yield from _below(("members", i, "principal"), principal_rules(_get(member, "principal")))
+    for i, model in _items(team, "models"):
+        yield from _below(("models", i), model_rules(model))
+    yield from _below(("workspaces",), workspaces_rules(_get(team, "workspaces")))
+
+
+def target_rules(target: Any) -> Iterator[Broken]:
+    """All rules of a target file, those of its parts included."""
+    yield from target_as_a_whole(target)
+    yield from _below(("network",), network_rules(_get(target, "network")))
+
+
+def team_as_a_whole(team: Any) -> Iterator[Broken]:
+    name = _get(team, "team")
+    if isinstance(name, str) and name.startswith("target-"):
+        yield Broken(
+            ("team",),
+            f"got {name}; allowed names that do not begin with target-: those stages belong to targets. Choose another name",
+        )
+    yield from _unique(team, "members", "name", "member")
+    yield from _unique(team, "models", "name", "model")
+    seen: dict[tuple[str, str], int] = {}
+    for i, member in _items(team, "members"):
+        for kind, value in _principals(_get(member, "principal")):
+            first = seen.setdefault((kind, value.casefold()), i)
+            if first != i:
+                yield Broken(
+                    ("members", i, "principal", kind),
+                    f"got {value}, which is members[{first}] already; allowed one member a person, since author and reviewer are "
+                    f"compared as members. Give members[{first}] the roles of both",
+                )
+
+
+def member_rules(member: Any) -> Iterator[Broken]:
+    name = _get(member, "name")
+    if isinstance(name, str) and name.endswith(WORKSPACE_SUFFIX):
+        yield Broken(
+            ("name",),
+            f"got {name}; allowed names that do not end with {WORKSPACE_SUFFIX}: those roles belong to workspaces. "
+            f"Choose another name, for example {name.removesuffix(WORKSPACE_SUFFIX) or 'scientist-1'}",
+        )
+    yield from _no_repeats(member, "roles")
+
+
+def principal_rules(principal: Any) -> Iterator[Broken]:
+    if not isinstance(principal, Mapping):
+        return
+    given = [kind for kind in PRINCIPAL_KINDS if principal.get(kind) is not None]
+    if len(given) == 1 or (not given and any(kind not in PRINCIPAL_KINDS for kind in principal)):
+        return  # a misspelt kind is reported as such
+    got = " and ".join(given) or "none"
+    yield Broken(
+        (),
+        f"got {got}; allowed exactly one of {', '.join(PRINCIPAL_KINDS)}. Keep the one by which this member signs in",
+    )
+
+
+def workspaces_rules(workspaces: Any) -> Iterator[Broken]:
+    yield from _no_repeats(workspaces, "tiers")
+
+
+def model_rules(model: Any) -> Iterator[Broken]:
+    forms = [(i, form) for i, deliver in _items(model, "deliver") if isinstance(form := _get(deliver, "form"), str)]
+    for place, (i, form) in enumerate(forms):
+        if form in [earlier for _, earlier in forms[:place]]:
+            yield Broken(
+                ("deliver", i, "form"), f"got {form} again; allowed each form once a model. Remove one of them"
+            )
+    for i, reaction in _items(model, "react"):
+        for needed in ("monitor", "retrain"):
+            if _get(model, needed) is None and not _misspelt(model, needed):
+                yield Broken(
+                    ("react", i),
+                    f"got a reaction in a model without {needed}; allowed where monitor and retrain are both set. "
+                    f"Add {needed}: to the model, or remove react",
+                    on_key=True,
+                )
+        yield from _below(("react", i), _no_repeats(reaction, "on"))
+
+
+def target_as_a_whole(target: Any) -> Iterator[Broken]:
+    region = _get(target, "region")
+    zones = [(i, zone) for i, zone in _items(target, "zones") if isinstance(zone, str)]
+    for i, zone in zones:
+        if isinstance(region, str) and region in known_regions() and not is_zone_of(zone, region):
+            yield Broken(
+                ("zones", i),
+                f"got {zone}; allowed availability zones of {region}, such as {region}a. Name a zone of the target's region",
+            )
+    yield from _no_repeats(target, "zones")
+
+
+def network_rules(network: Any) -> Iterator[Broken]:
+    cidr = _get(network, "cidr")
+    if not isinstance(cidr, str):
+        return
+    allowed = "allowed a network such as 10.0.0.0/16, with a prefix from /16 to /24"
+    try:
+        parsed = IPv4Network(cidr)
+    except ValueError as error:
+        yield Broken(("cidr",), f"got {cidr} ({error}); {allowed}. Write the network's first address and its prefix")
+        return
+    if "/" not in cidr or not 16 <= parsed.prefixlen <= 24:
+        yield Broken(("cidr",), f"got {cidr}; {allowed}. Choose another prefix")
+
+
+def _get(data: Any, key: str) -> Any:
+    return data.get(key) if isinstance(data, Mapping) else None
+
+
+def _items(data: Any, key: str) -> Iterator[tuple[int, Any]]:
+    value = _get(data, key)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        yield from enumerate(value)
+
+
+def _misspelt(model: Any, key: str) -> bool:
+    """Whether an unknown key is probably meant to be `key`: that is reported as such, and enough."""
+    unknown = [str(other) for other in model if other not in MODEL_KEYS] if isinstance(model, Mapping) else []
+    return bool(get_close_matches(key, unknown, n=1))
+
+
+def _principals(principal: Any) -> Iterator[tuple[str, str]]:
+    for kind in PRINCIPAL_KINDS:
+        value = _get(principal, kind)
+        if isinstance(value, str):
+            yield kind, value
+
+
+def _unique(data: Any, key: str, field: str, what: str) -> Iterator[Broken]:
+    first: dict[str, int] = {}
+    for i, item in _items(data, key):
+        name = _get(item, field)
+        if isinstance(name, str) and first.setdefault(name, i) != i:
+            yield Broken(
+                (key, i, field),
+                f"got {name}, the name of {key}[{first[name]}] already; allowed a different name for each {what}. Rename or remove one",
+            )
+
+
+def _no_repeats(data: Any, key: str) -> Iterator[Broken]:
+    seen: list[Any] = []
+    for i, item in _items(data, key):
+        if item in seen:
+            yield Broken((key, i), f"got {item} again; allowed each once. Remove it")
+        seen.append(item)
+
+
+def _below(path: Path, broken: Iterator[Broken]) -> Iterator[Broken]:
+    for one in broken:
+        yield Broken((*path, *one.path), one.message, one.on_key)

@@ -1,0 +1,93 @@
+"""The target file, as models: an account and region with its network and sign-in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, StringConstraints, model_validator
+
+from . import rules
+from .origin import Origin
+from .ruling import obey
+from .vocabulary import AccountId, Allowed, Name, Region, Settings
+
+Egress = Literal["none", "nat"]
+
+_Zone = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]+[0-9][a-z]$"), Allowed("an availability zone such as eu-west-1a")
+]
+_PermissionSet = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-]{1,32}$"),
+    Allowed("the name of a permission set, at most 32 letters, digits and _ + = , . @ -"),
+]
+_SamlProvider = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$"),
+    Allowed("the name of a SAML provider of the account, not its ARN"),
+]
+_OidcProvider = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9.-]+\.[A-Za-z0-9-]+(/[A-Za-z0-9._~/-]+)?$", max_length=255),
+    Allowed("the issuer's address without https://, such as login.example.com/tenant"),
+]
+
+
+class Network(Settings):
+    """The network that the target's teams share."""
+
+    name: Name
+    """Name under which the network's ids are published."""
+    cidr: str = "10.0.0.0/16"
+    """Address range, from /16 to /24."""
+    egress: Egress
+    """How the network reaches the internet: none (nothing to pay, no workspaces) or nat (about 33 USD a month and the traffic)."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.network_rules)
+
+
+class SignIn(Settings):
+    """Where members sign in; each is needed only by members who use it. IAM users need none."""
+
+    identity_center_permission_set: _PermissionSet | None = None
+    """Permission set of IAM Identity Center that members are assigned in the account."""
+    saml_provider: _SamlProvider | None = None
+    """Name of the account's SAML provider."""
+    oidc_provider: _OidcProvider | None = None
+    """Issuer of the account's OpenID Connect provider, without https://."""
+
+
+class Target(Settings):
+    """An account and region that teams are deployed to."""
+
+    target: Name
+    """Name of the target, and of the file."""
+    account: AccountId
+    """AWS account: 12 digits, in quotes."""
+    region: Region
+    """AWS region."""
+    zones: Annotated[tuple[_Zone, ...], Field(strict=False, min_length=2, max_length=6)]
+    """Availability zones of the network, at least two. They are never looked up, so that every synth gives the same."""
+    network: Network
+    """The shared network."""
+    sign_in: SignIn = SignIn()
+    """Where members sign in."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.target_as_a_whole)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the target was read."""
+        return self._origin
+
+    def read_from(self, origin: Origin) -> Self:
+        """The same target, with the places of its values."""
+        copy: Any = self.model_copy()
+        copy._origin = origin
+        return copy  # type: ignore[no-any-return]

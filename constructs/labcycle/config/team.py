@@ -1,0 +1,250 @@
+"""The team file, as models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+
+from . import rules
+from .hardware import TierName
+from .origin import Origin
+from .ruling import obey
+from .vocabulary import Allowed, Email, Name, Settings, TagValue
+
+Stage = Literal["sandbox", "staging", "production"]
+Role = Literal["data_scientist", "lead", "reviewer", "operator", "stakeholder", "platform_engineer"]
+PrincipalKind = Literal["identity_center", "iam_user", "saml_subject", "oidc_subject"]
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_SignInName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$"),
+    Allowed("a user name of 2 to 64 letters, digits and _ + = , . @ -"),
+]
+_Subject = Annotated[
+    str,
+    StringConstraints(pattern=r"^\S+$", min_length=2, max_length=256),
+    Allowed("a subject of 2 to 256 characters without spaces"),
+]
+_Image = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$"
+    ),
+    Allowed(
+        "an ECR image with its tag or digest",
+        "Write it as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/repository:tag",
+    ),
+]
+_TrainingInstance = Annotated[
+    str,
+    StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"),
+    Allowed("a SageMaker instance type such as ml.m5.large"),
+]
+_Metric = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_. /-]+$", max_length=250),
+    Allowed("the name of a metric that the training logs"),
+]
+
+
+class Principal(Settings):
+    """How a member signs in: exactly one of the four."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    identity_center: _SignInName | None = None
+    """User name in IAM Identity Center, usually an e-mail address. Needs `sign_in.identity_center_permission_set` in the target."""
+    iam_user: _SignInName | None = None
+    """IAM user of the target's account."""
+    saml_subject: _Subject | None = None
+    """Subject at the SAML provider that the target names in `sign_in.saml_provider`."""
+    oidc_subject: _Subject | None = None
+    """Subject (`sub`) at the OpenID Connect provider that the target names in `sign_in.oidc_provider`."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.principal_rules)
+
+    @property
+    def kind(self) -> PrincipalKind:
+        """The one way to sign in that is set."""
+        return next(kind for kind in _KINDS if getattr(self, kind) is not None)
+
+    @property
+    def value(self) -> str:
+        """Who signs in that way."""
+        return str(getattr(self, self.kind))
+
+
+_KINDS: tuple[PrincipalKind, ...] = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
+
+
+class Member(Settings):
+    """A person of the team."""
+
+    name: Name
+    """Name of the member within the team; part of role names and of every record in the ledger."""
+    principal: Principal
+    """How the member signs in."""
+    roles: Annotated[tuple[Role, ...], Field(strict=False, min_length=1)]
+    """What the member does; it decides what the member may do."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.member_rules)
+
+
+class Tracking(Settings):
+    """The experiment log."""
+
+    artifact_retention_days: Annotated[int, Field(ge=30, le=36500)] = 3650
+    """Days that artifacts of undeployed runs are kept."""
+    requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 100
+    """Sustained requests a second; more is answered by 429."""
+    burst: Annotated[int, Field(ge=1, le=5000)] = 200
+    """Requests that may come at once."""
+
+
+class Workspaces(Settings):
+    """Machines that members with the role data_scientist can start."""
+
+    tiers: Annotated[tuple[TierName, ...], Field(strict=False, min_length=1)]
+    """Hardware tiers on offer."""
+    volume_gib: Annotated[int, Field(ge=40, le=16384)] = 100
+    """Size of a workspace's encrypted disk in GiB."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.workspaces_rules)
+
+
+class ApiDelivery(Settings):
+    """The model answers over HTTP."""
+
+    form: Literal["api"]
+    """How the model is delivered."""
+    runtime: Literal["lambda"]
+    """Where the model runs."""
+    memory_mb: Annotated[int, Field(ge=512, le=10240)] = 2048
+    """Memory of the function in MB; the processor grows with it."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=29)] = 29
+    """Longest time of one answer; an HTTP API ends at 30 seconds."""
+    requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 50
+    """Sustained requests a second; more is answered by 429."""
+    burst: Annotated[int, Field(ge=1, le=5000)] = 100
+    """Requests that may come at once."""
+
+
+class Drift(Settings):
+    """When the data that a model sees counts as drifted from what it was trained on."""
+
+    method: Literal["psi"] = "psi"
+    """Population stability index over fixed bins."""
+    threshold: Annotated[float, Field(gt=0, le=10)] = 0.2
+    """Index from which a feature or the prediction has drifted; 0.1 is small, 0.25 large."""
+    minimum_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 500
+    """Rows below which nothing is concluded."""
+    persistence: Annotated[int, Field(ge=1, le=100)] = 3
+    """Evaluations in a row that must find drift before the alarm."""
+    every_minutes: Annotated[int, Field(ge=1, le=10080)] = 60
+    """Minutes between evaluations."""
+
+
+class Monitor(Settings):
+    """What is watched."""
+
+    drift: Drift = Drift()
+    """Drift of features and predictions."""
+
+
+class Retrain(Settings):
+    """How a new version is trained from the recipe of the run that made the live one."""
+
+    image: _Image
+    """Container image that runs the recipe, in the target's region."""
+    instance_type: _TrainingInstance = "ml.m5.large"
+    """SageMaker instance type."""
+    maximum_minutes: Annotated[int, Field(ge=1, le=40320)] = 60
+    """Minutes after which the training is stopped."""
+    metric: _Metric = "accuracy"
+    """Metric by which challenger and champion are compared."""
+    higher_is_better: bool = True
+    """Whether a higher value of the metric is better."""
+    minimum_gain: Annotated[float, Field(ge=0)] = 0.0
+    """How much better the challenger must be to be promoted."""
+
+
+class Reaction(Settings):
+    """What happens by itself when monitoring finds something."""
+
+    on: Annotated[tuple[Literal["drift"], ...], Field(strict=False, min_length=1)]
+    """What starts the reaction."""
+    do: Literal["retrain"]
+    """What is done."""
+    promote: Literal["automatic", "after_review"] = "after_review"
+    """Whether a better challenger goes live at once, or waits for a reviewer."""
+    cool_down_hours: Annotated[int, Field(ge=0, le=8760)] = 24
+    """Hours after a reaction in which none is started."""
+
+
+class Model(Settings):
+    """A model, from its delivery to its reaction."""
+
+    name: Name
+    """Name of the registered model."""
+    business_owner: Email
+    """Who hears about the model, besides the team's owner."""
+    deliver: Annotated[tuple[ApiDelivery, ...], Field(strict=False, min_length=1)]
+    """The forms in which the model is delivered."""
+    monitor: Monitor | None = None
+    """What is watched; absent: nothing."""
+    retrain: Retrain | None = None
+    """How the model is retrained; absent: by hand only."""
+    react: Annotated[tuple[Reaction, ...], Field(strict=False, max_length=1)] = ()
+    """What happens by itself; needs monitor and retrain."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.model_rules)
+
+
+class Team(Settings):
+    """A team with everything that is deployed for it."""
+
+    team: Name
+    """Name of the team, and of the file."""
+    owner: Email
+    """Mail address that gets the team's notices."""
+    cost_centre: TagValue
+    """Cost centre, put on every resource as a tag."""
+    target: Name
+    """Name of the file in infra/targets that says in which account, region and network the team lives."""
+    stage: Stage
+    """production and staging retain all data; sandbox is removed cleanly."""
+    members: Annotated[tuple[Member, ...], Field(strict=False, min_length=1)]
+    """The people of the team."""
+    tracking: Tracking = Tracking()
+    """The experiment log; every team has one."""
+    workspaces: Workspaces | None = None
+    """Machines to work on; absent: none."""
+    models: Annotated[tuple[Model, ...], Field(strict=False)] = ()
+    """Models that are delivered."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.team_as_a_whole)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the team was read."""
+        return self._origin
+
+    def read_from(self, origin: Origin) -> Self:
+        """The same team, with the places of its values."""
+        copy: Any = self.model_copy()
+        copy._origin = origin
+        return copy  # type: ignore[no-any-return]

@@ -1,0 +1,111 @@
+"""What must hold between a team and its target, and among all teams and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .derived import DerivedName, team_names
+from .problem import ConfigError, Problem
+from .target import Target
+from .team import Team
+
+_SIGN_IN_KEYS = {
+    "identity_center": "identity_center_permission_set",
+    "saml_subject": "saml_provider",
+    "oidc_subject": "oidc_provider",
+}
+
+
+def check_together(team: Team, target: Target) -> None:
+    """Refuse a team that cannot live in its target.
+
+    Raises
+    ------
+    ConfigError
+        With every problem; each has its place when the team was read from a file.
+    """
+    problems = list(problems_together(team, target))
+    if problems:
+        raise ConfigError(problems)
+
+
+def problems_together(team: Team, target: Target) -> Iterator[Problem]:
+    """Every reason why `team` cannot live in `target`."""
+    if team.target != target.target:
+        yield team.origin.problem(
+            ("target",), f"got {team.target}, and was checked against the target {target.target}. Name the right target"
+        )
+    if team.workspaces is not None and target.network.egress == "none":
+        yield team.origin.problem(
+            ("workspaces",),
+            f"got workspaces in the target {target.target}, whose network has egress: none; they would have no way to the tracking API. "
+            f"Set network.egress: nat in the target, choose another target, or remove workspaces",
+            on_key=True,
+        )
+    for i, member in enumerate(team.members):
+        needed = _SIGN_IN_KEYS.get(member.principal.kind)
+        if needed and getattr(target.sign_in, needed) is None:
+            yield team.origin.problem(
+                ("members", i, "principal", member.principal.kind),
+                f"got a member who signs in by {member.principal.kind}; the target {target.target} does not say where. "
+                f"Add {needed}: under sign_in: in the target",
+            )
+    for i, model in enumerate(team.models):
+        if model.retrain is not None and f".ecr.{target.region}." not in model.retrain.image:
+            yield team.origin.problem(
+                ("models", i, "retrain", "image"),
+                f"got {model.retrain.image}; allowed an image in {target.region}, the region of the target: SageMaker takes no other. "
+                f"Push the image there",
+            )
+    for name in team_names(team, target):
+        if len(name.text) > name.limit:
+            yield team.origin.problem(name.path, _too_long(name))
+
+
+def problems_among(
+    teams: Sequence[Team], by_name: Mapping[str, Target], targets: Sequence[Target]
+) -> Iterator[Problem]:
+    """Everything that several teams or targets cannot have at once."""
+    yield from _duplicates(teams, "team")
+    yield from _duplicates(targets, "target")
+    networks: dict[tuple[str, str, str], Target] = {}
+    for target in targets:
+        first = networks.setdefault((target.account, target.region, target.network.name), target)
+        if first.target != target.target:
+            yield target.origin.problem(
+                ("network", "name"),
+                f"got {target.network.name}, the network of the target {first.target} in the same account and region already. Choose another name",
+            )
+    owners: dict[tuple[str, str, str, str], Team] = {}
+    for team in teams:
+        if team.target not in by_name:
+            continue
+        target = by_name[team.target]
+        for name in team_names(team, target):
+            region = "" if name.is_global else target.region
+            owner = owners.setdefault((name.kind, target.account, region, name.text), team)
+            if owner.team != team.team:
+                yield team.origin.problem(
+                    name.path,
+                    f"got a name that makes the {name.kind} {name.text}, which the team {owner.team} makes too, in the same account. Rename one of them",
+                )
+
+
+def _duplicates(settings: Sequence[Team] | Sequence[Target], key: str) -> Iterator[Problem]:
+    first: dict[str, Team | Target] = {}
+    for one in settings:
+        name = getattr(one, key)
+        earlier = first.setdefault(name, one)
+        if earlier is not one:
+            yield one.origin.problem(
+                (key,),
+                f"got {name}, which {earlier.origin.file} is already; allowed one file a {key}. Rename or remove one",
+            )
+
+
+def _too_long(name: DerivedName) -> str:
+    longest = name.limit - (len(name.text) - len(name.part))
+    return (
+        f"got {name.part} ({len(name.part)} characters); it makes the {name.kind} {name.text}, of {len(name.text)} characters; "
+        f"AWS allows {name.limit}. Use a name of at most {max(longest, 0)} characters"
+    )
