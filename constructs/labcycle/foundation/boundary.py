@@ -1,0 +1,196 @@
+"""The permissions boundary: the most that any role of a team can ever do, whatever its own policies say."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from labcycle.config import names
+
+# Characters without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+SIZE_LIMIT = 6_144
+# The verbs of all IAM actions that change something.
+_IAM_CHANGES = (
+    "Accept",
+    "Acquire",
+    "Add",
+    "Associate",
+    "Attach",
+    "Change",
+    "Create",
+    "Deactivate",
+    "Delete",
+    "Detach",
+    "Disable",
+    "Enable",
+    "Put",
+    "Reject",
+    "Remove",
+    "Reset",
+    "Resync",
+    "Send",
+    "Set",
+    "Tag",
+    "Untag",
+    "Update",
+    "Upload",
+)
+
+
+class PermissionsBoundary(Construct):
+    """The managed policy `labcycle-<team>-boundary`, alone in the first stack of a team.
+
+    It allows, by service, what the platform's roles need, on the team's own table, bucket, key, functions and
+    parameters. It denies every change of identities and policies (so that no role can shed or loosen its boundary),
+    and everything on a resource that is tagged as another team's.
+
+    A stage names it for all its roles with `permissions_boundary=PermissionsBoundary.from_name(names.boundary(team))`.
+    That makes no dependency: put it in a stack of its own, on which all stacks with roles depend.
+
+    Names of resources begin with `labcycle-<team>-`, so no team's name may begin with another team's name and a dash.
+
+    Parameters
+    ----------
+    team
+        Name of the team.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, team: str) -> None:
+        super().__init__(scope, construct_id)
+        stack = Stack.of(self)
+        document = boundary_document(team, stack.partition, stack.region, stack.account)
+        self.managed_policy_name = names.boundary(team)
+        self.policy = iam.CfnManagedPolicy(
+            self,
+            "Policy",
+            managed_policy_name=self.managed_policy_name,
+            path=names.BOUNDARY_PATH,
+            description=f"The most that a role of the team {team} can do",
+            policy_document=document,
+        )
+        CfnOutput(self, "Arn", value=self.policy.ref, description="Permissions boundary of all roles of the team")
+
+
+def size(document: object) -> int:
+    """Characters that IAM counts: all but white space."""
+    return len("".join(json.dumps(document, separators=(",", ":")).split()))
+
+
+def boundary_document(team: str, partition: str, region: str, account: str) -> dict[str, object]:
+    """The policy, as IAM takes it."""
+
+    def arn(service: str, resource: str) -> str:
+        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+
+    table = arn("dynamodb", f"table/{names.ledger_table(team)}")
+    bucket = f"arn:{partition}:s3:::{names.bucket(team, 'artifacts', account, region)}"
+    statements = [
+        _allow(
+            "Ledger",
+            "dynamodb",
+            "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem DescribeTable GetItem PutItem Query Scan UpdateItem",
+            table,
+            f"{table}/index/*",
+        ),
+        _allow(
+            "Artifacts",
+            "s3",
+            "AbortMultipartUpload DeleteObject GetBucketLocation GetObject GetObjectAttributes GetObjectTagging GetObjectVersion "
+            "GetObjectVersionAttributes ListBucket ListBucketMultipartUploads ListBucketVersions ListMultipartUploadParts "
+            "PutObject PutObjectTagging",
+            bucket,
+            f"{bucket}/*",
+        ),
+        _allow(
+            "Key",
+            "kms",
+            "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo",
+            arn("kms", "key/*"),
+            conditions={"StringEquals": {"aws:ResourceTag/labcycle:team": team}},
+        ),
+        _allow(
+            "Functions",
+            "lambda",
+            "GetFunctionConfiguration InvokeFunction",
+            arn("lambda", f"function:labcycle-{team}-*"),
+        ),
+        _allow("Notices", "sns", "Publish", arn("sns", names.notice_topic(team))),
+        _allow("Bus", "events", "PutEvents", arn("events", f"event-bus/{names.event_bus(team)}")),
+        # Step Functions waits for a training job through this rule of its own; the name is fixed by the service.
+        _allow(
+            "TrainingEvents",
+            "events",
+            "DescribeRule PutRule PutTargets",
+            arn("events", "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"),
+        ),
+        _allow(
+            "Parameters",
+            "ssm",
+            "GetParameter GetParameters",
+            arn("ssm", f"parameter/labcycle/team/{team}/*"),
+            f"arn:{partition}:ssm:{region}::parameter/aws/service/*",
+        ),
+        _allow(
+            "PassRoles",
+            "iam",
+            "PassRole",
+            f"arn:{partition}:iam::{account}:role/labcycle-{team}-*",
+            conditions={"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "sagemaker.amazonaws.com"]}},
+        ),
+        # Ids of APIs, instances and the like are not known beforehand, or the action takes no resource. What a role does
+        # with them is for its own policy to say; what carries another team's tag is denied below.
+        _allow_any(
+            cloudwatch="DescribeAlarmHistory DescribeAlarms GetMetricData GetMetricStatistics ListMetrics PutMetricData",
+            ec2="CreateTags DescribeImages DescribeInstanceStatus DescribeInstances DescribeLaunchTemplateVersions "
+            "DescribeLaunchTemplates DescribeSubnets DescribeVolumes RebootInstances RunInstances StartInstances StopInstances "
+            "TerminateInstances",
+            ecr="BatchCheckLayerAvailability BatchGetImage GetAuthorizationToken GetDownloadUrlForLayer",
+            logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
+            "DescribeResourcePolicies FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
+            "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",
+            sagemaker="AddTags CreateTrainingJob DescribeTrainingJob ListTrainingJobs StopTrainingJob",
+            ssm="DescribeInstanceInformation DescribeSessions GetConnectionStatus ResumeSession StartSession TerminateSession "
+            "UpdateInstanceInformation",
+            ssmmessages="CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",
+            states="DescribeExecution DescribeStateMachine GetExecutionHistory ListExecutions StartExecution StopExecution",
+            xray="GetSamplingRules GetSamplingTargets PutTelemetryRecords PutTraceSegments",
+            **{"execute-api": "Invoke"},
+        ),
+        {
+            "Sid": "NoIdentityChanges",
+            "Effect": "Deny",
+            "Action": [*(f"iam:{verb}*" for verb in _IAM_CHANGES), "account:*", "organizations:*"],
+            "Resource": "*",
+        },
+        {
+            "Sid": "NoOtherTeams",
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {
+                "StringNotEquals": {"aws:ResourceTag/labcycle:team": team},
+                "Null": {"aws:ResourceTag/labcycle:team": "false"},
+            },
+        },
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(
+    sid: str, service: str, actions: str, *resources: str, conditions: dict[str, object] | None = None
+) -> dict[str, object]:
+    statement: dict[str, object] = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": [f"{service}:{action}" for action in actions.split()],
+        "Resource": list(resources),
+    }
+    return statement | ({"Condition": conditions} if conditions else {})
+
+
+def _allow_any(**services: str) -> dict[str, object]:
+    actions = [f"{service}:{action}" for service, actions in services.items() for action in actions.split()]
+    return {"Sid": "ByOwnPolicy", "Effect": "Allow", "Action": actions, "Resource": "*"}
