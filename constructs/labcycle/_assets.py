@@ -18,6 +18,8 @@ from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
 
+from labcycle.errors import LabcycleError
+
 LAMBDA_PYTHON = "3.13"
 LAMBDA_RUNTIME = lambda_.Runtime.PYTHON_3_13
 VENDORED_MANIFEST = "vendored.json"  # in the asset: which top-level names came from wheels, and the lock they came from
@@ -26,7 +28,7 @@ _PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x
 _JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed", "requirements.txt")
 
 
-class AssetError(Exception):
+class AssetError(LabcycleError):
     """The code of a function could not be staged; the message says why and what to do."""
 
 
@@ -80,7 +82,11 @@ def stage(function: str) -> Path:
 
 def _vendored(lock: str, requirements: Path) -> Path:
     """Folder with the wheels of `lock` for Lambda's Python, made once a lock."""
-    out = cache_directory() / "wheels" / hashlib.sha256(f"{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()).hexdigest()[:32]
+    out = (
+        cache_directory()
+        / "wheels"
+        / hashlib.sha256(f"{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()).hexdigest()[:32]
+    )
     if out.is_dir():
         return out
     with _building(out) as build:
@@ -94,7 +100,13 @@ def _vendored(lock: str, requirements: Path) -> Path:
                 f"{run.stderr.strip()[-600:]}. Check the pins, and that the package index can be reached."
             )
         names = sorted(p.name for p in build.iterdir() if p.name != "bin" and not p.name.endswith(".dist-info"))
-        for junk in [build / "bin", *build.rglob("__pycache__"), *build.rglob("tests"), *build.rglob("*.pyi"), *build.glob("*.dist-info/RECORD")]:
+        for junk in [
+            build / "bin",
+            *build.rglob("__pycache__"),
+            *build.rglob("tests"),
+            *build.rglob("*.pyi"),
+            *build.glob("*.dist-info/RECORD"),
+        ]:
             shutil.rmtree(junk) if junk.is_dir() else junk.unlink(missing_ok=True)
         (build / VENDORED_MANIFEST).write_text(json.dumps({"names": names, "lock": lock.splitlines()}, indent=1))
     return out

@@ -1,8 +1,10 @@
 """Team and target files: models, loader, JSON Schema, and the names that follow from them. Imports no aws_cdk."""
 
+from .gather import load_paths
 from .hardware import PRICES_AS_OF, PRICES_REGION, TIERS, HardwareTier, TierName
 from .loader import load_all, load_target, load_team
 from .problem import ConfigError, Problem
+from .schema import json_schema
 from .target import Network, SignIn, Target
 from .team import (
     ApiDelivery,
@@ -46,7 +48,9 @@ __all__ = [
     "Tracking",
     "Workspaces",
     "check_together",
+    "json_schema",
     "load_all",
+    "load_paths",
     "load_target",
     "load_team",
 ]

@@ -18,7 +18,7 @@ from .target import Target
 from .team import Team
 from .together import problems_among, problems_together
 
-_SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml")
 _Settings = TypeVar("_Settings", Team, Target)
 
 
@@ -80,7 +80,7 @@ def _files(folder: FilePath, problems: list[Problem]) -> list[FilePath]:
     if not folder.is_dir():
         problems.append(Problem("there is no such folder. Check the path, and the folder you are in", "", str(folder)))
         return []
-    files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
     if not files:
         problems.append(
             Problem("there is no .yaml file in this folder. Write one, or name another folder", "", str(folder))

@@ -41,7 +41,7 @@ class Network(Settings):
     cidr: str = "10.0.0.0/16"
     """Address range, from /16 to /24."""
     egress: Egress
-    """How the network reaches the internet: none (nothing to pay, no workspaces) or nat (about 33 USD a month and the traffic)."""
+    """How the network reaches the internet: none (nothing to pay, no workspaces) or nat (about 37 USD a month, and the traffic)."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

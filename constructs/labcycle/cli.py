@@ -1,0 +1,230 @@
+"""The `labcycle` command.
+
+What is mounted from other parts is imported when it is called, so that `labcycle --help` needs the base install only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from labcycle.config import ConfigError, json_schema, load_all, load_paths
+from labcycle.errors import LabcycleError
+
+WRONG = 2  # exit code of everything that the user can mend
+_TEAMS = Path("infra/teams")
+_TARGETS = Path("infra/targets")
+_CALLED = "labcycle.called"  # in a context: the command that was called, as against listed in a help text
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """A command of another part.
+
+    Parameters
+    ----------
+    module
+        Has `register(app)`, which adds the command, or `app`, which is the group of this name.
+    extra
+        The extra of the package that it needs; empty for none.
+    summary
+        What `labcycle --help` says of it.
+    """
+
+    module: str
+    extra: str
+    summary: str
+
+
+MOUNTED = {
+    "promote": Mounted("labcycle.client.cli", "", "Make a version of a model the live one."),
+    "rollback": Mounted("labcycle.client.cli", "", "Make the version before the live one live again."),
+    "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
+    "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
+    "local": Mounted("labcycle.local.cli", "local", "Start, show and stop the embedded local cloud."),
+    "demo": Mounted("labcycle.demo.cli", "local", "Deploy two teams to the local cloud and run one whole life cycle."),
+}
+
+
+class MissingExtra(LabcycleError):
+    """A command was called whose packages are not installed."""
+
+    def __init__(self, command: str, package: str | None, extra: str) -> None:
+        super().__init__(
+            f"labcycle {command}: the Python package {package} is missing. Install it with: pip install 'labcycle[{extra}]'"
+        )
+
+
+class LabcycleGroup(TyperGroup):
+    """Mounts the commands of other parts when they are called, and tells errors in a paragraph."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *(name for name in MOUNTED if name not in self.commands)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in MOUNTED:
+            return own
+        if ctx.meta.get(_CALLED) == cmd_name:
+            return _mount(cmd_name)
+        return TyperCommand(cmd_name, help=MOUNTED[cmd_name].summary)  # listed, not called
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta[_CALLED] = args[0]
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        return _told(lambda: super(LabcycleGroup, self).invoke(ctx), _called(ctx))
+
+
+app = typer.Typer(
+    name="labcycle",
+    cls=LabcycleGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="The whole life cycle of data science on AWS: team files, the local cloud, and what is live.",
+)
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    app()
+
+
+@app.callback()
+def _options() -> None:
+    pass
+
+
+@app.command()
+def validate(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Team and target files, or folders of them. Default: infra/teams and infra/targets."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check team and target files, and list every problem with its line."""
+    try:
+        teams, targets = load_paths(paths) if paths else load_all(_TEAMS, _TARGETS)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        places = ("file", "line", "column", "path", "message")
+        problems = [{key: getattr(problem, key) for key in places} for problem in error.problems]
+        _print_json({"valid": False, "teams": [], "targets": [], "problems": problems})
+        raise typer.Exit(WRONG) from None
+    if as_json:
+        names = {"teams": [team.team for team in teams], "targets": sorted(targets)}
+        _print_json({"valid": True, **names, "problems": []})
+        return
+    for target in targets.values():
+        typer.echo(f"target {target.target}: account {target.account}, {target.region}, egress {target.network.egress}")
+    for team in teams:
+        models = ", ".join(model.name for model in team.models) or "none"
+        typer.echo(f"team {team.team}: {team.stage} in {team.target}, {len(team.members)} members, models: {models}")
+    typer.echo("valid")
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="team or target")] = "team",
+) -> None:
+    """Print the JSON Schema of team or target files, for your editor.
+
+    Write it to a file, and name that file in the first line of the YAML: # yaml-language-server: $schema=PATH
+    """
+    if kind not in ("team", "target"):
+        raise LabcycleError(f"labcycle schema: got {kind}; allowed team or target. Name one of them")
+    _print_json(json_schema("team" if kind == "team" else "target"))
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders made by `cdk synth`, or templates. Default: synthesize the app of this folder."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check every distinct template. Exits 1 on findings, 2 when something could not be checked."""
+    from labcycle.check import check as run_gate
+    from labcycle.check.report import as_document, as_text
+
+    report = run_gate(paths or [])
+    if as_json:
+        _print_json(as_document(report))
+    else:
+        typer.echo(as_text(report))
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _called(ctx: Any) -> str:
+    return next((str(word) for word in [*getattr(ctx, "_protected_args", ()), *ctx.args]), "")
+
+
+def _mount(name: str) -> Any:
+    module = importlib.import_module(MOUNTED[name].module)
+    holder = typer.Typer(pretty_exceptions_enable=False)
+    if hasattr(module, "register"):
+        module.register(holder)
+    else:
+        holder.add_typer(module.app, name=name)
+    group: Any = typer.main.get_group(holder)
+    return group.commands.get(name)
+
+
+def _told(run: Callable[[], Any], command: str) -> Any:
+    """What `run` gives; a known error becomes a paragraph on stderr and exit code 2."""
+    try:
+        return run()
+    except LabcycleError as error:
+        _tell(str(error))
+    except ModuleNotFoundError as error:
+        extra = _extra_of(command)
+        if not extra or (error.name or "").startswith("labcycle"):
+            raise
+        _tell(str(MissingExtra(command, error.name, extra)))
+    except Exception as error:
+        told = _aws_error(error)
+        if told is None:
+            raise
+        _tell(told)
+    raise typer.Exit(WRONG)
+
+
+def _extra_of(command: str) -> str:
+    return "check" if command == "check" else MOUNTED[command].extra if command in MOUNTED else ""
+
+
+def _aws_error(error: Exception) -> str | None:
+    """What AWS or its client says, where that is something to mend: no credentials, no way to the endpoint, no permission."""
+    if "botocore" not in sys.modules:
+        return None
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, BotoCoreError | ClientError):
+        return f"AWS: {error}. Check the credentials, the region, and what they may do"
+    return None
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()
