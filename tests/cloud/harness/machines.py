@@ -1,0 +1,208 @@
+"""Step Functions as AWS does it, where moto's interpreter falls short.
+
+JSONata is evaluated (moto expects a Java machine), strings are quoted in its variables, parameters and answers of
+service integrations take the service's spelling, waits and retries do not wait, and
+`sagemaker:createTrainingJob.sync` runs a training job to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import types
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+from unittest import mock
+
+import boto3
+import botocore.session
+import jsonata
+from botocore.config import Config
+from moto.stepfunctions.parser import models as _loads_the_whole_interpreter  # noqa: F401
+from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_factory
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service as task_service
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
+from moto.stepfunctions.parser.asl.utils import boto_client
+
+from tests.cloud.harness.place import Place, access_key
+from tests.cloud.harness.training import TrainingJobs
+
+_ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+_GUARD_SECONDS = 60
+
+
+def patch(stack: ExitStack, training: TrainingJobs) -> None:
+    """Mend moto's interpreter until `stack` closes."""
+    _replace(stack, moto_jsonata.eval_jsonata_expression, _evaluate)
+    _replace(stack, moto_jsonata.encode_jsonata_variable_declarations, _declare)
+    _replace(stack, boto_client.boto_client_for, _client_for)
+    wait = WaitFunction._wait_interval
+    no_wait = lambda self, env, wait_seconds: wait(self, env, 0)
+    stack.enter_context(mock.patch.object(WaitFunction, "_wait_interval", no_wait))
+    no_sleep = types.SimpleNamespace(sleep=lambda seconds: None, time=time.time)
+    stack.enter_context(mock.patch.object(retrier_decl, "time", no_sleep))
+    service = task_service.StateTaskService
+    stack.enter_context(mock.patch.object(service, "_normalise_parameters", _normalise_parameters))
+    stack.enter_context(mock.patch.object(service, "_normalise_response", _normalise_response))
+    original = state_task_factory.state_task_service_for
+
+    def service_for(service_name: str) -> Any:
+        return _TrainingJobTask(training) if service_name == "sagemaker" else original(service_name)
+
+    _replace(stack, original, service_for)
+
+
+def _replace(stack: ExitStack, original: Any, replacement: Any) -> None:
+    """In every module of the interpreter that imported it by name."""
+    name = original.__name__
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("moto.stepfunctions") and getattr(module, name, None) is original:
+            stack.enter_context(mock.patch.object(module, name, replacement))
+
+
+def _evaluate(expression: str) -> Any:
+    try:
+        result = jsonata.Jsonata(expression).evaluate(None)
+        return json.loads(json.dumps(result, default=_plain))
+    except Exception as error:
+        raise moto_jsonata.JSONataException("States.QueryEvaluationError", str(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    return None if type(value).__name__ == "NullValue" else list(value)
+
+
+def _declare(bindings: Mapping[str, Any]) -> str:
+    return "".join(f"{name}:={json.dumps(value)};" for name, value in bindings.items())
+
+
+def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+    account = state_credentials.role_arn.split(":")[4]
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    return boto3.Session(access_key(account), "testing", region_name=region).client(service, config=config)  # type: ignore[call-overload]
+
+
+def _shape(task: Any, service: str | None, action: str | None, which: str) -> Any:
+    model = botocore.session.get_session().get_service_model(task._get_boto_service_name(service))
+    wanted = task._get_boto_service_action(action)
+    for name in model.operation_names:
+        if task_service.camel_to_snake_case(name) == wanted:
+            return getattr(model.operation_model(name), which)
+    raise AssertionError(f"{model.service_name} has no operation {wanted}")
+
+
+def _normalise_parameters(
+    task: Any, parameters: Any, boto_service_name: str | None = None, service_action_name: str | None = None
+) -> None:
+    shape = _shape(task, boto_service_name, service_action_name, "input_shape")
+    if shape:
+        task._to_boto_request(parameters, shape)
+
+
+def _normalise_response(
+    task: Any, response: Any, boto_service_name: str | None = None, service_action_name: str | None = None
+) -> None:
+    shape = _shape(task, boto_service_name, service_action_name, "output_shape")
+    if isinstance(response, dict):
+        response.pop("ResponseMetadata", None)
+        if shape:
+            task._from_boto_response(response, shape)
+        for key, value in list(response.items()):
+            response[key] = _json_value(value)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json_value(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_json_value(part) for part in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+class _TrainingJobTask(StateTaskServiceCallback):  # type: ignore[misc]
+    """`sagemaker:createTrainingJob`, with and without `.sync`."""
+
+    def __init__(self, training: TrainingJobs) -> None:
+        super().__init__(supported_integration_patterns={ResourceCondition.WaitForTaskToken, ResourceCondition.Sync})
+        self._training = training
+
+    def _get_supported_parameters(self) -> set[str] | None:
+        return None
+
+    def _eval_service_task(
+        self, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
+    ) -> None:
+        assert self._get_boto_service_action() == "create_training_job", self.resource.resource_arn
+        sagemaker = _client_for(resource_runtime_part.region, "sagemaker", state_credentials)
+        self._name = normalised_parameters["TrainingJobName"]
+        answer = sagemaker.create_training_job(**normalised_parameters)
+        answer.pop("ResponseMetadata")
+        env.stack.append(answer)
+
+    def _build_sync_resolver(
+        self, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
+    ) -> Callable[[], Any]:
+        env.stack.pop()
+        place = Place(state_credentials.role_arn.split(":")[4], resource_runtime_part.region)
+
+        def resolve() -> Any:
+            job = _json_value(self._training.run(place, self._name))
+            if job["TrainingJobStatus"] == "Completed":
+                return job
+            error = StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed)
+            details: Any = TaskFailedEventDetails(
+                resource=self._get_sfn_resource(),
+                resourceType=self._get_sfn_resource_type(),
+                error=StatesErrorNameType.StatesTaskFailed.to_name(),
+                cause=json.dumps(job),
+            )
+            raise FailureEventException(
+                FailureEvent(env, error, HistoryEventType.TaskFailed, EventDetails(taskFailedEventDetails=details))
+            )
+
+        return resolve
+
+
+def finish(execution_arn: str) -> dict[str, Any]:
+    """The description of an execution once it has ended."""
+    states = Place.of_arn(execution_arn).client("stepfunctions")
+    deadline = time.monotonic() + _GUARD_SECONDS
+    while True:
+        described: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
+        if described["status"] in _ENDED:
+            return described
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{execution_arn} does not end:\n" + "\n".join(history(execution_arn)))
+        time.sleep(0.02)
+
+
+def history(execution_arn: str) -> list[str]:
+    """What an execution did, a line each event."""
+    states = Place.of_arn(execution_arn).client("stepfunctions")
+    lines = []
+    for event in states.get_execution_history(executionArn=execution_arn)["events"]:
+        details: dict[str, Any] = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
+        lines.append(
+            f"{event['type']} {details.get('name', '')} {details.get('error', '')} {str(details.get('cause', ''))[:400]}"
+        )
+    return lines
+
+
+def executions(machine_arn: str) -> list[str]:
+    """The executions of a state machine, oldest first."""
+    states = Place.of_arn(machine_arn).client("stepfunctions")
+    found = states.list_executions(stateMachineArn=machine_arn)["executions"]
+    return [e["executionArn"] for e in sorted(found, key=lambda e: e["startDate"])]

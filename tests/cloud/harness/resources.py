@@ -1,0 +1,185 @@
+"""CloudFormation resource types that moto lacks or makes inert: thin models that call moto's own service API.
+
+A property that the service's API does not know fails the deployment (botocore validates the request).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.cloudformation import parsing
+from moto.core.common_models import CloudFormationModel
+
+from tests.cloud.harness.place import Place
+
+# Types that are left out of a deployment, each with the reason why nothing that is tested here needs it.
+LEFT_OUT: dict[str, str] = {
+    "AWS::CDK::Metadata": "a usage record of the CDK, no resource",
+    "AWS::S3::BucketPolicy": "moto reads a Deny without its conditions, so that a TLS-only policy would deny everything",
+}
+
+Properties = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Created:
+    """What `Ref` and `Fn::GetAtt` give."""
+
+    reference: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+Create = Callable[[Any, str, Properties, Place], Created]
+_OWN: dict[str, type] = {}
+
+
+def model(resource_type: str, service: str, name_property: str = "") -> Callable[[Create], Create]:
+    """Register `create(client, name, properties, place)` as the model of a resource type."""
+
+    def register(create: Create) -> Create:
+        def from_json(
+            cls: type,
+            /,
+            resource_name: str,
+            cloudformation_json: Properties,
+            account_id: str,
+            region_name: str,
+            **_: Any,
+        ) -> Any:
+            place = Place(account_id, region_name)
+            properties = dict(cloudformation_json.get("Properties") or {})
+            made = cls()
+            made.created = create(place.client(service), resource_name, properties, place)
+            made.physical_resource_id = made.created.reference
+            return made
+
+        def attribute(self: Any, name: str) -> str:
+            try:
+                value: str = self.created.attributes[name]
+            except KeyError:
+                raise AssertionError(f"{resource_type}: no attribute {name} in the harness") from None
+            return value
+
+        # moto's metaclass reads the service from the module's name.
+        _OWN[resource_type] = type(CloudFormationModel)(
+            resource_type.replace("::", "_"),
+            (CloudFormationModel,),
+            {
+                "__module__": f"moto.{service}.harness",
+                "cloudformation_type": staticmethod(lambda: resource_type),
+                "cloudformation_name_type": staticmethod(lambda: name_property),
+                "create_from_cloudformation_json": classmethod(from_json),
+                "has_cfn_attr": classmethod(lambda cls, name: True),
+                "get_cfn_attribute": attribute,
+            },
+        )
+        for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+            cached.cache_clear()
+        return create
+
+    return register
+
+
+def supported(resource_type: str) -> bool:
+    """Whether a deployment really makes resources of this type."""
+    return resource_type in parsing.get_model_map()
+
+
+@model("AWS::CloudWatch::Alarm", "cloudwatch", "AlarmName")
+def _alarm(cloudwatch: Any, name: str, properties: Properties, place: Place) -> Created:
+    cloudwatch.put_metric_alarm(**{**properties, "AlarmName": name})
+    return Created(name, {"Arn": f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:{name}"})
+
+
+@model("AWS::SNS::Subscription", "sns")
+def _subscription(sns: Any, name: str, properties: Properties, place: Place) -> Created:
+    known = {key: properties.pop(key) for key in ("TopicArn", "Protocol", "Endpoint")}
+    attributes = {k: v if isinstance(v, str) else json.dumps(v) for k, v in properties.items()}
+    arn = sns.subscribe(**known, Attributes=attributes, ReturnSubscriptionArn=True)["SubscriptionArn"]
+    return Created(arn, {"Arn": arn})
+
+
+@model("AWS::SNS::TopicPolicy", "sns")
+def _topic_policy(sns: Any, name: str, properties: Properties, place: Place) -> Created:
+    for topic in properties["Topics"]:
+        sns.set_topic_attributes(
+            TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(properties["PolicyDocument"])
+        )
+    return Created(name, {"Id": name})
+
+
+@model("AWS::SQS::QueuePolicy", "sqs")
+def _queue_policy(sqs: Any, name: str, properties: Properties, place: Place) -> Created:
+    for queue in properties["Queues"]:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(properties["PolicyDocument"])})
+    return Created(name, {"Id": name})
+
+
+@model("AWS::Scheduler::Schedule", "scheduler", "Name")
+def _schedule(scheduler: Any, name: str, properties: Properties, place: Place) -> Created:
+    arn = scheduler.create_schedule(**{**properties, "Name": name[:64]})["ScheduleArn"]
+    return Created(name[:64], {"Arn": arn})
+
+
+@model("AWS::Scheduler::ScheduleGroup", "scheduler", "Name")
+def _schedule_group(scheduler: Any, name: str, properties: Properties, place: Place) -> Created:
+    arn = scheduler.create_schedule_group(**{**properties, "Name": name})["ScheduleGroupArn"]
+    return Created(name, {"Arn": arn})
+
+
+@model("AWS::Lambda::EventInvokeConfig", "lambda")
+def _event_invoke_config(lambda_: Any, name: str, properties: Properties, place: Place) -> Created:
+    properties.pop("Qualifier", None)  # moto keeps the configuration of a function, not of its versions
+    lambda_.put_function_event_invoke_config(**properties)
+    return Created(name)
+
+
+@model("AWS::Lambda::Alias", "lambda", "Name")
+def _alias(lambda_: Any, name: str, properties: Properties, place: Place) -> Created:
+    arn = lambda_.create_alias(**{**properties, "Name": name, "FunctionVersion": str(properties["FunctionVersion"])})[
+        "AliasArn"
+    ]
+    return Created(arn, {"AliasArn": arn})
+
+
+@model("AWS::StepFunctions::StateMachine", "stepfunctions", "StateMachineName")
+def _state_machine(states: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own model lands in the backend that executes nothing."""
+    definition = properties.get("DefinitionString") or json.dumps(properties["Definition"])
+    for key, value in properties.get("DefinitionSubstitutions", {}).items():
+        definition = definition.replace(f"${{{key}}}", str(value))
+    arn = states.create_state_machine(
+        name=name[:80],
+        definition=definition,
+        roleArn=properties["RoleArn"],
+        type=properties.get("StateMachineType", "STANDARD"),
+        tags=[{"key": tag["Key"], "value": tag["Value"]} for tag in properties.get("Tags", ())],
+    )["stateMachineArn"]
+    return Created(arn, {"Arn": arn, "Name": name[:80]})
+
+
+@model("AWS::ApiGatewayV2::Api", "apigatewayv2")
+def _api(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    api = gateway.create_api(**properties)
+    return Created(api["ApiId"], {"ApiId": api["ApiId"], "ApiEndpoint": api["ApiEndpoint"]})
+
+
+@model("AWS::ApiGatewayV2::Integration", "apigatewayv2")
+def _integration(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    identifier = gateway.create_integration(**properties)["IntegrationId"]
+    return Created(identifier, {"IntegrationId": identifier})
+
+
+@model("AWS::ApiGatewayV2::Route", "apigatewayv2")
+def _route(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    identifier = gateway.create_route(**properties)["RouteId"]
+    return Created(identifier, {"RouteId": identifier})
+
+
+@model("AWS::ApiGatewayV2::Stage", "apigatewayv2")
+def _stage(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    gateway.create_stage(**properties)
+    return Created(properties["StageName"])
