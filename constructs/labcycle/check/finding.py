@@ -1,0 +1,73 @@
+"""What the gate found, and what was acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from labcycle.errors import LabcycleError
+
+
+class CheckError(LabcycleError):
+    """Something could not be checked: a checker is missing or crashed, a template or assembly cannot be had.
+
+    Never taken for a pass: the command line exits 2.
+    """
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that a checker holds against a template.
+
+    Parameters
+    ----------
+    template
+        Name of the template.
+    logical_id
+        Of the resource; empty where the finding is about another part of the template.
+    rule
+        Exact id of the rule, by which it is acknowledged.
+    checker
+        Who found it.
+    construct_path
+        The CDK construct of the resource; empty where it is not known.
+    property_path
+        The property within the resource, or the place within the template, with dots.
+    """
+
+    template: str
+    logical_id: str
+    rule: str
+    checker: str
+    severity: str
+    message: str
+    construct_path: str = ""
+    property_path: str = ""
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """A finding that the resource's own metadata acknowledges, with the reason given there."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of a check that could be made.
+
+    Parameters
+    ----------
+    templates
+        Names of the distinct templates that were checked.
+    same
+        Templates that equal a checked one, region included, with the name of that one.
+    checkers
+        Name and version of each checker that ran.
+    """
+
+    templates: tuple[str, ...]
+    same: dict[str, str]
+    checkers: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    acknowledged: tuple[Acknowledged, ...] = field(default=())

@@ -1,0 +1,171 @@
+"""The templates of an assembly, each once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .finding import CheckError
+
+_MANIFEST = "manifest.json"
+_CONSTRUCT_PATH = "aws:cdk:path"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A CloudFormation template that is to be deployed to a region.
+
+    Parameters
+    ----------
+    name
+        What to call it: the stack's name, or the file.
+    text
+        The template in JSON.
+    region
+        Where it goes; empty where that is not known.
+    """
+
+    name: str
+    text: str
+    region: str = ""
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The template as plain data."""
+        body: dict[str, Any] = json.loads(self.text)
+        return body
+
+    def resource(self, logical_id: str) -> Mapping[str, Any]:
+        """A resource of the template; empty if there is none of that id."""
+        found = self.body.get("Resources", {}).get(logical_id)
+        return found if isinstance(found, Mapping) else {}
+
+    def construct_path(self, logical_id: str) -> str:
+        """The construct that made a resource, as CDK notes it; empty if it does not."""
+        return str(metadata_of(self.resource(logical_id)).get(_CONSTRUCT_PATH, ""))
+
+
+def metadata_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A resource's metadata, empty where there is none."""
+    metadata = resource.get("Metadata")
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def templates_at(path: Path) -> list[Template]:
+    """All templates at a path: an assembly with its nested ones, or one template.
+
+    Raises
+    ------
+    CheckError
+        If there is no template.
+    """
+    if not path.exists():
+        raise CheckError(f"{path}: there is no such file or folder. Name a folder made by `cdk synth`, or a template")
+    if path.is_file():
+        return [_from_file(path)]
+    if not (path / _MANIFEST).is_file():
+        raise CheckError(f"{path}: there is no {_MANIFEST} in this folder. Name a folder made by `cdk synth`")
+    templates = list(_assembly(path))
+    if not templates:
+        raise CheckError(f"{path}: the assembly has no stack. Check that the app defines one")
+    return templates
+
+
+def distinct(templates: Iterable[Template]) -> tuple[list[Template], dict[str, str]]:
+    """The templates without those that equal an earlier one for the same region; and these, with the name of that one."""
+    first: dict[tuple[str, str], Template] = {}
+    same: dict[str, str] = {}
+    for template in templates:
+        shape = (template.region, json.dumps(template.body | {"Resources": _without_paths(template)}, sort_keys=True))
+        earlier = first.setdefault(shape, template)
+        if earlier is not template:
+            same[template.name] = earlier.name
+    return list(first.values()), same
+
+
+def _without_paths(template: Template) -> dict[str, Any]:
+    """The resources without their construct paths, which differ between stacks that are the same otherwise."""
+    return {
+        logical_id: {**resource, "Metadata": {k: v for k, v in metadata_of(resource).items() if k != _CONSTRUCT_PATH}}
+        for logical_id, resource in template.body["Resources"].items()
+        if isinstance(resource, dict)
+    }
+
+
+def _assembly(folder: Path) -> Iterator[Template]:
+    manifest = _json(folder / _MANIFEST)
+    regions = set()
+    for artifact_id, artifact in sorted(manifest.get("artifacts", {}).items()):
+        properties = artifact.get("properties", {})
+        if artifact.get("type") == "cdk:cloud-assembly":
+            yield from _assembly(folder / properties["directoryName"])
+        elif artifact.get("type") == "aws:cloudformation:stack":
+            region = str(artifact.get("environment", "")).rpartition("/")[2]
+            region = "" if region == "unknown-region" else region
+            regions.add(region)
+            name = str(properties.get("stackName") or artifact.get("displayName") or artifact_id)
+            yield _parsed(name, folder / properties["templateFile"], region)
+    for nested in sorted(folder.glob("*.nested.template.json")):  # they are assets: the manifest does not list them
+        yield _parsed(
+            nested.name.removesuffix(".nested.template.json"), nested, regions.copy().pop() if len(regions) == 1 else ""
+        )
+
+
+def _from_file(path: Path) -> Template:
+    if path.suffix == ".json":
+        return _parsed(path.name, path, "")
+    try:
+        body = yaml.load(path.read_text(encoding="utf-8"), Loader=_TemplateLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CheckError(f"{path}: the template cannot be read: {error}") from None
+    return Template(path.name, _as_template(body, path))
+
+
+def _parsed(name: str, path: Path, region: str) -> Template:
+    return Template(name, _as_template(_json(path), path), region)
+
+
+def _as_template(body: object, path: Path) -> str:
+    if not isinstance(body, dict) or not isinstance(body.get("Resources"), dict):
+        raise CheckError(f"{path}: this is not a CloudFormation template: it has no Resources. Name a template")
+    try:
+        return json.dumps(body, default=str)
+    except TypeError as error:
+        raise CheckError(f"{path}: the template cannot be read: {error}") from None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckError(f"{path}: the file cannot be read: {error}. Synthesize again") from None
+    if not isinstance(body, dict):
+        raise CheckError(f"{path}: got a JSON document that is not a template or manifest. Name another file")
+    return body
+
+
+class _TemplateLoader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms (`!Ref x`, `!GetAtt a.b`) as their long forms."""
+
+
+def _short_form(loader: _TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_TemplateLoader.add_multi_constructor("!", _short_form)
