@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.table import Changed, Create, Exists, Replace, Table, Throttled, Write
+from labcycle_lambdas.ledger.table import Changed, Create, Exists, Replace, Table, Throttled, Write, pause
 from labcycle_lambdas.ledger.who import Who
 
 GENESIS = "0" * 64
@@ -61,7 +61,7 @@ class Custody:
             If too many write the same chain at once.
         """
         pk = f"CUSTODY#{subject}"
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             head = self._table.get(pk, _HEAD)
             seq = head.doc["seq"] + 1 if head else 1
             previous = head.doc["hash"] if head else GENESIS
@@ -77,6 +77,7 @@ class Custody:
                 now = self._table.get(pk, _HEAD)
                 if (now.rev if now else 0) == (head.rev if head else 0):
                     raise  # the chain stands still: it is a condition of `also`
+                pause(attempt)
         raise Throttled(f"the custody chain of {subject} is written by too many at once")
 
     def events(self, subject: str) -> list[Event]:

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, ReadTimeoutError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Doc = dict[str, Any]
+T = TypeVar("T")
 _THROTTLES = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -37,6 +38,10 @@ class Exists(Exception):
 
 class Changed(Exception):
     """Somebody else changed the item in between."""
+
+
+class _Busy(Exception):
+    """Another transaction on the same item is under way."""
 
 
 class Throttled(Exception):
@@ -98,6 +103,8 @@ class Table:
 
     def get(self, pk: str, sk: str) -> Item | None:
         """The item, or None. Raises `Throttled`."""
+        if not _is_key(pk, sk):
+            return None
         with _translated():
             answer = self._client.get_item(
                 TableName=self._name, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
@@ -111,6 +118,8 @@ class Table:
 
         `after`: only those behind this sort key (before it with `reverse`).
         """
+        if not _is_key(pk, prefix or "-"):
+            return
         names = {"#pk": "pk"}
         values: dict[str, Any] = {":pk": {"S": pk}}
         condition = "#pk = :pk"
@@ -121,17 +130,20 @@ class Table:
         start: dict[str, Any] | None = {"pk": {"S": pk}, "sk": {"S": after}} if after is not None else None
         left = limit
         while left is None or left > 0:
+            arguments: dict[str, Any] = {
+                "TableName": self._name,
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values,
+                "ConsistentRead": True,
+                "ScanIndexForward": not reverse,
+            }
+            if start:
+                arguments["ExclusiveStartKey"] = start
+            if left is not None:
+                arguments["Limit"] = left
             with _translated():
-                page = self._client.query(
-                    TableName=self._name,
-                    KeyConditionExpression=condition,
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=values,
-                    ConsistentRead=True,
-                    ScanIndexForward=not reverse,
-                    **({"ExclusiveStartKey": start} if start else {}),
-                    **({"Limit": left} if left is not None else {}),
-                )
+                page = self._client.query(**arguments)
             for raw in page["Items"]:
                 yield _item(raw)
             left = None if left is None else left - len(page["Items"])
@@ -151,10 +163,16 @@ class Table:
         """
         token = uuid.uuid4().hex
         requests = [_request(self._name, write, token) for write in writes]
-        if len(requests) == 1:
-            self._write_one(writes[0], requests[0], token)
-        elif requests:
-            self._write_all(writes, requests, token)
+        for attempt in range(_CHANGE_ATTEMPTS):
+            try:
+                if len(requests) == 1:
+                    self._write_one(writes[0], requests[0], token)
+                elif requests:
+                    self._write_all(writes, requests, token)
+                return
+            except _Busy:
+                pause(attempt)
+        raise Throttled("the item is written by too many at once")
 
     def change(self, pk: str, sk: str, change: Callable[[Doc | None], Doc | None], *also: Write) -> Doc | None:
         """Read, change, write, again as often as somebody else was faster.
@@ -171,8 +189,17 @@ class Table:
                 self.write(Replace(item, new) if item else Create(pk, sk, new), *also)
                 return new
             except (Exists, Changed):
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+                pause(attempt)
         raise Throttled(f"{pk} {sk} is changed by too many at once")
+
+    def until_unchanged(self, work: Callable[[], T]) -> T:
+        """Do `work` (read, decide, write), again as often as somebody else was faster."""
+        for attempt in range(_CHANGE_ATTEMPTS):
+            try:
+                return work()
+            except (Exists, Changed):
+                pause(attempt)
+        raise Throttled("the record is changed by too many at once")
 
     def _write_one(self, write: Write, request: dict[str, Any], token: str) -> None:
         kind, arguments = next(iter(request.items()))
@@ -183,38 +210,56 @@ class Table:
                 else:
                     self._client.delete_item(**arguments)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            code = error.response["Error"]["Code"]
+            if code == "TransactionConflictException":
+                raise _Busy from None
+            if code != "ConditionalCheckFailedException":
                 raise
-            there = error.response.get("Item")  # type: ignore[typeddict-item]
+            there: dict[str, Any] = dict(error.response).get("Item")  # type: ignore[assignment]
             if kind == "Put" and there and there.get("token", {}).get("S") == token:
                 return  # our own write, whose answer was lost
             if kind == "Delete" and not there:
                 return
-            raise (Exists if isinstance(write, Create) else Changed)(f"{arguments['TableName']}: {_key(write)}") from None
+            raise (Exists if isinstance(write, Create) else Changed)(
+                f"{arguments['TableName']}: {_key(write)}"
+            ) from None
 
     def _write_all(self, writes: Sequence[Write], requests: list[dict[str, Any]], token: str) -> None:
         try:
             with _translated():
-                self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)  # type: ignore[arg-type]
+                self._client.transact_write_items(
+                    TransactItems=requests,  # type: ignore[arg-type]
+                    ClientRequestToken=uuid.uuid4().hex,
+                )
         except ClientError as error:
             if error.response["Error"]["Code"] != "TransactionCanceledException":
                 raise
-            reasons = error.response.get("CancellationReasons", [])  # type: ignore[typeddict-item]
+            reasons: list[dict[str, Any]] = dict(error.response).get("CancellationReasons", [])  # type: ignore[assignment]
             failed = [
                 (write, reason) for write, reason in zip(writes, reasons, strict=False)
                 if reason.get("Code") == "ConditionalCheckFailed"
             ]  # fmt: skip
-            if failed and all(r.get("Item", {}).get("token", {}).get("S") == token for _, r in failed):
-                return  # our own transaction, whose answer was lost
+            if any(r.get("Item", {}).get("token", {}).get("S") == token for _, r in failed):
+                return  # our own transaction, whose answer was lost: it was all or nothing
             if failed:
                 write = failed[0][0]
                 raise (Exists if isinstance(write, Create) else Changed)(str(_key(write))) from None
             codes = {reason.get("Code") for reason in reasons} - {"None"}
             if codes == {"TransactionConflict"}:
-                raise Changed("another transaction was under way") from None
+                raise _Busy from None
             if codes <= {"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"}:
                 raise Throttled(str(codes)) from None
             raise
+
+
+def pause(attempt: int) -> None:
+    """Wait a random time, longer with each attempt, at most 0.64 s."""
+    time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+
+
+def _is_key(pk: str, sk: str) -> bool:
+    """Whether DynamoDB can hold such a key at all; nothing is there under any other."""
+    return 0 < len(pk.encode()) <= 2048 and 0 < len(sk.encode()) <= 1024
 
 
 def _key(write: Write) -> tuple[str, str]:

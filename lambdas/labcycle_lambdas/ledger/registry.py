@@ -1,0 +1,471 @@
+"""The model registry: registered models, their versions with the exact bytes they stand for, aliases, tags.
+
+A registered model has a `uid` beside its name, so that a rename is one small transaction. Whatever changes what a
+model stands for is an event in the chain `model/<name>`, written in the same transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.errors import AlreadyExists, InUse, NotFound, Refused
+from labcycle_lambdas.ledger.experiments import milliseconds
+from labcycle_lambdas.ledger.logged_models import LoggedModels
+from labcycle_lambdas.ledger.records import HEADER, Record, read_all
+from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table, Write
+from labcycle_lambdas.ledger.who import Who
+
+MODELS = "REGISTERED_MODELS"
+VERSIONS = "VERSIONS"
+STAGES = ("None", "Staging", "Production", "Archived")
+MAXIMUM_FILES = 5_000
+_FILES_A_PAGE = 200
+_TAGS_AT_ONCE = 30
+
+
+@dataclass(frozen=True)
+class PinnedFile:
+    """A file of a model as it was when it was registered. `path` is relative to the model, `key` is the whole S3 key.
+
+    `size` in bytes.
+    """
+
+    path: str
+    key: str
+    version_id: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of a registered model. Times in milliseconds since 1970. `location` is where its bytes really lie.
+
+    `files` is filled by `Registry.version` alone, not in lists.
+    """
+
+    name: str
+    version: int
+    source: str
+    run_id: str
+    model_id: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    location: str = ""
+    description: str = ""
+    run_link: str = ""
+    stage: str = "None"
+    user_id: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    files: list[PinnedFile] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """`versions` are the living ones, in order; `description` is None where it was never given."""
+
+    name: str
+    uid: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    description: str | None
+    tags: dict[str, str]
+    aliases: dict[str, int]
+    versions: list[ModelVersion]
+
+    def latest_versions(self, stages: Sequence[str] = ()) -> list[ModelVersion]:
+        """The highest version of each stage (of `stages` alone, where given)."""
+        found = {version.stage: version for version in self.versions}
+        return [found[stage] for stage in STAGES if stage in found and (not stages or stage in stages)]
+
+
+class Registry:
+    """The registry of a ledger."""
+
+    def __init__(self, table: Table, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._table = table
+        self._now = now
+        self._custody = Custody(table, now)
+        self._logged_models = LoggedModels(table, now)
+
+    def register(
+        self, name: str, tags: Mapping[str, str] | None = None, description: str | None = None
+    ) -> RegisteredModel:
+        """A new registered model without versions. Raises `AlreadyExists`."""
+        time = milliseconds(self._now)
+        uid = uuid.uuid4().hex
+        doc = {
+            "uid": uid,
+            "creation_timestamp": time,
+            "last_updated_timestamp": time,
+            "description": description,
+            "versions": 0,
+        }
+        entries = list((tags or {}).items())
+        try:
+            self._table.write(
+                Create(MODELS, name, doc), *Record(VERSIONS, uid).part("TAGS").writes(dict(entries[:_TAGS_AT_ONCE]))
+            )
+        except Exists:
+            raise AlreadyExists(f"Registered Model (name={name}) already exists.") from None
+        for key, value in entries[_TAGS_AT_ONCE:]:
+            self.set_tag(name, key, value)
+        return self.model(name)
+
+    def model(self, name: str) -> RegisteredModel:
+        """Raises `NotFound`."""
+        header = self._header(name)
+        return _model(header, list(read_all(self._table, VERSIONS, header.doc["uid"])))
+
+    def models(self) -> Iterator[RegisteredModel]:
+        """Every registered model, by name."""
+        records: dict[str, list[Record]] = {}
+        for record in read_all(self._table, VERSIONS):
+            records.setdefault(record.id.partition(".")[0], []).append(record)
+        for header in self._table.query(MODELS):
+            yield _model(header, records.get(header.doc["uid"], []))
+
+    def update(self, name: str, description: str | None) -> RegisteredModel:
+        """Set the description. Raises `NotFound`."""
+        self._table.until_unchanged(
+            lambda: self._table.write(self._touch(self._header(name), {"description": description}))
+        )
+        return self.model(name)
+
+    def rename(self, name: str, new_name: str, who: Who) -> RegisteredModel:
+        """Raises `NotFound`, `AlreadyExists`, `InUse` (it is deployed)."""
+
+        def work() -> None:
+            header = self._header(name)
+            if new_name == name:
+                return
+            if self._table.get(MODELS, new_name):
+                raise AlreadyExists(f"Registered Model (name={new_name}) already exists.")
+            self._refuse_deployed(name)
+            doc = header.doc | {"last_updated_timestamp": milliseconds(self._now)}
+            writes = (Delete(header), Create(MODELS, new_name, doc))
+            self._custody.append(f"model/{name}", "renamed", who, {"new_name": new_name}, *writes)
+
+        self._table.until_unchanged(work)
+        return self.model(new_name)
+
+    def delete(self, name: str, who: Who) -> None:
+        """The name becomes free; versions and the chain of custody stay in the table. Raises `NotFound`, `InUse`."""
+
+        def work() -> None:
+            header = self._header(name)
+            self._refuse_deployed(name)
+            detail = {"uid": header.doc["uid"], "versions": header.doc["versions"]}
+            self._custody.append(f"model/{name}", "model_deleted", who, detail, Delete(header))
+
+        self._table.until_unchanged(work)
+
+    def set_tag(self, name: str, key: str, value: str) -> None:
+        """Raises `NotFound`."""
+        self._change_tags(lambda: self._header(name).doc["uid"], {key: value})
+
+    def delete_tag(self, name: str, key: str) -> None:
+        """Raises `NotFound` for the model; a missing tag is no error."""
+        self._change_tags(lambda: self._header(name).doc["uid"], {}, key)
+
+    def create_version(
+        self,
+        name: str,
+        *,
+        source: str,
+        who: Who,
+        files: Sequence[PinnedFile] = (),
+        run_id: str = "",
+        model_id: str = "",
+        location: str = "",
+        tags: Mapping[str, str] | None = None,
+        description: str = "",
+        run_link: str = "",
+        request_key: str | None = None,
+    ) -> ModelVersion:
+        """A new version, with its pinned files and its event in the chain of custody, all or nothing.
+
+        Parameters
+        ----------
+        request_key
+            The same key again returns the version that the first call made.
+
+        Raises
+        ------
+        NotFound
+            If there is no such model, or `model_id` is unknown.
+        Refused
+            If there are more than 5,000 files.
+        """
+        if len(files) > MAXIMUM_FILES:
+            raise Refused(f"A model version can hold {MAXIMUM_FILES} files at most, this one has {len(files)}.")
+
+        def work() -> ModelVersion:
+            header = self._header(name)
+            if request_key and (done := self._table.get(f"REQUEST#{request_key}", HEADER)):
+                return self.version(name, done.doc["version"])
+            number = header.doc["versions"] + 1
+            time = milliseconds(self._now)
+            doc = {
+                "version": number,
+                "source": source,
+                "location": location or source,
+                "run_id": run_id,
+                "model_id": model_id,
+                "creation_timestamp": time,
+                "last_updated_timestamp": time,
+                "description": description,
+                "run_link": run_link,
+                "stage": "None",
+                "user_id": str(who),
+                "deleted": False,
+            }
+            record = Record(VERSIONS, _version_id(header, number))
+            pages = [files[i : i + _FILES_A_PAGE] for i in range(0, len(files), _FILES_A_PAGE)]
+            writes: list[Write] = [
+                self._touch(header, {"versions": number}),
+                Create(VERSIONS, f"{record.id}/{HEADER}", doc),
+                *record.part("TAGS").writes(tags or {}),
+                *(
+                    Create(f"FILES#{record.id}", f"{page:04d}", {"files": [asdict(file) for file in batch]})
+                    for page, batch in enumerate(pages)
+                ),
+                *(self._logged_models.registered_writes(model_id, name, number) if model_id else []),
+                *([Create(f"REQUEST#{request_key}", HEADER, {"version": number})] if request_key else []),
+            ]
+            detail = {"version": number, "source": source, "run_id": run_id, "model_id": model_id, "files": len(files)}
+            self._custody.append(f"model/{name}", "registered", who, detail, *writes)
+            return self.version(name, number)
+
+        return self._table.until_unchanged(work)
+
+    def version(self, name: str, version: int | str) -> ModelVersion:
+        """One version, with aliases and pinned files. Raises `NotFound`."""
+        header = self._header(name)
+        record = self._version(name, version, header)
+        aliases = [
+            item.sk.rpartition("/ALIAS/")[2]
+            for item in self._table.query(VERSIONS, f"{header.doc['uid']}/ALIAS/")
+            if item.doc["version"] == int(version)
+        ]
+        files = [PinnedFile(**file) for page in self._table.query(f"FILES#{record.id}") for file in page.doc["files"]]
+        return _model_version(name, record, tuple(sorted(aliases)), files)
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """The living versions, in order. Raises `NotFound`."""
+        return self.model(name).versions
+
+    def latest_version(self, name: str) -> ModelVersion:
+        """The highest living version of any stage. Raises `NotFound`, also where there is none."""
+        versions = self.versions(name)
+        if not versions:
+            raise NotFound(f"Registered Model (name={name}) has no version")
+        return self.version(name, versions[-1].version)
+
+    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """The version behind an alias; `latest` is always the highest one. Raises `NotFound` for the model."""
+        header = self._header(name)
+        if alias.lower() == "latest":
+            versions = self.versions(name)
+            return self.version(name, versions[-1].version) if versions else None
+        item = self._table.get(VERSIONS, f"{header.doc['uid']}/ALIAS/{alias}")
+        try:
+            return self.version(name, item.doc["version"]) if item else None
+        except NotFound:
+            return None
+
+    def set_alias_writes(self, name: str, alias: str, version: int | str) -> list[Write]:
+        """What sets an alias, to be written together with something else. Raises `NotFound`.
+
+        Writing it raises `Exists` or `Changed` where somebody set the alias in between: make it again then.
+        """
+        header = self._header(name)
+        self._version(name, version, header)
+        sk = f"{header.doc['uid']}/ALIAS/{alias}"
+        item = self._table.get(VERSIONS, sk)
+        doc = {"version": int(version)}
+        return [Replace(item, doc) if item else Create(VERSIONS, sk, doc)]
+
+    def set_alias(self, name: str, alias: str, version: int | str, who: Who) -> None:
+        """Raises `NotFound`."""
+
+        def work() -> None:
+            writes = self.set_alias_writes(name, alias, version)
+            if all(isinstance(write, Replace) and write.doc == write.item.doc for write in writes):
+                return
+            detail = {"alias": alias, "version": int(version)}
+            self._custody.append(f"model/{name}", "alias_set", who, detail, *writes)
+
+        self._table.until_unchanged(work)
+
+    def delete_alias(self, name: str, alias: str, who: Who) -> None:
+        """A missing alias is no error. Raises `NotFound` for the model."""
+
+        def work() -> None:
+            item = self._table.get(VERSIONS, f"{self._header(name).doc['uid']}/ALIAS/{alias}")
+            if item:
+                detail = {"alias": alias, "version": item.doc["version"]}
+                self._custody.append(f"model/{name}", "alias_removed", who, detail, Delete(item))
+
+        self._table.until_unchanged(work)
+
+    def update_version(self, name: str, version: int | str, description: str) -> ModelVersion:
+        """Set the description. Raises `NotFound`."""
+        self._change_version(name, version, {"description": description})
+        return self.version(name, version)
+
+    def transition(
+        self, name: str, version: int | str, stage: str, who: Who, *, archive_others: bool = False
+    ) -> ModelVersion:
+        """Move a version to a stage, and with `archive_others` the others of that stage to Archived.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        Refused
+            If `stage` is none of MLflow's four, or others are to be archived out of None or Archived.
+        """
+        canonical = canonical_stage(stage)
+        if archive_others and canonical not in ("Staging", "Production"):
+            raise Refused(
+                f"Model version transition cannot archive existing model versions because '{stage}' is not an Active stage."
+            )
+        others = [v.version for v in self.versions(name) if v.stage == canonical] if archive_others else []
+
+        def work() -> None:
+            record = self._version(name, version, self._header(name))
+            assert record.header
+            before = record.header.doc["stage"]
+            change = {"stage": canonical, "last_updated_timestamp": milliseconds(self._now)}
+            detail = {"version": int(version), "stage": canonical, "before": before}
+            write = Replace(record.header, record.header.doc | change)
+            self._custody.append(f"model/{name}", "stage_changed", who, detail, write)
+
+        self._table.until_unchanged(work)
+        for other in others:
+            if other != int(version):
+                self.transition(name, other, "Archived", who)
+        self._touch_model(name)
+        return self.version(name, version)
+
+    def set_version_tag(self, name: str, version: int | str, key: str, value: str) -> None:
+        """Raises `NotFound`."""
+        self._change_tags(lambda: self._version(name, version, self._header(name)).id, {key: value})
+
+    def delete_version_tag(self, name: str, version: int | str, key: str) -> None:
+        """Raises `NotFound` for the version; a missing tag is no error."""
+        self._change_tags(lambda: self._version(name, version, self._header(name)).id, {}, key)
+
+    def delete_version(self, name: str, version: int | str, who: Who) -> None:
+        """Hide a version and remove its aliases; its number is never used again. Raises `NotFound`, `InUse`."""
+
+        def work() -> None:
+            header = self._header(name)
+            record = self._version(name, version, header)
+            assert record.header
+            deployment = self._table.get(f"DEPLOYMENT#{name}", "CURRENT")
+            live = (deployment.doc.get("live") or {}).get("version") if deployment else None
+            if live == int(version):
+                raise InUse(f"Model Version (name={name}, version={version}) is live: promote another one first.")
+            aliases = [
+                Delete(item)
+                for item in self._table.query(VERSIONS, f"{header.doc['uid']}/ALIAS/")
+                if item.doc["version"] == int(version)
+            ]
+            gone = Replace(record.header, record.header.doc | {"deleted": True})
+            self._custody.append(
+                f"model/{name}",
+                "version_deleted",
+                who,
+                {"version": int(version)},
+                gone,
+                self._touch(header, {}),
+                *aliases[:90],
+            )
+
+        self._table.until_unchanged(work)
+
+    def _refuse_deployed(self, name: str) -> None:
+        if self._table.get(f"DEPLOYMENT#{name}", "CURRENT"):
+            raise InUse(f"Registered Model (name={name}) is deployed: it can be neither deleted nor renamed.")
+
+    def _header(self, name: str) -> Item:
+        header = self._table.get(MODELS, name)
+        if header is None:
+            raise NotFound(f"Registered Model with name={name} not found")
+        return header
+
+    def _version(self, name: str, version: int | str, header: Item) -> Record:
+        text = str(version)
+        if text.isascii() and text.isdigit() and len(text) <= 10:
+            for record in read_all(self._table, VERSIONS, f"{_version_id(header, int(text))}/"):
+                if record.header and not record.header.doc["deleted"]:
+                    return record
+        raise NotFound(f"Model Version (name={name}, version={version}) not found")
+
+    def _touch(self, header: Item, change: Mapping[str, Any]) -> Replace:
+        return Replace(header, header.doc | {"last_updated_timestamp": milliseconds(self._now)} | dict(change))
+
+    def _touch_model(self, name: str) -> None:
+        self._table.until_unchanged(lambda: self._table.write(self._touch(self._header(name), {})))
+
+    def _change_version(self, name: str, version: int | str, change: Mapping[str, Any]) -> None:
+        def work() -> None:
+            record = self._version(name, version, self._header(name))
+            assert record.header
+            self._table.write(self._touch(record.header, change))
+
+        self._table.until_unchanged(work)
+
+    def _change_tags(self, record_id: Callable[[], str], tags: Mapping[str, str], remove: str | None = None) -> None:
+        def work() -> None:
+            found = record_id()
+            record = next(read_all(self._table, VERSIONS, f"{found}/"), Record(VERSIONS, found))
+            self._table.write(*record.part("TAGS").writes(tags, [remove] if remove is not None else []))
+
+        self._table.until_unchanged(work)
+
+
+def canonical_stage(stage: str) -> str:
+    """MLflow's spelling of a stage. Raises `Refused`."""
+    for known in STAGES:
+        if stage.lower() == known.lower():
+            return known
+    raise Refused(f"Invalid Model Version stage: {stage}. Value must be one of {', '.join(STAGES)}.")
+
+
+def _version_id(header: Item, version: int) -> str:
+    return f"{header.doc['uid']}.{version:010d}"
+
+
+def _model(header: Item, records: Sequence[Record]) -> RegisteredModel:
+    uid = header.doc["uid"]
+    own = next((record for record in records if record.id == uid), Record(VERSIONS, uid))
+    living = [r for r in records if r.id != uid and r.header and not r.header.doc["deleted"]]
+    versions = [_model_version(header.sk, record) for record in living]
+    numbers = {version.version for version in versions}
+    aliases = {item.sk.rpartition("/ALIAS/")[2]: int(item.doc["version"]) for item in own.part("ALIAS").items}
+    return RegisteredModel(
+        name=header.sk,
+        uid=uid,
+        creation_timestamp=header.doc["creation_timestamp"],
+        last_updated_timestamp=header.doc["last_updated_timestamp"],
+        description=header.doc["description"],
+        tags=own.entries("TAGS"),
+        aliases={alias: number for alias, number in aliases.items() if number in numbers},
+        versions=versions,
+    )
+
+
+def _model_version(
+    name: str, record: Record, aliases: tuple[str, ...] = (), files: Sequence[PinnedFile] = ()
+) -> ModelVersion:
+    assert record.header
+    doc = {key: value for key, value in record.header.doc.items() if key != "deleted"}
+    return ModelVersion(name=name, tags=record.entries("TAGS"), aliases=aliases, files=list(files), **doc)
