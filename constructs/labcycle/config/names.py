@@ -59,3 +59,8 @@ def member_role(team: str, member: str) -> str:
 def workspace_role(team: str, member: str) -> str:
     """Role of a member's workspaces; the ledger reads the member from it."""
     return f"labcycle-{team}-{member}-workspace"
+
+
+def launch_template(team: str, member: str, tier: str) -> str:
+    """Launch template by which a member starts a workspace of a hardware tier."""
+    return f"labcycle-{team}-{member}-{tier}"
