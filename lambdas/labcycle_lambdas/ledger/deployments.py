@@ -1,0 +1,262 @@
+"""What is live: one deployment record a model, the only truth about what a model server runs.
+
+The record is small and hot; what a version brings along (its files, signature and profile reference) stands in a
+document of its own, named by its content, so that twenty previous versions never make the record too large for an item.
+Record, custody event and the registry's alias `champion` change in one transaction, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.errors import NotFound, Refused
+from labcycle_lambdas.ledger.registry import Registry
+from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Replace, Table, Write
+from labcycle_lambdas.ledger.who import Who
+
+CHAMPION = "champion"
+PREVIOUS_KEPT = 20
+DETAIL_BYTES = 350_000  # an item holds 400 KB
+_CURRENT = "CURRENT"
+
+
+@dataclass(frozen=True)
+class DeployedFile:
+    """One file of a model: the S3 object version that was pinned, and what its bytes must hash to. `size` in bytes."""
+
+    path: str
+    key: str
+    version_id: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Previous:
+    """A version that was live, as a roll back finds it. `promoted_at` is UTC in ISO 8601."""
+
+    version: int
+    source_run: str | None
+    model_file: DeployedFile
+    promoted_at: str
+    promoted_by: str
+    detail: str  # names the document that holds the rest
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A version with all that a model server needs to run it.
+
+    `files` are all files of the model folder, `model_file` is the ONNX graph among them. `signature` holds MLflow's
+    column or tensor specifications under `inputs` and `outputs`; `reference` is a `profiles.Reference` as a document,
+    None where the run logged none (then drift is not measured). `promoted_at` and `promoted_by` are set by `promote`.
+    """
+
+    version: int
+    source_run: str | None
+    model_file: DeployedFile
+    files: tuple[DeployedFile, ...]
+    signature: dict[str, Any] | None = None
+    reference: dict[str, Any] | None = None
+    promoted_at: str = ""
+    promoted_by: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The record of one model. `generation` counts its changes, 0 before the first; `previous` has the newest first."""
+
+    model: str
+    generation: int = 0
+    live: Deployed | None = None
+    previous: tuple[Previous, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `promote` or `roll_back` did; `changed` is False where the version was live already."""
+
+    deployment: Deployment
+    changed: bool
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Deployments:
+    """The deployment records of a ledger. `now` gives the time of a change."""
+
+    table: Table
+    now: Callable[[], datetime] = field(default=_utc_now)
+
+    def current(self, model: str) -> Deployment:
+        """The record of `model`; without a live version where nothing was ever promoted. Raises `Throttled`."""
+        item = self.table.get(_partition(model), _CURRENT)
+        return self._deployment(model, item.doc if item else None)
+
+    def generation(self, model: str) -> int:
+        """The generation of the record alone: half the price of `current`. Raises `Throttled`."""
+        item = self.table.get(_partition(model), _CURRENT)
+        return int(item.doc["generation"]) if item else 0
+
+    def promote(self, model: str, deployed: Deployed, who: Who, *, reason: str = "") -> Change:
+        """Make `deployed` live. A version that is live already, with the same bytes, stays as it is: no new event.
+
+        Raises
+        ------
+        NotFound
+            If the registry does not have this version.
+        Refused
+            If signature and profile reference are too large to be kept.
+        Throttled
+            If DynamoDB did not take it, or too many change the record at once.
+        """
+        detail, write_detail = _detail(model, deployed)
+
+        def once() -> Change:
+            item = self.table.get(_partition(model), _CURRENT)
+            doc = item.doc if item else _empty()
+            live = doc["live"]
+            if live and live["version"] == deployed.version and live["detail"] == detail:
+                return Change(self._deployment(model, doc), changed=False)
+            new_live = {
+                "version": deployed.version,
+                "source_run": deployed.source_run,
+                "model_file": asdict(deployed.model_file),
+                "promoted_at": _stamp(self.now()),
+                "promoted_by": str(who),
+                "detail": detail,
+            }
+            new = {
+                "generation": doc["generation"] + 1,
+                "live": new_live,
+                "previous": ([live] if live else []) + doc["previous"][: PREVIOUS_KEPT - (1 if live else 0)],
+            }
+            self._write(model, item, new, "promoted", who, reason, live, write_detail)
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def roll_back(self, model: str, who: Who, *, from_version: int | None = None, reason: str = "") -> Change:
+        """Make the version live that was live before. The one that was live is dropped; `promote` brings it back.
+
+        `from_version`: only if this version is live. With it a call whose answer was lost can be repeated: where the
+        roll back has happened already, nothing changes.
+
+        Raises
+        ------
+        Refused
+            If nothing was live before, it was deleted, or another version than `from_version` is live.
+        Throttled
+            If DynamoDB did not take it, or too many change the record at once.
+        """
+
+        def once() -> Change:
+            item = self.table.get(_partition(model), _CURRENT)
+            doc = item.doc if item else _empty()
+            live = doc["live"]
+            if not live:
+                raise Refused(f"No version of {model} is live: there is nothing to roll back.")
+            if from_version is not None and live["version"] != from_version:
+                if doc.get("rolled_back_from") == from_version:
+                    return Change(self._deployment(model, doc), changed=False)
+                raise Refused(
+                    f"Version {live['version']} of {model} is live, not version {from_version}: nothing was rolled back."
+                )
+            if not doc["previous"]:
+                raise Refused(
+                    f"Version {live['version']} of {model} is the first that was promoted: there is no version to roll "
+                    f"back to. Promote another version instead."
+                )
+            target, *rest = doc["previous"]
+            new_live = {**target, "promoted_at": _stamp(self.now()), "promoted_by": str(who)}
+            new = {
+                "generation": doc["generation"] + 1,
+                "live": new_live,
+                "previous": rest,
+                "rolled_back_from": live["version"],
+            }
+            try:
+                self._write(model, item, new, "rolled_back", who, reason, live)
+            except NotFound:
+                raise Refused(
+                    f"Version {target['version']} of {model}, which was live before version {live['version']}, was "
+                    f"deleted from the registry: nothing was rolled back. Promote another version instead."
+                ) from None
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def _write(
+        self, model: str, item: Item | None, new: Doc, action: str, who: Who, reason: str, was: Doc | None, *also: Write
+    ) -> None:
+        live = new["live"]
+        said = {
+            "version": live["version"],
+            "previous_version": was["version"] if was else None,
+            "generation": new["generation"],
+            "model_sha256": live["model_file"]["sha256"],
+            **({"reason": reason} if reason else {}),
+        }
+        record = Replace(item, new) if item else Create(_partition(model), _CURRENT, new)
+        alias = Registry(self.table, self.now).set_alias_writes(model, CHAMPION, live["version"])
+        Custody(self.table, self.now).append(f"model/{model}", action, who, said, record, *alias, *also)
+
+    def _deployment(self, model: str, doc: Doc | None) -> Deployment:
+        if not doc or not doc["live"]:
+            return Deployment(model)
+        live = _previous(doc["live"])
+        item = self.table.get(_partition(model), f"DETAIL#{live.detail}")
+        if item is None:  # never removed, and written with the record
+            raise LookupError(f"the ledger lost the detail {live.detail} of {model} version {live.version}")
+        deployed = Deployed(
+            live.version,
+            live.source_run,
+            live.model_file,
+            tuple(DeployedFile(**file) for file in item.doc["files"]),
+            item.doc["signature"],
+            item.doc["reference"],
+            live.promoted_at,
+            live.promoted_by,
+        )
+        return Deployment(model, doc["generation"], deployed, tuple(_previous(p) for p in doc["previous"]))
+
+
+def _partition(model: str) -> str:
+    return f"DEPLOYMENT#{model}"
+
+
+def _empty() -> Doc:
+    return {"generation": 0, "live": None, "previous": []}
+
+
+def _previous(doc: Mapping[str, Any]) -> Previous:
+    return Previous(**{**doc, "model_file": DeployedFile(**doc["model_file"])})
+
+
+def _detail(model: str, deployed: Deployed) -> tuple[str, Write]:
+    doc = {
+        "files": [asdict(file) for file in deployed.files],
+        "signature": deployed.signature,
+        "reference": deployed.reference,
+    }
+    text = json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(text) > DETAIL_BYTES:
+        raise Refused(
+            f"Version {deployed.version} of {model} cannot be deployed: its signature, files and profile reference take "
+            f"{len(text)} bytes, at most {DETAIL_BYTES} can be kept. Log a reference.json with fewer columns."
+        )
+    name = hashlib.sha256(text).hexdigest()[:32]
+    return name, Put(_partition(model), f"DETAIL#{name}", doc)
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,235 @@
+"""What must hold before a version may go live, and all that the model server needs to run it.
+
+The files of a version were pinned when it was registered; here their bytes are read once and hashed, so that the model
+server can refuse anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.errors import NotFound, Refused
+from labcycle_lambdas.ledger.registry import ModelVersion, Registry
+from labcycle_lambdas.ledger.runs import Runs
+from labcycle_lambdas.ledger.table import Table, Throttled
+from labcycle_lambdas.model_server.schema import Schema
+from labcycle_lambdas.profiles import Reference
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MLMODEL = "MLmodel"
+REFERENCE = "reference.json"
+REFERENCE_BYTES = 50_000_000
+MLMODEL_BYTES = 2_000_000
+RUNTIME_MB = 256  # Python, onnxruntime and numpy, loaded
+COPIES = 3  # a switch holds the version that was live, the new one's bytes, and the session made from them
+_CHUNK_BYTES = 1 << 20
+_GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+_THROTTLES = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "503", "500"}
+INSTEAD = (
+    "Log the model with mlflow.onnx.log_model (skl2onnx.to_onnx converts a scikit-learn model), register that, and "
+    "promote the new version."
+)
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown."""
+
+    table: Table
+    s3: S3Client
+    bucket: str
+    server_memory_mb: Callable[[str], int | None] = lambda model: None
+
+    def prepare(self, model: str, version: int | str) -> Deployed:
+        """The version, ready for `Deployments.promote`.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        Refused
+            If it cannot be served; the message says why, and what to do instead.
+        Throttled
+            If DynamoDB or S3 asks for patience.
+        """
+        found = Registry(self.table).version(model, version)
+        label = f"Version {found.version} of {model}"
+        if not found.files:
+            raise Refused(
+                f"{label} has no pinned files: when it was registered, its source {found.source!r} held none below this "
+                f"team's bucket. {INSTEAD}"
+            )
+        self._check_size(label, model, found)
+        pinned = {file.path: file for file in found.files}
+        if MLMODEL not in pinned:
+            raise Refused(
+                f"{label} has no MLmodel file among its {len(pinned)} files: it is no MLflow model. {INSTEAD}"
+            )
+        if pinned[MLMODEL].size > MLMODEL_BYTES:
+            raise Refused(
+                f"The MLmodel file of {label} has {pinned[MLMODEL].size} bytes; at most {MLMODEL_BYTES} are read."
+            )
+        try:
+            description = _mlmodel(label, self._read(pinned[MLMODEL].key, pinned[MLMODEL].version_id))
+            graph = _graph(label, description, list(pinned))
+            signature = _signature(label, description)
+            files = tuple(
+                DeployedFile(f.path, f.key, f.version_id, self._sha256(f.key, f.version_id), f.size)
+                for f in found.files
+            )
+        except _Gone:
+            raise Refused(f"A pinned file of {label} is gone from the bucket. {INSTEAD}") from None
+        return Deployed(
+            version=int(found.version),
+            source_run=found.run_id or None,
+            model_file=next(file for file in files if file.path == graph),
+            files=files,
+            signature=signature,
+            reference=self._reference(label, found.run_id),
+        )
+
+    def _check_size(self, label: str, model: str, found: ModelVersion) -> None:
+        memory = self.server_memory_mb(model)
+        if memory is None:
+            return
+        size = sum(file.size for file in found.files) / 1e6
+        needed = RUNTIME_MB + COPIES * size
+        if needed > memory:
+            raise Refused(
+                f"{label} is too large for its model server: {size:.0f} MB of files need {needed:.0f} MB of memory "
+                f"({COPIES} times the files while versions are switched, and {RUNTIME_MB} MB), the server has {memory} MB: "
+                f"{needed - memory:.0f} MB too few. Raise memory_mb of the model, deploy, and promote again."
+            )
+
+    def _reference(self, label: str, run_id: str | None) -> dict[str, Any] | None:
+        """The profile reference that the version's run logged, as a document."""
+        if not run_id:
+            return None
+        try:
+            root = urlsplit(Runs(self.table).get(run_id).artifact_uri)
+        except NotFound:
+            return None
+        if root.netloc != self.bucket:
+            return None
+        key = f"{root.path.strip('/')}/{REFERENCE}"
+        try:
+            size = _s3(lambda: self.s3.head_object(Bucket=self.bucket, Key=key))["ContentLength"]
+        except _Gone:
+            return None
+        start = f"The artifact {REFERENCE} of run {run_id}, from which {label} came, "
+        if size > REFERENCE_BYTES:
+            raise Refused(
+                f"{start}has {size / 1e6:.0f} MB; at most {REFERENCE_BYTES / 1e6:.0f} MB are read. "
+                f"Log a sample of the training rows."
+            )
+        try:
+            table = json.loads(self._read(key))
+            return Reference.from_table(table["columns"], table["data"]).to_doc()
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise Refused(
+                f"{start}is no table ({type(error).__name__}: {str(error)[:200]}). Log the feature columns and a column "
+                f"`prediction` with mlflow.log_table(frame, '{REFERENCE}'), or remove it to deploy without drift check."
+            ) from None
+
+    def _read(self, key: str, version_id: str | None = None) -> bytes:
+        parts: list[bytes] = []
+        self._stream(key, version_id, parts.append)
+        return b"".join(parts)
+
+    def _sha256(self, key: str, version_id: str) -> str:
+        digest = hashlib.sha256()
+        self._stream(key, version_id, digest.update)
+        return digest.hexdigest()
+
+    def _stream(self, key: str, version_id: str | None, take: Callable[[bytes], object]) -> None:
+        extra: Any = {"VersionId": version_id} if version_id else {}
+
+        def read() -> None:
+            for chunk in self.s3.get_object(Bucket=self.bucket, Key=key, **extra)["Body"].iter_chunks(_CHUNK_BYTES):
+                take(chunk)
+
+        _s3(read)
+
+
+class _Gone(Exception):
+    pass
+
+
+def _s3(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _GONE:
+            raise _Gone(code) from None
+        if code in _THROTTLES:
+            raise Throttled(f"S3: {code}") from error
+        raise
+    except (ConnectionError, HTTPClientError) as error:
+        raise Throttled(f"S3: {type(error).__name__}") from error
+
+
+def _mlmodel(label: str, text: bytes) -> dict[str, Any]:
+    import yaml
+
+    try:
+        description = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise Refused(f"The MLmodel file of {label} is not valid YAML: {str(error)[:200]}. {INSTEAD}") from None
+    if not isinstance(description, dict) or not isinstance(description.get("flavors"), dict):
+        raise Refused(f"The MLmodel file of {label} names no flavors. {INSTEAD}")
+    return description
+
+
+def _graph(label: str, description: dict[str, Any], paths: list[str]) -> str:
+    """Path of the ONNX graph."""
+    onnx = description["flavors"].get("onnx")
+    if not isinstance(onnx, dict):
+        flavors = ", ".join(str(name) for name in description["flavors"]) or "none"
+        raise Refused(
+            f"{label} has no ONNX flavor (its flavors: {flavors[:200]}); the model server runs ONNX. {INSTEAD}"
+        )
+    path = str(onnx.get("data") or "model.onnx")
+    if path not in paths:
+        raise Refused(f"{label} names {path!r} as its ONNX graph, which is not among its files. {INSTEAD}")
+    return path
+
+
+def _signature(label: str, description: dict[str, Any]) -> dict[str, Any] | None:
+    """Inputs and outputs, out of the JSON texts that MLflow keeps in the YAML."""
+    signature = description.get("signature")
+    if not signature:
+        return None
+    try:
+        parsed = {side: json.loads(signature[side]) if signature.get(side) else None for side in ("inputs", "outputs")}
+        if parsed["inputs"] is not None:
+            Schema.from_doc(parsed["inputs"])
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise Refused(f"The signature of {label} cannot be served: {str(error)[:300]}. {INSTEAD}") from None
+    return parsed if parsed["inputs"] is not None else None
+
+
+def notes(deployed: Deployed) -> list[str]:
+    """What a version goes without, a sentence each."""
+    said = []
+    if deployed.reference is None:
+        said.append(
+            f"No drift check: the run that made version {deployed.version} has no artifact {REFERENCE}. "
+            f"Log the training rows with mlflow.log_table(frame, '{REFERENCE}')."
+        )
+    if deployed.signature is None:
+        said.append(
+            f"No input check: version {deployed.version} was logged without a signature. "
+            f"Pass signature=mlflow.models.infer_signature(...) when you log it."
+        )
+    return said

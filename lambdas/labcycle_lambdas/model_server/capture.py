@@ -1,0 +1,100 @@
+"""Keep profiles of what the model sees, inside the requests: after the answer a sandbox is frozen, there is no timer.
+
+A window starts with a request and is written with it, so that the rarest traffic is seen. Later rows of the window are
+written at `FLUSH_ROWS`, or by the first request after `WINDOW_SECONDS`. The repeated write of a window replaces the one
+before it, so that retries are exact. What a dying sandbox takes along is less than `FLUSH_ROWS` rows of one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.model_server.live import Loaded
+from labcycle_lambdas.profiles import Profile, Reference
+
+WINDOW_SECONDS = 60.0
+FLUSH_ROWS = 200
+
+
+@dataclass
+class _Window:
+    version: int
+    number: int
+    start: datetime
+    opened: float
+    profile: Profile
+    written_rows: int = 0
+
+
+class Capture:
+    """The profile windows of one sandbox."""
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        model: str,
+        sandbox_id: str,
+        *,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._profiles = profiles
+        self._model = model
+        self._sandbox_id = sandbox_id
+        self._monotonic = monotonic
+        self._now = now
+        self._numbers = 0
+        self._window: _Window | None = None
+        self._unwritten: list[_Window] = []  # closed, but their write failed
+        self._generation = 0
+        self._reference: Reference | None = None
+
+    def add(
+        self, loaded: Loaded, columns: Sequence[str], rows: Sequence[Sequence[Any]], predictions: Sequence[Any]
+    ) -> None:
+        """Count these rows and write what is due. Raises what the write raises; nothing is lost by that."""
+        if loaded.generation != self._generation:
+            self._close()
+            doc = loaded.deployed.reference
+            self._reference = Reference.from_doc(doc) if doc else None
+            self._generation = loaded.generation
+        if self._reference is None or not rows:
+            self._write_closed()
+            return
+        at = self._monotonic()
+        if self._window and at - self._window.opened >= WINDOW_SECONDS:
+            self._close()
+        first = self._window is None
+        if self._window is None:
+            self._numbers += 1
+            profile = Profile(self._reference)
+            self._window = _Window(loaded.deployed.version, self._numbers, self._now(), at, profile)
+        window = self._window
+        window.profile.add(columns, rows, predictions)
+        full = window.profile.rows - window.written_rows >= FLUSH_ROWS
+        if full:
+            self._close()
+        self._write_closed()
+        if first and not full:
+            self._write(window)
+
+    def _close(self) -> None:
+        if self._window and self._window.profile.rows > self._window.written_rows:
+            self._unwritten = [*self._unwritten[-9:], self._window]
+        self._window = None
+
+    def _write_closed(self) -> None:
+        while self._unwritten:
+            self._write(self._unwritten[0])
+            self._unwritten.pop(0)
+
+    def _write(self, window: _Window) -> None:
+        rows = window.profile.rows
+        self._profiles.write(
+            self._model, window.version, self._sandbox_id, window.number, window.start, window.profile.to_doc()
+        )
+        window.written_rows = rows

@@ -1,0 +1,41 @@
+"""The model server of one model."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from functools import cache
+from typing import Any
+
+import boto3
+
+from labcycle_lambdas.http import Request
+from labcycle_lambdas.ledger.deployments import Deployments
+from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.model_server.capture import Capture
+from labcycle_lambdas.model_server.environment import Environment
+from labcycle_lambdas.model_server.journal import REFUSED_VERSIONS, Journal
+from labcycle_lambdas.model_server.live import Live
+from labcycle_lambdas.model_server.loading import Loader
+from labcycle_lambdas.model_server.server import Server
+
+
+@cache
+def server() -> Server:
+    """Made once a sandbox."""
+    environment = Environment.read()
+    table = Table(boto3.client("dynamodb"), environment.ledger_table)
+    journal = Journal(environment.team, environment.model)
+    live = Live(
+        Deployments(table),
+        Loader(boto3.client("s3"), environment.artifact_bucket),
+        environment.model,
+        on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
+    )
+    capture = Capture(Profiles(table), environment.model, uuid.uuid4().hex[:12], monotonic=time.monotonic)
+    return Server(environment.model, live, capture, journal)
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return server().answer(Request.from_event(event)).to_event()
