@@ -279,7 +279,7 @@ class Registry:
         except NotFound:
             return None
 
-    def set_alias_writes(self, name: str, alias: str, version: int | str) -> list[Write]:
+    def set_alias_write(self, name: str, alias: str, version: int | str) -> Write:
         """What sets an alias, to be written together with something else. Raises `NotFound`.
 
         Writing it raises `Exists` or `Changed` where somebody set the alias in between: make it again then.
@@ -289,17 +289,17 @@ class Registry:
         sk = f"{header.doc['uid']}/ALIAS/{alias}"
         item = self._table.get(VERSIONS, sk)
         doc = {"version": int(version)}
-        return [Replace(item, doc) if item else Create(VERSIONS, sk, doc)]
+        return Replace(item, doc) if item else Create(VERSIONS, sk, doc)
 
     def set_alias(self, name: str, alias: str, version: int | str, who: Who) -> None:
         """Raises `NotFound`."""
 
         def work() -> None:
-            writes = self.set_alias_writes(name, alias, version)
-            if all(isinstance(write, Replace) and write.doc == write.item.doc for write in writes):
+            write = self.set_alias_write(name, alias, version)
+            if isinstance(write, Replace) and write.doc == write.item.doc:
                 return
             detail = {"alias": alias, "version": int(version)}
-            self._custody.append(f"model/{name}", "alias_set", who, detail, *writes)
+            self._custody.append(f"model/{name}", "alias_set", who, detail, write)
 
         self._table.until_unchanged(work)
 
