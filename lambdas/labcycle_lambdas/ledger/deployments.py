@@ -207,8 +207,8 @@ class Deployments:
             **({"reason": reason} if reason else {}),
         }
         record = Replace(item, new) if item else Create(_partition(model), _CURRENT, new)
-        alias = Registry(self.table, self.now).set_alias_writes(model, CHAMPION, live["version"])
-        Custody(self.table, self.now).append(f"model/{model}", action, who, said, record, *alias, *also)
+        alias = Registry(self.table, self.now).set_alias_write(model, CHAMPION, live["version"])
+        Custody(self.table, self.now).append(f"model/{model}", action, who, said, record, alias, *also)
 
     def _deployment(self, model: str, doc: Doc | None) -> Deployment:
         if not doc or not doc["live"]:
