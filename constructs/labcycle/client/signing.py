@@ -1,0 +1,96 @@
+"""Sign a request to a team's API with Signature Version 4.
+
+botocore signs; what this module adds is the form of the URL. API Gateway computes the signature from the decoded and
+newly encoded path and query, so the URL that is signed and sent must be in exactly that form: blanks as %20 (never `+`),
+every byte but the unreserved ones as %XX.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from labcycle.errors import LabcycleError
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
+
+SERVICE = "execute-api"
+_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
+_UNRESERVED = "-_.~"
+
+
+class CannotSign(LabcycleError):
+    """There are no AWS credentials, or no region; the message says how to give them."""
+
+
+def canonical_url(url: str) -> str:
+    """`url` as AWS canonicalises it; an encoded slash in a path segment stays encoded."""
+    parts = urlsplit(url)
+    path = "/".join(quote(unquote(segment), safe=_UNRESERVED) for segment in (parts.path or "/").split("/"))
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = "&".join(f"{quote(k, safe=_UNRESERVED)}={quote(v, safe=_UNRESERVED)}" for k, v in pairs)
+    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+
+
+def sign(
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | BinaryIO | None = None,
+    *,
+    credentials: Credentials | None = None,
+    region: str | None = None,
+) -> dict[str, str]:
+    """Headers to send with the request: those given, and the signature's.
+
+    Send them with `canonical_url(url)`, which is what was signed.
+
+    Parameters
+    ----------
+    body
+        Bytes, or a seekable file, which is read once for its digest and left where it stood.
+    credentials, region
+        Absent: from the usual AWS chain; the region from the host `<api>.execute-api.<region>.amazonaws.com` first.
+
+    Raises
+    ------
+    CannotSign
+        If there are no credentials, or the region is not known.
+    """
+    url = canonical_url(url)
+    credentials = credentials or _credentials()
+    host = urlsplit(url).hostname or ""
+    found = _HOST.search(host)
+    region = found[1] if found else region or _session().region_name
+    if not region:
+        raise CannotSign(f"the region of {host} is not known: set AWS_REGION")
+    # Only what cannot change on its way is signed beside the host and the date: the type of the content.
+    signed = {name: value for name, value in (headers or {}).items() if name.lower() == "content-type"}
+    request = AWSRequest(method=method, url=url, headers=signed, data=body or b"")
+    SigV4Auth(credentials, SERVICE, region).add_auth(request)
+    return {**(headers or {}), **dict(request.headers.items())}
+
+
+def _credentials() -> Credentials:
+    credentials = _session().get_credentials()
+    if credentials is None:
+        raise CannotSign(
+            "there are no AWS credentials to sign with: sign in (`aws sso login`), or set AWS_PROFILE, "
+            "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    return credentials
+
+
+@functools.cache
+def _session() -> boto3.Session:
+    """One session a process, so that temporary credentials are cached, and refreshed when they end."""
+    return boto3.Session()

@@ -1,0 +1,159 @@
+"""Signatures, held against an independent reading of AWS's specification (not against botocore, which makes them)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import re
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import pytest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labcycle.client import signing
+from labcycle.client.mlflow_auth import LabcycleAuthProvider, _forget_signature
+from labcycle.client.signing import CannotSign, canonical_url, sign
+
+CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "the-session-token")
+HOST = "https://abc123.execute-api.eu-west-1.amazonaws.com"
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
+
+
+def expected_signature(method: str, url: str, headers: dict[str, str], body: bytes) -> str:
+    """As the service computes it, from the request that arrives."""
+    arrived = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
+    parts = urlsplit(url)
+    arrived["host"] = parts.netloc
+    scope, names, _ = re.fullmatch(  # type: ignore[union-attr]
+        r"AWS4-HMAC-SHA256 Credential=[^/]+/(\S+), SignedHeaders=(\S+), Signature=(\w+)", arrived["authorization"]
+    ).groups()
+    # The service decodes what arrives, then encodes it: the path twice, each query parameter once, sorted as encoded.
+    once = "/".join(quote(unquote(segment), safe="-_.~") for segment in parts.path.split("/"))
+    path = "/".join(quote(segment, safe="-_.~") for segment in once.split("/"))
+    pairs = [(quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in parse_qsl(parts.query, keep_blank_values=True)]
+    query = "&".join(f"{k}={v}" for k, v in sorted(pairs))
+    lines = [f"{name}:{arrived[name]}\n" for name in names.split(";")]
+    canonical = "\n".join([method, path, query, "".join(lines), names, hashlib.sha256(body).hexdigest()])
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    text = "\n".join(["AWS4-HMAC-SHA256", arrived["x-amz-date"], scope, digest])
+    key = b"AWS4" + CREDENTIALS.secret_key.encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def signature(headers: dict[str, str]) -> str:
+    return headers["Authorization"].rpartition("=")[2]
+
+
+@pytest.mark.parametrize(
+    "path_and_query",
+    [
+        "/",
+        "/api/2.0/mlflow/runs/search",
+        "/api/2.0/mlflow/registered-models/search?filter=name+LIKE+%27a+b%25%27&order_by=name+ASC&order_by=last_updated+DESC",
+        "/api/2.0/mlflow-artifacts/artifacts/a%20b/%C3%BC/c%2Fd.txt",
+        "/x?empty=&empty2&b=2&a=1&b=1",
+        "/x?k=%2B%20plus%26amp&tilde=~&star=*",
+    ],
+)
+def test_the_signature_is_what_the_service_computes(path_and_query: str) -> None:
+    url = canonical_url(HOST + path_and_query)
+    headers = sign("GET", HOST + path_and_query, credentials=CREDENTIALS)
+    assert signature(headers) == expected_signature("GET", url, headers, b"")
+
+
+@given(
+    segments=st.lists(TEXT, max_size=4), query=st.lists(st.tuples(TEXT, TEXT), max_size=5), body=st.binary(max_size=50)
+)
+def test_any_path_query_and_body(segments: list[str], query: list[tuple[str, str]], body: bytes) -> None:
+    segments = [s for s in segments if s not in ("", ".", "..")]
+    raw = "/" + "/".join(quote(s, safe="") for s in segments)
+    raw += "?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query if k)
+    headers = sign("POST", HOST + raw, {"Content-Type": "application/json"}, body, credentials=CREDENTIALS)
+    assert signature(headers) == expected_signature("POST", canonical_url(HOST + raw), headers, body)
+
+
+@given(query=st.lists(st.tuples(TEXT, TEXT), max_size=5))
+def test_the_canonical_form_says_the_same_and_is_stable(query: list[tuple[str, str]]) -> None:
+    url = HOST + "/p?" + "&".join(f"{quote(k)}={quote(v)}" for k, v in query if k)
+    once = canonical_url(url)
+    assert canonical_url(once) == once
+    assert "+" not in once
+    kept = parse_qsl(urlsplit(once).query, keep_blank_values=True)
+    assert kept == [(k, v) for k, v in query if k]
+
+
+def test_a_file_is_hashed_and_left_where_it_stood() -> None:
+    body = io.BytesIO(b"0123456789")
+    headers = sign("PUT", HOST + "/f", {}, body, credentials=CREDENTIALS)
+    assert body.tell() == 0
+    assert signature(headers) == expected_signature("PUT", HOST + "/f", headers, b"0123456789")
+
+
+def test_the_region_comes_from_the_host_before_anything_else() -> None:
+    headers = sign("GET", HOST + "/", credentials=CREDENTIALS, region="us-east-1")
+    assert "/eu-west-1/execute-api/" in headers["Authorization"]
+    local = sign("GET", "http://127.0.0.1:4566/x", credentials=CREDENTIALS, region="us-east-1")
+    assert "/us-east-1/execute-api/" in local["Authorization"]
+
+
+def test_without_credentials_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody:
+        region_name = None
+
+        def get_credentials(self) -> None:
+            return None
+
+    monkeypatch.setattr(signing, "_session", Nobody)
+    with pytest.raises(CannotSign, match="aws sso login"):
+        sign("GET", HOST + "/")
+    with pytest.raises(CannotSign, match="AWS_REGION"):
+        sign("GET", "http://127.0.0.1/", credentials=CREDENTIALS)
+
+
+class Prepared:
+    """As much of a prepared request of `requests` as an auth object sees."""
+
+    def __init__(self, body: Any) -> None:
+        self.method, self.url, self.body = "PATCH", HOST + "/m?filter=a+b", body
+        self.headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        self.hooks: list[Any] = []
+
+    def register_hook(self, event: str, hook: Any) -> None:
+        self.hooks.append((event, hook))
+
+
+@pytest.mark.parametrize("body", ['{"a":"ü"}', b"bytes", None, "stream"])
+def test_the_stock_client_is_signed_whatever_its_body(body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "_credentials", lambda: CREDENTIALS)
+    request = Prepared(iter([b"a", b"b"]) if body == "stream" else body)
+    assert LabcycleAuthProvider().get_name() == "labcycle"
+    LabcycleAuthProvider().get_auth()(request)
+    sent = {"stream": b"ab", None: b""}.get(body, body)
+    sent = sent.encode() if isinstance(sent, str) else sent
+    assert request.url.endswith("filter=a%20b")
+    assert signature(request.headers) == expected_signature("PATCH", request.url, request.headers, sent)
+    assert request.headers["X-Amz-Security-Token"] == "the-session-token"
+    if body == "stream":
+        assert request.headers["Content-Length"] == "2" and "Transfer-Encoding" not in request.headers
+
+
+def test_a_redirect_does_not_carry_the_signature_to_another_host() -> None:
+    class Response:
+        is_redirect = True
+        request = Prepared(None)
+
+    Response.request.headers |= {"X-Amz-Date": "d", "X-Amz-Security-Token": "t", "Authorization": "a"}
+    _forget_signature(Response())
+    assert set(Response.request.headers) == {"Content-Type", "Transfer-Encoding"}
+
+
+def test_mlflow_finds_it_by_its_name() -> None:
+    from mlflow.tracking.request_auth.registry import fetch_auth
+
+    assert type(fetch_auth("labcycle")).__name__ == "SignedRequest"
