@@ -76,6 +76,7 @@ class SmallStack(cdk.Stack):
         table.grant_read_write_data(function)
         self._api(function)
         machine = self._machine(function)
+        function.grant_invoke(machine)
         topic = sns.Topic(self, "Topic", topic_name="small-notices")
         alarm = self._alarm(topic)
         rule = events.Rule(

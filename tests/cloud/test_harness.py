@@ -36,6 +36,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def outputs(small: Cloud) -> Iterator[dict[str, str]]:
     small.functions.restart()
     yield small.outputs["small"]
+    assert small.guard.refused == []
     small.faults.clear()
     small.functions.failures.clear()
 
@@ -123,6 +124,24 @@ def test_a_lost_answer_is_a_call_that_was_carried_out(outputs: dict[str, str], s
     fault = small.faults.lose_answer("dynamodb.UpdateItem")
     assert invoke(outputs, name="lost")["n"] == 2
     assert fault.struck == 1
+
+
+def test_a_call_that_the_role_may_not_make_is_refused(outputs: dict[str, str], small: Cloud) -> None:
+    iam = PLACE.client("iam")
+    function = PLACE.client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
+    role = function["Role"].rpartition("/")[2]
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName=policy)
+    try:
+        assert invoke(outputs, name="refused")["errorType"] == "ClientError"
+        assert [refusal.split(" do not allow ")[1].split(" on ")[0] for refusal in small.guard.refused] == [
+            "dynamodb:UpdateItem"
+        ]
+        assert count(outputs, "refused") == 0
+    finally:
+        small.guard.refused.clear()
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
 
 
 def test_a_schedule_starts_its_function(outputs: dict[str, str], small: Cloud) -> None:

@@ -16,11 +16,12 @@ from unittest import mock
 import moto.iam.models
 from moto import mock_aws
 
-from tests.cloud.harness import delivery, machines
+from tests.cloud.harness import buckets, delivery, machines
 from tests.cloud.harness.assembly import Assembly, Stack
 from tests.cloud.harness.faults import Faults
 from tests.cloud.harness.functions import Functions
 from tests.cloud.harness.http_api import HttpApi
+from tests.cloud.harness.permissions import FUNCTION_CALLS, Guard
 from tests.cloud.harness.place import Place, account_from_access_key
 from tests.cloud.harness.resources import LEFT_OUT, supported
 from tests.cloud.harness.training import TrainingJobs
@@ -39,7 +40,8 @@ class Cloud:
     def __init__(self) -> None:
         self.functions = Functions()
         self.faults = Faults(self.functions)
-        self.training = TrainingJobs()
+        self.guard = Guard()
+        self.training = TrainingJobs(self.guard)
         self.outputs: dict[str, dict[str, str]] = {}
         self.places: dict[str, Place] = {}
         self.left_out: set[str] = set()
@@ -80,9 +82,13 @@ class Cloud:
         """See `delivery.evaluate_alarms`."""
         delivery.evaluate_alarms(place, at or datetime.now(UTC))
 
-    def fire_schedule(self, place: Place, name: str, group: str = "default") -> None:
+    def fire_schedule(self, place: Place, name: str, at: datetime | None = None, group: str = "default") -> None:
         """See `delivery.fire_schedule`."""
-        delivery.fire_schedule(place, name, group)
+        delivery.fire_schedule(place, name, at or datetime.now(UTC), group)
+
+    def client(self, service: str, place: Place, role: str) -> Any:
+        """A client that may do what the deployed role may."""
+        return self.guard.client(service, place, f"arn:aws:iam::{place.account}:role/{role}")
 
     def listen(self, topic_arn: str) -> Callable[[], list[str]]:
         """Subscribe a new queue to a topic; the answer gives the messages that came since it was last called."""
@@ -175,6 +181,8 @@ def cloud() -> Iterator[Cloud]:
         made = Cloud()
         made.functions.patch(stack)
         made.faults.patch(stack)
-        machines.patch(stack, made.training)
+        machines.patch(stack, made.training, made.guard)
         delivery.patch(stack)
+        buckets.patch(stack)
+        stack.enter_context(mock.patch.multiple(FUNCTION_CALLS, guard=made.guard, functions=made.functions))
         yield made

@@ -200,11 +200,21 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def fire_schedule(place: Place, name: str, group: str = "default") -> None:
-    """What EventBridge Scheduler does when a schedule is due."""
+def fire_schedule(place: Place, name: str, at: datetime, group: str = "default") -> None:
+    """What EventBridge Scheduler does when a schedule is due.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    """
     schedule = place.client("scheduler").get_schedule(Name=name, GroupName=group)
     target = schedule["Target"]
     payload = target.get("Input", json.dumps({"source": "aws.scheduler"}))
+    for attribute, value in (
+        ("scheduled-time", at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+        ("schedule-arn", schedule["Arn"]),
+        ("execution-id", str(uuid.uuid4())),
+        ("attempt-number", "1"),
+    ):
+        payload = payload.replace(f"<aws.scheduler.{attribute}>", value)
     _deliver(target, payload, "scheduler.amazonaws.com", schedule["Arn"])
 
 

@@ -71,10 +71,11 @@ class Faults:
         def call(stubber: Any, event_name: str, request: Any, **rest: Any) -> Any:
             operation = event_name.removeprefix("before-send.")
             running = self._functions.running
-            for fault in self._planned:
-                if running is not None and fault.applies(operation, running.function_name):
-                    return fault.strike(request, lambda: answer(stubber, event_name, request, **rest))
-            return answer(stubber, event_name, request, **rest)
+            with self._functions.suspended():
+                for fault in self._planned:
+                    if running is not None and fault.applies(operation, running.function_name):
+                        return fault.strike(request, lambda: answer(stubber, event_name, request, **rest))
+                return answer(stubber, event_name, request, **rest)
 
         stack.enter_context(mock.patch.object(BotocoreStubber, "__call__", call))
         no_sleep = mock.Mock(sleep=lambda seconds: None)

@@ -79,6 +79,15 @@ class Functions:
         """The function whose code runs in this thread."""
         return getattr(self._running, "function", None)
 
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """What happens inside is AWS's doing, not the function's."""
+        function, self._running.function = self.running, None
+        try:
+            yield
+        finally:
+            self._running.function = function
+
     def restart(self) -> None:
         """Every function starts cold again at its next call."""
         self._worlds.clear()

@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
-import boto3
 import botocore.session
 import jsonata
 from botocore.config import Config
@@ -37,18 +36,25 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 from moto.stepfunctions.parser.asl.utils import boto_client
 
-from tests.cloud.harness.place import Place, access_key
+from tests.cloud.harness.permissions import Guard
+from tests.cloud.harness.place import Place
 from tests.cloud.harness.training import TrainingJobs
 
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 _GUARD_SECONDS = 60
 
 
-def patch(stack: ExitStack, training: TrainingJobs) -> None:
+def patch(stack: ExitStack, training: TrainingJobs, guard: Guard) -> None:
     """Mend moto's interpreter until `stack` closes."""
     _replace(stack, moto_jsonata.eval_jsonata_expression, _evaluate)
     _replace(stack, moto_jsonata.encode_jsonata_variable_declarations, _declare)
-    _replace(stack, boto_client.boto_client_for, _client_for)
+
+    def client_for(region: str, service: str, state_credentials: Any) -> Any:
+        role: str = state_credentials.role_arn
+        config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+        return guard.client(service, Place(role.split(":")[4], region), role, config=config)
+
+    _replace(stack, boto_client.boto_client_for, client_for)
     wait = WaitFunction._wait_interval
     no_wait = lambda self, env, wait_seconds: wait(self, env, 0)
     stack.enter_context(mock.patch.object(WaitFunction, "_wait_interval", no_wait))
@@ -60,7 +66,7 @@ def patch(stack: ExitStack, training: TrainingJobs) -> None:
     original = state_task_factory.state_task_service_for
 
     def service_for(service_name: str) -> Any:
-        return _TrainingJobTask(training) if service_name == "sagemaker" else original(service_name)
+        return _TrainingJobTask(training, client_for) if service_name == "sagemaker" else original(service_name)
 
     _replace(stack, original, service_for)
 
@@ -87,12 +93,6 @@ def _plain(value: Any) -> Any:
 
 def _declare(bindings: Mapping[str, Any]) -> str:
     return "".join(f"{name}:={json.dumps(value)};" for name, value in bindings.items())
-
-
-def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-    account = state_credentials.role_arn.split(":")[4]
-    config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
-    return boto3.Session(access_key(account), "testing", region_name=region).client(service, config=config)  # type: ignore[call-overload]
 
 
 def _shape(task: Any, service: str | None, action: str | None, which: str) -> Any:
@@ -135,9 +135,10 @@ def _json_value(value: Any) -> Any:
 class _TrainingJobTask(StateTaskServiceCallback):  # type: ignore[misc]
     """`sagemaker:createTrainingJob`, with and without `.sync`."""
 
-    def __init__(self, training: TrainingJobs) -> None:
+    def __init__(self, training: TrainingJobs, client_for: Callable[..., Any]) -> None:
         super().__init__(supported_integration_patterns={ResourceCondition.WaitForTaskToken, ResourceCondition.Sync})
         self._training = training
+        self._client_for = client_for
 
     def _get_supported_parameters(self) -> set[str] | None:
         return None
@@ -146,7 +147,7 @@ class _TrainingJobTask(StateTaskServiceCallback):  # type: ignore[misc]
         self, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
     ) -> None:
         assert self._get_boto_service_action() == "create_training_job", self.resource.resource_arn
-        sagemaker = _client_for(resource_runtime_part.region, "sagemaker", state_credentials)
+        sagemaker = self._client_for(resource_runtime_part.region, "sagemaker", state_credentials)
         self._name = normalised_parameters["TrainingJobName"]
         answer = sagemaker.create_training_job(**normalised_parameters)
         answer.pop("ResponseMetadata")

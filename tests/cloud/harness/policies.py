@@ -7,6 +7,7 @@ ignores conditions. An operator that is not known here is an error, never a gues
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from tests.cloud.harness.place import Place
 
 Document = Mapping[str, Any]
 Context = Mapping[str, Sequence[str]]
+
+
+_NUMBERS = {"NumericLessThan": operator.lt, "NumericLessThanEquals": operator.le, "NumericEquals": operator.eq}
 
 
 class NotPermitted(Exception):
@@ -32,10 +36,10 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _condition_holds(operator: str, key: str, allowed: list[str], context: Context) -> bool:
-    if operator == "Null":
+def _condition_holds(test: str, key: str, allowed: list[str], context: Context) -> bool:
+    if test == "Null":
         return (key not in context) == (allowed[0] == "true")
-    quantifier, _, plain = operator.rpartition(":")
+    quantifier, _, plain = test.rpartition(":")
     if_exists = plain.endswith("IfExists")
     plain = plain.removesuffix("IfExists")
     negated = plain.startswith(("StringNot", "ArnNot"))
@@ -46,8 +50,10 @@ def _condition_holds(operator: str, key: str, allowed: list[str], context: Conte
         hits = [value in allowed for value in values]
     elif plain in {"StringLike", "StringNotLike", "ArnLike", "ArnEquals", "ArnNotLike", "ArnNotEquals"}:
         hits = [any(matches(pattern, value) for pattern in allowed) for value in values]
+    elif plain in _NUMBERS:
+        hits = [any(_NUMBERS[plain](float(value), float(limit)) for limit in allowed) for value in values]
     else:
-        raise NotImplementedError(f"condition operator {operator}")
+        raise NotImplementedError(f"condition operator {test}")
     hits = [not hit for hit in hits] if negated else hits
     return any(hits) if quantifier in {"", "ForAnyValue"} and not negated else all(hits)
 
@@ -80,6 +86,14 @@ def evaluate(documents: Sequence[Document], action: str, resource: str, context:
         if _applies(statement, action, resource, context)
     }
     return effects == {"Allow"}
+
+
+def denies(document: Document, action: str, resource: str, context: Context) -> bool:
+    """Whether a resource policy denies it to everybody."""
+    return any(
+        statement["Effect"] == "Deny" and _applies(statement, action, resource, context)
+        for statement in _as_list(document.get("Statement"))
+    )
 
 
 def require_role(role_arn: str, action: str, resource: str, context: Context | None = None) -> None:

@@ -18,7 +18,6 @@ from tests.cloud.harness.place import Place
 # Types that are left out of a deployment, each with the reason why nothing that is tested here needs it.
 LEFT_OUT: dict[str, str] = {
     "AWS::CDK::Metadata": "a usage record of the CDK, no resource",
-    "AWS::S3::BucketPolicy": "moto reads a Deny without its conditions, so that a TLS-only policy would deny everything",
 }
 
 Properties = dict[str, Any]
@@ -111,6 +110,12 @@ def _topic_policy(sns: Any, name: str, properties: Properties, place: Place) -> 
     return Created(name, {"Id": name})
 
 
+@model("AWS::S3::BucketPolicy", "s3")
+def _bucket_policy(s3: Any, name: str, properties: Properties, place: Place) -> Created:
+    s3.put_bucket_policy(Bucket=properties["Bucket"], Policy=json.dumps(properties["PolicyDocument"]))
+    return Created(name)
+
+
 @model("AWS::SQS::QueuePolicy", "sqs")
 def _queue_policy(sqs: Any, name: str, properties: Properties, place: Place) -> Created:
     for queue in properties["Queues"]:
@@ -183,3 +188,16 @@ def _route(gateway: Any, name: str, properties: Properties, place: Place) -> Cre
 def _stage(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
     gateway.create_stage(**properties)
     return Created(properties["StageName"])
+
+
+@model("AWS::KMS::Key", "kms")
+def _key(kms: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own model cannot read tags as CloudFormation spells them."""
+    rotates = properties.pop("EnableKeyRotation", False)
+    properties.pop("PendingWindowInDays", None)  # concerns the deletion alone
+    tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in properties.pop("Tags", ())]
+    properties["Policy"] = json.dumps(properties.pop("KeyPolicy"))
+    key = kms.create_key(**properties, Tags=tags)["KeyMetadata"]
+    if rotates:
+        kms.enable_key_rotation(KeyId=key["KeyId"])
+    return Created(key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]})

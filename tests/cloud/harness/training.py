@@ -19,6 +19,7 @@ from typing import Any
 
 from moto.sagemaker.models import sagemaker_backends
 
+from tests.cloud.harness.permissions import Guard
 from tests.cloud.harness.place import Place
 
 _CONTAINER_ROOT = "/opt/ml"
@@ -31,7 +32,8 @@ def _nothing(job: str) -> None: ...
 class TrainingJobs:
     """Runs training jobs. `before_run` is called with the job's name first, and may hold it up."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
         self.before_run: Callable[[str], None] = _nothing
         self.ran: list[str] = []
 
@@ -41,11 +43,12 @@ class TrainingJobs:
         self.ran.append(name)
         sagemaker = place.client("sagemaker")
         job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        s3 = self._guard.client("s3", place, job["RoleArn"])
         with tempfile.TemporaryDirectory(prefix="training-") as folder:
-            reason = _execute(place, job, Path(folder))
+            reason = _execute(s3, job, Path(folder))
             if not reason:
                 for archive, part in (("model", "model"), ("output", "output/data")):
-                    _upload(place, job, archive, Path(folder) / part)
+                    _upload(s3, job, archive, Path(folder) / part)
         record = sagemaker_backends[place.account][place.region].training_jobs[name]
         record.training_job_status = record.secondary_status = "Failed" if reason else "Completed"
         if reason:
@@ -55,7 +58,7 @@ class TrainingJobs:
         return described
 
 
-def _execute(place: Place, job: dict[str, Any], root: Path) -> str:
+def _execute(s3: Any, job: dict[str, Any], root: Path) -> str:
     """Why the job failed; empty where it did not."""
     for part in ("input/config", "input/data", "model", "output/data"):
         (root / part).mkdir(parents=True)
@@ -63,7 +66,7 @@ def _execute(place: Place, job: dict[str, Any], root: Path) -> str:
     for channel in job.get("InputDataConfig", ()):
         source = channel["DataSource"]["S3DataSource"]
         assert source["S3DataType"] == "S3Prefix", source
-        if not _download(place, source["S3Uri"], root / "input/data" / channel["ChannelName"]):
+        if not _download(s3, source["S3Uri"], root / "input/data" / channel["ChannelName"]):
             return f"ClientError: no S3 objects found under {source['S3Uri']}"
     entry: list[str] = job["AlgorithmSpecification"]["ContainerEntrypoint"]
     entry = entry + job["AlgorithmSpecification"].get("ContainerArguments", [])
@@ -81,9 +84,8 @@ def _execute(place: Place, job: dict[str, Any], root: Path) -> str:
     return f"ExecuteUserScriptError: exit code {run.returncode}: {run.stderr[-800:]}" if run.returncode else ""
 
 
-def _download(place: Place, uri: str, folder: Path) -> int:
+def _download(s3: Any, uri: str, folder: Path) -> int:
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    s3 = place.client("s3")
     count = 0
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", ()):
@@ -95,7 +97,7 @@ def _download(place: Place, uri: str, folder: Path) -> int:
     return count
 
 
-def _upload(place: Place, job: dict[str, Any], archive: str, folder: Path) -> None:
+def _upload(s3: Any, job: dict[str, Any], archive: str, folder: Path) -> None:
     if not any(folder.iterdir()):
         return
     buffer = io.BytesIO()
@@ -104,4 +106,4 @@ def _upload(place: Place, job: dict[str, Any], archive: str, folder: Path) -> No
             tar.add(path, path.name)
     base = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     bucket, _, prefix = f"{base}/{job['TrainingJobName']}/output/{archive}.tar.gz".removeprefix("s3://").partition("/")
-    place.client("s3").put_object(Bucket=bucket, Key=prefix, Body=buffer.getvalue())
+    s3.put_object(Bucket=bucket, Key=prefix, Body=buffer.getvalue())

@@ -1,0 +1,246 @@
+"""Holds every call of a deployed function, state machine or training job against the policies of its role.
+
+The AWS call is turned into the IAM actions that it needs, uses of a customer key by DynamoDB, S3 and SNS included, and
+each must be allowed by the role's policies within its boundary. An operation that is not in the table is an error.
+Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+from botocore.handlers import BUILTIN_HANDLERS
+
+from tests.cloud.harness import policies
+from tests.cloud.harness.functions import Functions
+from tests.cloud.harness.place import Place, access_key
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Need:
+    action: str
+    resource: str
+    context: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Guard:
+    """Refuses calls that their role may not make, and remembers them in `refused`."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def check(self, role_arn: str, place: Place, service: str, operation: str, params: Params) -> None:
+        """Raise the ClientError that AWS would answer, unless the role may call `operation`."""
+        for need in needs(place, service, operation, params):
+            principal = {"aws:PrincipalArn": [role_arn], "aws:PrincipalAccount": [place.account]}
+            try:
+                policies.require_role(role_arn, need.action, need.resource, {**principal, **need.context})
+            except policies.NotPermitted as refusal:
+                self.refused.append(str(refusal))
+                answer: Any = {
+                    "Error": {"Code": "AccessDeniedException", "Message": str(refusal)},
+                    "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "refused"},
+                }
+                raise ClientError(answer, operation) from refusal
+
+    def client(self, service: str, place: Place, role_arn: str, **options: Any) -> Any:
+        """A client that may do what the role may."""
+        import boto3
+
+        session = boto3.Session(access_key(place.account), "testing", region_name=place.region)
+        client = session.client(service, **options)  # type: ignore[call-overload]
+
+        def check(params: Params, model: Any, **_: Any) -> None:
+            self.check(role_arn, place, service, model.name, params)
+
+        client.meta.events.register("provide-client-params", check)
+        return client
+
+
+class FunctionCalls:
+    """The guard that holds the calls of running functions; every session of botocore asks it from its birth on."""
+
+    def __init__(self) -> None:
+        self.guard: Guard | None = None
+        self.functions: Functions | None = None
+        BUILTIN_HANDLERS.append(("provide-client-params", self._check))
+
+    def _check(self, params: Params, model: Any, context: Any = None, **_: Any) -> None:
+        function = self.functions.running if self.functions else None
+        if self.guard is None or self.functions is None or function is None:
+            return
+        region = (context or {}).get("client_region") or function.region
+        place = Place(function.account_id, region)
+        with self.functions.suspended():
+            self.guard.check(function.role, place, model.service_model.service_name, model.name, params)
+
+
+FUNCTION_CALLS = FunctionCalls()
+
+
+def needs(place: Place, service: str, operation: str, params: Params) -> Iterator[Need]:
+    """The IAM actions behind one call."""
+    yield from _TABLE[service](place, operation, params)
+
+
+def _arn(place: Place, service: str, rest: str) -> str:
+    return f"arn:aws:{service}:{place.region}:{place.account}:{rest}"
+
+
+_ITEM_ACTIONS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+_PLAIN_ITEM_OPERATIONS = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"}
+
+
+def _dynamodb(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    if operation in _PLAIN_ITEM_OPERATIONS:
+        wanted = [(operation, params["TableName"])]
+    elif operation == "TransactWriteItems":
+        wanted = [(_ITEM_ACTIONS[k], part["TableName"]) for item in params["TransactItems"] for k, part in item.items()]
+    elif operation == "TransactGetItems":
+        wanted = [("GetItem", item["Get"]["TableName"]) for item in params["TransactItems"]]
+    elif operation in {"BatchGetItem", "BatchWriteItem"}:
+        wanted = [(operation, table) for table in params["RequestItems"]]
+    else:
+        raise NotImplementedError(f"the permissions of dynamodb {operation}")
+    for action, table in dict.fromkeys(wanted):
+        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+        yield Need(f"dynamodb:{action}", _arn(place, "dynamodb", f"table/{table}{index}"))
+    for table in dict.fromkeys(table for _, table in wanted):
+        for action in ("Decrypt", "DescribeKey"):
+            yield from _key_use(place, _table_key(place, table), "dynamodb", action)
+
+
+def _s3(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    bucket = f"arn:aws:s3:::{params['Bucket']}"
+    found = f"{bucket}/{params.get('Key', '')}"
+    version = "Version" if params.get("VersionId") else ""
+    reads, writes = False, False
+    if operation in {"GetObject", "HeadObject"}:
+        yield Need(f"s3:GetObject{version}", found)
+        reads = True
+    elif operation in {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}:
+        yield Need("s3:PutObject", found)
+        writes = True
+    elif operation == "CopyObject":
+        source = params["CopySource"]
+        version = "Version" if source.get("VersionId") else ""
+        yield Need(f"s3:GetObject{version}", f"arn:aws:s3:::{source['Bucket']}/{source['Key']}")
+        yield Need("s3:PutObject", found)
+        reads = writes = True
+    elif operation == "DeleteObject":
+        yield Need(f"s3:DeleteObject{version}", found)
+    elif operation == "AbortMultipartUpload":
+        yield Need("s3:AbortMultipartUpload", found)
+    elif operation in {"ListObjects", "ListObjectsV2", "HeadBucket", "ListObjectVersions"}:
+        action = "s3:ListBucketVersions" if operation == "ListObjectVersions" else "s3:ListBucket"
+        yield Need(action, bucket, {"s3:prefix": [params.get("Prefix", "")]})
+    else:
+        raise NotImplementedError(f"the permissions of s3 {operation}")
+    key = _bucket_key(place, params["Bucket"])
+    if reads:
+        yield from _key_use(place, key, "s3", "Decrypt")
+    if writes:
+        yield from _key_use(place, key, "s3", "GenerateDataKey")
+
+
+def _sns(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    assert operation == "Publish", operation
+    topic = params["TopicArn"]
+    yield Need("sns:Publish", topic)
+    key = place.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"].get("KmsMasterKeyId", "")
+    for action in ("Decrypt", "GenerateDataKey"):
+        yield from _key_use(place, key, "sns", action)
+
+
+def _sagemaker(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    job = _arn(place, "sagemaker", f"training-job/{params['TrainingJobName']}")
+    assert operation in {"CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob"}, operation
+    yield Need(f"sagemaker:{operation}", job)
+    if operation == "CreateTrainingJob":
+        yield Need("iam:PassRole", params["RoleArn"], {"iam:PassedToService": ["sagemaker.amazonaws.com"]})
+        if params.get("Tags"):
+            yield Need("sagemaker:AddTags", job)
+
+
+def _cloudwatch(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    yield Need(f"cloudwatch:{operation}", "*", {"cloudwatch:namespace": [params["Namespace"]]})
+
+
+def _lambda(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    name = params["FunctionName"]
+    arn = name if name.startswith("arn:") else _arn(place, "lambda", f"function:{name}")
+    yield Need({"Invoke": "lambda:InvokeFunction"}.get(operation, f"lambda:{operation}"), arn)
+
+
+def _events(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    assert operation == "PutEvents", operation
+    for entry in params["Entries"]:
+        bus = entry.get("EventBusName", "default")
+        yield Need("events:PutEvents", bus if bus.startswith("arn:") else _arn(place, "events", f"event-bus/{bus}"))
+
+
+def _states(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    yield Need(f"states:{operation}", params.get("stateMachineArn") or params["executionArn"])
+
+
+def _ssm(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    yield Need(f"ssm:{operation}", _arn(place, "ssm", f"parameter/{params['Name'].lstrip('/')}"))
+
+
+def _sts(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    assert operation == "GetCallerIdentity", operation
+    yield from ()
+
+
+_TABLE: dict[str, Any] = {
+    "cloudwatch": _cloudwatch,
+    "dynamodb": _dynamodb,
+    "events": _events,
+    "lambda": _lambda,
+    "s3": _s3,
+    "sagemaker": _sagemaker,
+    "sns": _sns,
+    "ssm": _ssm,
+    "stepfunctions": _states,
+    "sts": _sts,
+}
+
+
+def _key_use(place: Place, key: str, service: str, action: str) -> Iterator[Need]:
+    """A service uses a customer key in its caller's name."""
+    if key:
+        arn, tags = _key(place, key)
+        via = {"kms:ViaService": [f"{service}.{place.region}.amazonaws.com"], "kms:CallerAccount": [place.account]}
+        yield Need(f"kms:{action}", arn, {**via, **{f"aws:ResourceTag/{name}": [value] for name, value in tags}})
+
+
+@functools.cache
+def _key(place: Place, key: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    kms = place.client("kms")
+    tags = kms.list_resource_tags(KeyId=key.rpartition("/")[2])["Tags"]
+    return kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"], tuple((t["TagKey"], t["TagValue"]) for t in tags)
+
+
+def _table_key(place: Place, table: str) -> str:
+    described = place.client("dynamodb").describe_table(TableName=table)["Table"]
+    return str(described.get("SSEDescription", {}).get("KMSMasterKeyArn", ""))
+
+
+def _bucket_key(place: Place, bucket: str) -> str:
+    s3 = place.client("s3")
+    try:
+        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    except ClientError:
+        return ""
+    return str(rules[0]["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID", ""))
