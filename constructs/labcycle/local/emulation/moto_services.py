@@ -1,0 +1,77 @@
+"""Services that MiniStack lacks are answered by moto, in the same process and without a socket.
+
+moto keeps the records (it validates and lists); what has to happen besides is added by the service's own module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions, router
+
+from labcycle.local.settings import Settings
+
+Response = tuple[int, dict[str, str], bytes]
+# service -> prefix of X-Amz-Target
+SERVICES = {"sagemaker": "SageMaker."}
+
+_lock = threading.Lock()
+_operations: dict[str, Callable[[dict[str, Any], Mapping[str, str]], Response]] = {}
+
+
+def operation(target: str, handler: Callable[[dict[str, Any], Mapping[str, str]], Response]) -> None:
+    """Answer one operation (`SageMaker.CreateTrainingJob`) by `handler(input, headers)` in place of moto."""
+    _operations[target] = handler
+
+
+def install(settings: Settings) -> None:
+    for service, prefix in SERVICES.items():
+        router.SERVICE_PATTERNS[service] = {"target_prefixes": [prefix], "host_patterns": [rf"^{service}\."]}
+        app.SERVICE_HANDLERS[service] = _handler()
+        iam_actions.SERVICE_TO_IAM_NAMESPACE[service] = service
+    original = iam_actions.extract_resource_arn
+
+    def resource_arn(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> Any:
+        if service != "sagemaker":
+            return original(service, method, path, headers, body, query, region, account)
+        name = json.loads(body or b"{}").get("TrainingJobName")
+        return f"arn:aws:sagemaker:{region}:{account}:training-job/{name}" if name else "*"
+
+    iam_actions.extract_resource_arn = resource_arn
+
+
+def call(target: str, asked: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    """One operation of a JSON service, done by moto. Blocking."""
+    with _lock:  # moto's records are not made for threads
+        response = _client().post("/", data=json.dumps(asked), headers=dict(headers) | {"X-Amz-Target": target})
+    kept = {"Content-Type": response.headers.get("Content-Type", "application/x-amz-json-1.1")}
+    return response.status_code, kept, response.get_data()
+
+
+def _handler() -> Callable[..., Awaitable[Response]]:
+    async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any) -> Response:
+        target = headers.get("x-amz-target", "")
+        asked = json.loads(body or b"{}")
+        wanted = {"Content-Type": "application/x-amz-json-1.1"}
+        wanted |= {name: headers[name] for name in ("authorization", "x-amz-date") if name in headers}
+        if target in _operations:
+            return await asyncio.to_thread(_operations[target], asked, wanted)
+        return await asyncio.to_thread(call, target, asked, wanted)
+
+    return handle
+
+
+@cache
+def _client() -> Any:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.test import Client
+
+    return Client(DomainDispatcherApplication(create_backend_app))

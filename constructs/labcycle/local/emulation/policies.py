@@ -1,0 +1,208 @@
+"""Who calls, and what their policies say: MiniStack's IAM evaluator, with the cures that our policies need."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_evaluator as iam
+from ministack.services import iam as iam_service
+from ministack.services import sts
+
+from labcycle.local.settings import Credentials
+from labcycle.local.signature import SentRequest, SignatureRefused, read, verify
+
+_VARIABLE = re.compile(r"\$\{([^}]+)\}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A principal whose signature was verified."""
+
+    access_key: str
+    account: str
+    arn: str
+    user_id: str
+    principal: Any  # MiniStack's PrincipalInfo
+
+    def may(self, action: str, resource: str, *, region: str, source_ip: str) -> bool:
+        """Whether identity policies, boundary and session policies together allow it. The account's root may all."""
+        if self.principal.policies is None:
+            return True
+        context = iam.EvalContext(
+            principal_arn=self.arn,
+            principal_type=self.principal.type,
+            principal_account=self.account,
+            action=action,
+            resource_arn=resource,
+            region=region,
+            source_ip=source_ip,
+            secure_transport=True,
+            principal_keys=self.principal.keys,
+        )
+        return bool(iam.evaluate(context, self.principal.policies, *self.principal.limits).decision == "Allow")
+
+
+def verified_caller(request: SentRequest, *, account: str, region: str, now: datetime | None = None) -> Caller:
+    """The principal that signed a request to an API.
+
+    Raises
+    ------
+    SignatureRefused
+        If it is unsigned, wrongly signed, out of time, or signed with a key that is not known or no longer valid.
+    """
+    claim = read(request)
+    credential = iam.resolve_credential(claim.access_key, _account_of(claim.access_key, account), claim.token or "")
+    if isinstance(credential, iam.CredentialResolutionError):
+        expired = credential.code == "ExpiredTokenException"
+        raise SignatureRefused(
+            "ExpiredTokenException" if expired else "UnrecognizedClientException", str(credential.message)
+        )
+    verify(request, claim, secret=credential.secret_access_key, region=region, now=now or datetime.now(UTC))
+    principal = iam.resolve_principal(claim.access_key, credential.account_id, credential)
+    if isinstance(principal, iam.AuthError):
+        raise SignatureRefused("UnrecognizedClientException", str(principal.message))
+    return Caller(
+        access_key=claim.access_key,
+        account=credential.account_id,
+        arn=credential.principal_arn,
+        user_id=credential.principal_id,
+        principal=principal,
+    )
+
+
+def _account_of(access_key: str, default: str) -> str:
+    session = sts._sessions.get(access_key)
+    if session is not None and session.get("AccountId"):
+        return str(session["AccountId"])
+    return str(iam.find_iam_access_key_account(access_key) or default)
+
+
+def role_may(
+    role_arn: str, action: str, resource: str, *, region: str, context: Mapping[str, str] | None = None
+) -> bool:
+    """Whether a role, as a service uses it, may do something: its policies within its permissions boundary."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    policies = iam._gather_role_policies(name, account)
+    limits = iam._permissions_boundary(iam_service._roles, name, account)
+    asked = iam.EvalContext(
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/service",
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource,
+        region=region,
+        secure_transport=True,
+        service_context={key.lower(): value for key, value in (context or {}).items()},
+    )
+    return bool(iam.evaluate(asked, policies, *limits).decision == "Allow")
+
+
+def session_of(role_arn: str, name: str, seconds: int = 86_400) -> Credentials:
+    """Credentials of a role, as a service that was given the role would get them; its policies are enforced."""
+    account, role = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    arn = f"arn:aws:sts::{account}:assumed-role/{role}/{name}"
+    found = Credentials("ASIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), secrets.token_hex(40), arn)
+    sts.register_session(
+        found.access_key,
+        {
+            "Arn": arn,
+            "UserId": f"{sts._role_id(role_arn)}:{name}",
+            "SecretAccessKey": found.secret,
+            "SessionToken": found.token,
+            "Expiration": time.time() + seconds,
+            "AccountId": account,
+            "PrincipalType": "AssumedRole",
+        },
+    )
+    return found
+
+
+def service_may(
+    policy: str | dict[str, Any] | None,
+    service: str,
+    action: str,
+    resource: str,
+    *,
+    region: str,
+    context: Mapping[str, str],
+) -> bool:
+    """Whether a resource's own policy lets an AWS service (`cloudwatch.amazonaws.com`) do something with it."""
+    asked = iam.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=region,
+        secure_transport=True,
+        service_context={key.lower(): value for key, value in context.items()},
+    )
+    return bool(iam.evaluate_resource_policy(policy, asked, service=service).decision == "Allow")
+
+
+def install() -> None:
+    """Cure the evaluator: policy variables in resources and conditions; plain HTTP on the loopback counts as secure."""
+    original_match, original_origin = iam._first_match, iam.pin_request_origin
+
+    def first_match(context: Any, statements: list[Any], effect: str) -> Any:
+        return original_match(context, [_resolved(statement, context) for statement in statements], effect)
+
+    def pin_request_origin(source_ip: str, secure_transport: bool) -> None:
+        original_origin(source_ip, True)
+
+    _trust_suffices()
+    iam._first_match = first_match
+    iam.pin_request_origin = app.pin_request_origin = pin_request_origin
+
+
+def _trust_suffices() -> None:
+    """A trust policy that names a principal of the same account suffices to assume the role, without an identity policy.
+
+    Only who is named is told here; conditions, such as the session name, are for STS, which asks the whole trust policy.
+    """
+
+    def trust_policy(arn: str) -> tuple[dict[str, Any], str] | None:
+        role = iam_service._roles.get(arn.rsplit("/", 1)[-1]) if ":role/" in arn else None
+        if role is None:
+            return None
+        statements = json.loads(role["AssumeRolePolicyDocument"]).get("Statement", [])
+        named = [
+            {key: value for key, value in statement.items() if key != "Condition"} | {"Resource": "*"}
+            for statement in ([statements] if isinstance(statements, dict) else statements)
+            if statement.get("Effect") == "Allow"
+        ]
+        return {"Statement": named}, arn.split(":")[4]
+
+    iam_service.trust_policy_for_arn = trust_policy
+    iam._RESOURCE_POLICY_LOOKUPS["sts"] = ("iam", "trust_policy_for_arn")
+
+
+def _resolved(statement: Any, context: Any) -> Any:
+    if not any("${" in text for text in statement.resources + statement.not_resources) and "${" not in str(
+        statement.conditions
+    ):
+        return statement
+    filled = copy.copy(statement)
+    filled.resources = _fill(statement.resources, context)
+    filled.not_resources = _fill(statement.not_resources, context)
+    filled.conditions = _fill(statement.conditions, context)
+    return filled
+
+
+def _fill(value: Any, context: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _fill(part, context) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_fill(part, context) for part in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: str(iam._resolve_condition_key(found[1], context) or found[0]), value)
+    return value

@@ -1,0 +1,87 @@
+"""Every CloudFormation type that the local cloud takes, and what stands behind it.
+
+`real` does what it does on AWS, as far as the platform uses it. `recorded` keeps and shows its properties, and nothing
+happens by them. `placeholder` keeps nothing but an identifier. A type that is not here fails the deploy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["real", "recorded", "placeholder"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How real a type is here; every type that is not wholly real says why."""
+
+    kind: Kind
+    reason: str = ""
+
+
+REAL = Standing("real")
+
+
+def _recorded(reason: str) -> Standing:
+    return Standing("recorded", reason)
+
+
+_NETWORK = _recorded("no packet is routed; the functions and services of the platform do not run in the network")
+
+TYPES: dict[str, Standing] = {
+    "AWS::ApiGatewayV2::Api": REAL,
+    "AWS::ApiGatewayV2::Integration": REAL,
+    "AWS::ApiGatewayV2::Route": REAL,
+    "AWS::ApiGatewayV2::Stage": REAL,
+    "AWS::CDK::Metadata": Standing("placeholder", "carries no behaviour on AWS either"),
+    "AWS::CloudFormation::WaitConditionHandle": Standing("placeholder", "carries no behaviour on AWS either"),
+    "AWS::CloudWatch::Alarm": REAL,
+    "AWS::CloudWatch::Dashboard": _recorded("there is no console to show it"),
+    "AWS::DynamoDB::Table": REAL,
+    "AWS::EC2::EIP": _NETWORK,
+    "AWS::EC2::FlowLog": _NETWORK,
+    "AWS::EC2::InternetGateway": _NETWORK,
+    "AWS::EC2::LaunchTemplate": _recorded("no instance is started from it"),
+    "AWS::EC2::NatGateway": _NETWORK,
+    "AWS::EC2::Route": _NETWORK,
+    "AWS::EC2::RouteTable": _NETWORK,
+    "AWS::EC2::SecurityGroup": _NETWORK,
+    "AWS::EC2::SecurityGroupEgress": _NETWORK,
+    "AWS::EC2::SecurityGroupIngress": _NETWORK,
+    "AWS::EC2::Subnet": _NETWORK,
+    "AWS::EC2::SubnetRouteTableAssociation": _NETWORK,
+    "AWS::EC2::VPC": _NETWORK,
+    "AWS::EC2::VPCEndpoint": _NETWORK,
+    "AWS::EC2::VPCGatewayAttachment": _NETWORK,
+    "AWS::ECR::Repository": _recorded("no image is ever pushed or run: there is no Docker"),
+    "AWS::Events::EventBus": REAL,
+    "AWS::Events::EventBusPolicy": _recorded("one account: nobody from outside sends events"),
+    "AWS::Events::Rule": REAL,
+    "AWS::IAM::InstanceProfile": _recorded("no instance uses it"),
+    "AWS::IAM::ManagedPolicy": REAL,
+    "AWS::IAM::Policy": REAL,
+    "AWS::IAM::Role": REAL,
+    "AWS::IAM::User": REAL,
+    "AWS::KMS::Alias": REAL,
+    "AWS::KMS::Key": REAL,
+    "AWS::Lambda::EventInvokeConfig": REAL,
+    "AWS::Lambda::Function": REAL,
+    "AWS::Lambda::Permission": REAL,
+    "AWS::Lambda::Version": REAL,
+    "AWS::Logs::LogGroup": REAL,
+    "AWS::Logs::LogStream": REAL,
+    "AWS::Logs::MetricFilter": _recorded("no metric is made out of log lines; embedded metric format works"),
+    "AWS::Logs::ResourcePolicy": _recorded("the services that it lets in write without asking it"),
+    "AWS::S3::Bucket": REAL,
+    "AWS::S3::BucketPolicy": REAL,
+    "AWS::SNS::Subscription": REAL,
+    "AWS::SNS::Topic": REAL,
+    "AWS::SNS::TopicPolicy": REAL,
+    "AWS::SQS::Queue": REAL,
+    "AWS::SQS::QueuePolicy": REAL,
+    "AWS::SSM::Parameter": REAL,
+    "AWS::Scheduler::Schedule": REAL,
+    "AWS::Scheduler::ScheduleGroup": REAL,
+    "AWS::StepFunctions::StateMachine": REAL,
+}
