@@ -64,3 +64,8 @@ def workspace_role(team: str, member: str) -> str:
 def launch_template(team: str, member: str, tier: str) -> str:
     """Launch template by which a member starts a workspace of a hardware tier."""
     return f"labcycle-{team}-{member}-{tier}"
+
+
+def model_server_memory_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds the memory of a model's server in MB; the life cycle function reads it before a promotion."""
+    return f"/labcycle/team/{team}/model/{model}/memory-mb"

@@ -1,0 +1,314 @@
+"""The scoring API of one model, on Lambda."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import Aws, Duration, RemovalPolicy, Size, Stack, Token
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
+from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
+from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
+from constructs import Construct
+
+from labcycle._assets import LAMBDA_RUNTIME, function_code
+from labcycle._grants import allow, allow_key
+from labcycle.config import names
+
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: 30 s for an integration
+TIMEOUT_SECONDS = (3, 30)
+ROUTES = (
+    ("/invocations", apigateway.HttpMethod.POST),
+    ("/ping", apigateway.HttpMethod.GET),
+    ("/version", apigateway.HttpMethod.GET),
+)
+_STAGE = "$default"
+_PERIOD = Duration.minutes(1)
+_LOGS_KEY_USE = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+# No header and no body: a scoring request holds personal data.
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "requestTime": "$context.requestTime",
+    "routeKey": "$context.routeKey",
+    "status": "$context.status",
+    "caller": "$context.identity.userArn",
+    "sourceIp": "$context.identity.sourceIp",
+    "responseLength": "$context.responseLength",
+    "latencyMs": "$context.responseLatency",
+    "integrationLatencyMs": "$context.integrationLatency",
+    "error": "$context.error.message",
+    "integrationError": "$context.integrationErrorMessage",
+}
+
+
+class ModelService(Construct):
+    """The version of `model` that is live, behind an HTTP API with IAM authorisation.
+
+    `POST /invocations` takes MLflow's scoring requests, `GET /ping` answers 200 while a version can answer, `GET
+    /version` tells which. The function reads the deployment record of the ledger every few seconds and loads what is
+    live from the artifact bucket, so that promotion and roll back need no deployment. It runs ONNX models on x86_64.
+
+    An idle service costs nothing but its key's share; a request of 100 ms at 2,048 MiB about 3.3 USD a million, and
+    1.00 USD a million for the API (us-east-1, January 2026, estimate).
+
+    Parameters
+    ----------
+    team, model
+        Names of the team and of the registered model.
+    ledger
+        The table with the deployment record; profiles of the traffic are written to it.
+    artifact_bucket
+        A versioned bucket; the model's files lie below its prefix `experiments/`.
+    encryption_key
+        Encrypts ledger, bucket and the logs. A key of the same stack is told to serve CloudWatch Logs; the policy of
+        any other must allow it.
+    memory
+        512 to 10,240 MiB. A promotion is refused where three times the model's files do not fit beside the runtime.
+    timeout
+        Of one request, 3 to 30 seconds.
+    requests_per_second, burst
+        The stage answers 429 above these rates, so that one consumer cannot use up the account's concurrency.
+    reserved_concurrency
+        Keeps so many concurrent executions for this model, and is its ceiling. Absent: the account's pool is shared.
+    log_retention
+        How long access and function logs are kept.
+    retain_logs
+        Keep the logs when the stack is deleted. Absent: they are deleted with it.
+
+    Raises
+    ------
+    ValueError
+        If a figure is outside its range; all of them at once.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        team: str,
+        model: str,
+        ledger: dynamodb.ITable,
+        artifact_bucket: s3.IBucket,
+        encryption_key: kms.IKey,
+        memory: Size | None = None,
+        timeout: Duration | None = None,
+        requests_per_second: int = 50,
+        burst: int = 100,
+        reserved_concurrency: int | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        retain_logs: bool = False,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        memory = memory or Size.mebibytes(2048)
+        timeout = timeout or Duration.seconds(29)
+        _check(memory, timeout, requests_per_second, burst, reserved_concurrency)
+        stack = Stack.of(self)
+        self._team, self._model = team, model
+        removal = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain_logs else RemovalPolicy.DESTROY
+        if Stack.of(encryption_key) is stack:
+            _let_logs_use(encryption_key)
+        self.function_log_group = logs.LogGroup(
+            self, "FunctionLog", encryption_key=encryption_key, retention=log_retention, removal_policy=removal
+        )
+        self.access_log_group = logs.LogGroup(
+            self,
+            "AccessLog",
+            log_group_name=f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}",
+            encryption_key=encryption_key,
+            retention=log_retention,
+            removal_policy=removal,
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Model server of {model}, team {team}",
+        )
+        self._grant(ledger, artifact_bucket, encryption_key, stack.region)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=f"Model server of {model}, team {team}",
+            runtime=LAMBDA_RUNTIME,
+            architecture=lambda_.Architecture.X86_64,
+            code=function_code("model_server"),
+            handler="labcycle_lambdas.model_server.handler.handle",
+            role=self.role,
+            memory_size=int(memory.to_mebibytes()),
+            timeout=timeout,
+            reserved_concurrent_executions=reserved_concurrency,
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=self.function_log_group,
+            environment={
+                "LEDGER_TABLE": ledger.table_name,
+                "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
+                "TEAM": team,
+                "MODEL": model,
+            },
+        )
+        ssm.StringParameter(
+            self,
+            "Memory",
+            parameter_name=names.model_server_memory_parameter(team, model),
+            string_value=str(int(memory.to_mebibytes())),
+            description=f"Memory of the model server of {model} in MB",
+        )
+        self.api = self._api(requests_per_second, burst)
+        self.url = self.api.api_endpoint
+
+    def _grant(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, region: str) -> None:
+        """The deployment record of this model is read, its profiles are written, pinned object versions are fetched."""
+        record, profiles = f"DEPLOYMENT#{self._model}", f"PROFILE#{self._model}#*"
+        allow(
+            self.role,
+            ["dynamodb:GetItem"],
+            [ledger.table_arn],
+            {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [record]}},
+        )
+        allow(
+            self.role,
+            ["dynamodb:PutItem"],
+            [ledger.table_arn],
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [profiles]}},
+        )
+        allow(self.role, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
+        allow_key(self.role, key, "dynamodb", "s3", region=region)
+        allow(self.role, ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{self.function_log_group.log_group_arn}"])
+
+    def _api(self, requests_per_second: int, burst: int) -> apigateway.HttpApi:
+        api = apigateway.HttpApi(
+            self,
+            "Api",
+            api_name=f"labcycle-{self._team}-{names.model_stack(self._model)}",
+            description=f"Scoring API of {self._model}, team {self._team}",
+            create_default_stage=False,
+            default_authorizer=HttpIamAuthorizer(),
+        )
+        integration = HttpLambdaIntegration("Integration", self.function)
+        for path, method in ROUTES:
+            api.add_routes(path=path, methods=[method], integration=integration)
+        stage = apigateway.HttpStage(
+            self,
+            "Stage",
+            http_api=api,
+            stage_name=_STAGE,
+            auto_deploy=True,
+            throttle=apigateway.ThrottleSettings(rate_limit=requests_per_second, burst_limit=burst),
+        )
+        resource = stage.node.default_child
+        assert isinstance(resource, apigateway.CfnStage)
+        resource.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=self.access_log_group.log_group_arn, format=json.dumps(_ACCESS_LOG)
+        )
+        return api
+
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` score, and ask which version is live."""
+        stack = Stack.of(self)
+        return allow(
+            grantee,
+            ["execute-api:Invoke"],
+            [
+                stack.format_arn(
+                    service="execute-api",
+                    resource=self.api.api_id,
+                    resource_name=f"{_STAGE}/{method.value}{path}",
+                )
+                for path, method in ROUTES
+            ],
+        )
+
+    def metric_requests(self) -> cloudwatch.Metric:
+        """Requests a minute, refused ones included."""
+        return self._metric("Count", "Sum")
+
+    def metric_errors(self) -> cloudwatch.Metric:
+        """Answers with a 5xx status a minute: ours, never the caller's."""
+        return self._metric("5xx", "Sum")
+
+    def metric_refused(self) -> cloudwatch.Metric:
+        """Answers with a 4xx status a minute: malformed, not allowed, or throttled."""
+        return self._metric("4xx", "Sum")
+
+    def metric_latency(self, statistic: str = "p99") -> cloudwatch.Metric:
+        """Milliseconds from request to answer, as the API sees it."""
+        return self._metric("Latency", statistic)
+
+    def metric_throttled(self) -> cloudwatch.Metric:
+        """Invocations a minute that Lambda refused for want of concurrency."""
+        return self.function.metric_throttles(period=_PERIOD, statistic="Sum")
+
+    def metric_profile_write_failures(self) -> cloudwatch.Metric:
+        """Profiles that could not be written at once; published only when it happens."""
+        return self._counted("ProfileWriteFailures")
+
+    def metric_refused_versions(self) -> cloudwatch.Metric:
+        """Live versions that the server would not load, for instance since their bytes had changed."""
+        return self._counted("RefusedVersions")
+
+    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/ApiGateway",
+            metric_name=name,
+            dimensions_map={"ApiId": self.api.api_id},
+            period=_PERIOD,
+            statistic=statistic,
+        )
+
+    def _counted(self, name: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="labcycle",
+            metric_name=name,
+            dimensions_map={"Team": self._team, "Model": self._model},
+            period=_PERIOD,
+            statistic="Sum",
+        )
+
+
+def _check(memory: Size, timeout: Duration, requests_per_second: int, burst: int, reserved: int | None) -> None:
+    figures = [
+        ("memory (MiB)", memory.to_mebibytes(), *MEMORY_MIB),
+        ("timeout (seconds)", timeout.to_seconds(), *TIMEOUT_SECONDS),
+        ("requests_per_second", requests_per_second, 1, 10_000),
+        ("burst", burst, 1, 5_000),
+        *([("reserved_concurrency", reserved, 1, 10_000)] if reserved is not None else []),
+    ]
+    problems = [
+        f"{name}: got {value:g}; allowed {low} to {high}."
+        for name, value, low, high in figures
+        if not Token.is_unresolved(value) and not low <= value <= high
+    ]
+    if problems:
+        raise ValueError(" ".join(problems))
+
+
+def _let_logs_use(key: kms.IKey) -> None:
+    """Without this, a key of one's own makes the creation of the log groups fail."""
+    groups = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:*"
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="CloudWatchLogs",
+            principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+            actions=list(_LOGS_KEY_USE),
+            resources=["*"],  # in a key policy: this key
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        )
+    )
