@@ -93,8 +93,9 @@ def _without_paths(template: Template) -> dict[str, Any]:
     """The resources without their construct paths, which differ between stacks that are the same otherwise."""
     return {
         logical_id: {**resource, "Metadata": {k: v for k, v in metadata_of(resource).items() if k != _CONSTRUCT_PATH}}
-        for logical_id, resource in template.body["Resources"].items()
         if isinstance(resource, dict)
+        else resource
+        for logical_id, resource in template.body["Resources"].items()
     }
 
 

@@ -54,7 +54,10 @@ def read(file: FilePath) -> Document:
         If there is nothing to go on with: the file cannot be read, is empty or not YAML.
     """
     text = _text(file)
-    loader = _Loader(text, str(file))
+    try:
+        loader = _Loader(text, str(file))
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise ConfigError([_syntax(error, text, str(file))]) from None
     try:
         node = loader.get_single_node()
     except yaml.YAMLError as error:

@@ -80,7 +80,9 @@ def _files(folder: FilePath, problems: list[Problem]) -> list[FilePath]:
     if not folder.is_dir():
         problems.append(Problem("there is no such folder. Check the path, and the folder you are in", "", str(folder)))
         return []
-    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    files = sorted(
+        (path for path in folder.iterdir() if path.suffix in SUFFIXES), key=lambda path: (path.stem, path.suffix)
+    )
     if not files:
         problems.append(
             Problem("there is no .yaml file in this folder. Write one, or name another folder", "", str(folder))

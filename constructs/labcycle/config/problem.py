@@ -48,7 +48,8 @@ class Problem:
         place = self.file
         if self.line:
             place += f":{self.line}:{self.column}"
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        text = ": ".join(part for part in (place, self.path, self.message) if part)
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)  # one line, whatever the file holds
 
 
 class ConfigError(LabcycleError):

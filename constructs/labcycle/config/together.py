@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
-from .problem import ConfigError, Problem
+from .problem import ConfigError, Path, Problem
 from .target import Target
 from .team import Team
 
@@ -81,10 +81,12 @@ def problems_among(
         if team.target not in by_name:
             continue
         target = by_name[team.target]
+        told: set[Path] = set()  # one clash a name is enough
         for name in team_names(team, target):
             region = "" if name.is_global else target.region
             owner = owners.setdefault((name.kind, target.account, region, name.text), team)
-            if owner.team != team.team:
+            if owner.team != team.team and name.path not in told:
+                told.add(name.path)
                 yield team.origin.problem(
                     name.path,
                     f"got a name that makes the {name.kind} {name.text}, which the team {owner.team} makes too, in the same account. Rename one of them",

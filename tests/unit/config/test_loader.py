@@ -1,0 +1,265 @@
+"""Files that cannot be used: each problem is told at its place, with what is allowed and the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labcycle.config import ConfigError, Problem, load_all, load_target, load_team
+from tests.unit.config.files import TARGET, TEAM, bent, line_of, written
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def team_problems(folder: Path, *changes: tuple[str, str]) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_team(written(folder, "fraud.yaml", bent(TEAM, *changes)))
+    return caught.value.problems
+
+
+def target_problems(folder: Path, *changes: tuple[str, str]) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_target(written(folder, "eu-production.yaml", bent(TARGET, *changes)))
+    return caught.value.problems
+
+
+def test_the_example_files_load_and_fit_together() -> None:
+    teams, targets = load_all(REPOSITORY / "infra/teams", REPOSITORY / "infra/targets")
+    assert [team.team for team in teams] == ["fraud", "growth"]
+    assert sorted(targets) == ["eu-production", "eu-sandbox"]
+    fraud, growth = teams
+    assert fraud.models[0].react[0].promote == "automatic"
+    assert fraud.workspaces is not None and fraud.workspaces.tiers == ("gpu-small",)
+    assert growth.models == () and growth.workspaces is None
+
+
+def test_a_valid_file_gives_its_values_and_the_defaults(tmp_path: Path) -> None:
+    team = load_team(written(tmp_path, "fraud.yaml", TEAM))
+    assert team.members[0].principal.kind == "identity_center"
+    assert team.members[0].principal.value == "scientist-1@example.com"
+    model = team.models[0]
+    assert model.deliver[0].memory_mb == 2048 and model.deliver[0].timeout_seconds == 29
+    assert (
+        model.monitor is not None and model.monitor.drift.minimum_rows == 500 and model.monitor.drift.persistence == 3
+    )
+    assert model.react[0].on == ("drift",) and model.react[0].cool_down_hours == 24
+    assert team.tracking.requests_per_second == 100
+
+
+def test_six_planted_mistakes_are_all_told_each_at_its_line_and_column(tmp_path: Path) -> None:
+    changes = (
+        ("cost_centre: cc-4410", "cost_center: cc-4410"),
+        ("stage: production", "stage: prod"),
+        ("principal: {iam_user: reviewer-1}", "principal: {iam_user: reviewer-1, saml_subject: rev}"),
+        ("artifact_retention_days: 3650", "artifact_retention_days: 7"),
+        ("volume_gib: 100", 'volume_gib: "100"'),
+        ("tiers: [gpu-small]", "tiers: [gpu-smal]"),
+    )
+    text = bent(TEAM, *changes)
+    problems = team_problems(tmp_path, *changes)
+    found = {(problem.path, problem.line, problem.column): problem.message for problem in problems}
+    expected = {
+        ("cost_center", line_of(text, "cost_center"), 1): "Did you mean cost_centre?",
+        ("stage", line_of(text, "stage: prod"), 8): "allowed sandbox, staging or production",
+        (
+            "members[1].principal",
+            line_of(text, "saml_subject"),
+            16,
+        ): "got iam_user and saml_subject; allowed exactly one of",
+        ("tracking.artifact_retention_days", line_of(text, "artifact_ret"), 28): "got 7; allowed 30 to 36500",
+        ("workspaces.volume_gib", line_of(text, "volume_gib"), 15): 'got "100"; allowed a whole number',
+        ("workspaces.tiers[0]", line_of(text, "gpu-smal"), 11): "Did you mean gpu-small?",
+    }
+    missing = ("cost_centre", 1, 1)  # the misspelt key is also missing
+    assert set(found) == {*expected, missing}
+    for place, part in expected.items():
+        assert part in found[place]
+
+
+def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None:
+    (problem,) = team_problems(tmp_path, ("volume_gib: 100", "volume_gib: 1"))
+    assert str(problem) == (
+        f"{tmp_path / 'fraud.yaml'}:17:15: workspaces.volume_gib: got 1; allowed 40 to 16384. Choose a number in that range"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        (
+            ("owner: fraud-leads@example.com\n", ""),
+            "owner",
+            "got nothing; allowed an e-mail address such as name@example.com. Add the key owner",
+        ),
+        (
+            ("owner: fraud-leads@example.com", "owner: fraud-leads"),
+            "owner",
+            "got fraud-leads; allowed an e-mail address",
+        ),
+        (("owner: fraud-leads@example.com", "owner:"), "owner", "got nothing; allowed an e-mail address"),
+        (
+            ("name: scientist-1", "name: Scientist 1"),
+            "members[0].name",
+            "allowed lower-case letters, digits and hyphens",
+        ),
+        (("roles: [data_scientist]", "roles: []"), "members[0].roles", "got 0 entries; allowed at least 1"),
+        (
+            ("roles: [data_scientist]", "roles: data_scientist"),
+            "members[0].roles",
+            "allowed a list. Write [data_scientist]",
+        ),
+        (
+            ("roles: [data_scientist]", "roles: [data_scientist, data_scientist]"),
+            "members[0].roles[1]",
+            "got data_scientist again",
+        ),
+        (
+            ("{identity_center: scientist-1@example.com}", "{}"),
+            "members[0].principal",
+            "got none; allowed exactly one of",
+        ),
+        (("    principal: {iam_user: reviewer-1}\n", ""), "members[1].principal", "Add the key principal"),
+        (("{iam_user: reviewer-1}", "{iam_usr: reviewer-1}"), "members[1].principal.iam_usr", "Did you mean iam_user?"),
+        (("name: reviewer-1", "name: scientist-1"), "members[1].name", "the name of members[0] already"),
+        (
+            ("{iam_user: reviewer-1}", "{identity_center: Scientist-1@example.com}"),
+            "members[1].principal.identity_center",
+            "which is members[0] already",
+        ),
+        (
+            ("name: reviewer-1", "name: reviewer-workspace"),
+            "members[1].name",
+            "allowed names that do not end with -workspace",
+        ),
+        (("tiers: [gpu-small]", "tiers: [quantum]"), "workspaces.tiers[0]", "got quantum; allowed cpu-small"),
+        (
+            ("tracking:\n  artifact_retention_days: 3650", "tracking: 3650"),
+            "tracking",
+            "got 3650; allowed a mapping of keys to values",
+        ),
+        (
+            ("runtime: lambda", "runtime: lamda"),
+            "models[0].deliver[0].runtime",
+            "got lamda; allowed lambda. Did you mean lambda?",
+        ),
+        (("threshold: 0.2", "threshold: .inf"), "models[0].monitor.drift.threshold", "got .inf"),
+        (("threshold: 0.2", "threshold: 0"), "models[0].monitor.drift.threshold", "got 0; allowed more than 0 to 10"),
+        (
+            ("threshold: 0.2", "minimum_rows: 1.5"),
+            "models[0].monitor.drift.minimum_rows",
+            "got 1.5; allowed a whole number",
+        ),
+        (
+            ("threshold: 0.2", "minimum_rows: true"),
+            "models[0].monitor.drift.minimum_rows",
+            "got true; allowed a whole number",
+        ),
+        (("training:1", "training"), "models[0].retrain.image", "allowed an ECR image with its tag or digest"),
+        (("on: [drift]", "on: [performance]"), "models[0].react[0].on[0]", "got performance; allowed drift"),
+        (("    monitor:\n      drift: {threshold: 0.2}\n", ""), "models[0].react[0]", "a model without monitor"),
+        (
+            ("    retrain:\n      image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1\n", ""),
+            "models[0].react[0]",
+            "a model without retrain",
+        ),
+        (("team: fraud", "team: fruad"), "team", "got fruad; allowed fraud, the name of the file"),
+    ],
+)
+def test_a_mistake_in_a_team_file(tmp_path: Path, change: tuple[str, str], path: str, message: str) -> None:
+    (problem,) = team_problems(tmp_path, change)
+    assert problem.path == path
+    assert message in problem.message
+    assert problem.line > 0 and problem.column > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        (
+            ('"123456789012"', "123456789012"),
+            "account",
+            "got 123456789012; allowed 12 digits in quotes. Write the account id",
+        ),
+        (('"123456789012"', "012345670123"), "account", 'Write "012345670123" if it is text'),
+        (('"123456789012"', "012345678901"), "account", 'Write "012345678901" if it is text'),
+        (('"123456789012"', '"12345678901"'), "account", 'got "12345678901"; allowed 12 digits in quotes'),
+        (
+            ("region: eu-west-1", "region: eu-wets-1"),
+            "region",
+            "got eu-wets-1; allowed an AWS region such as eu-west-1. Did you mean eu-west-1?",
+        ),
+        (("eu-west-1b]", "eu-central-1b]"), "zones[1]", "got eu-central-1b; allowed availability zones of eu-west-1"),
+        (("eu-west-1b]", "eu-west-1a]"), "zones[1]", "got eu-west-1a again"),
+        (("[eu-west-1a, eu-west-1b]", "[eu-west-1a]"), "zones", "got 1 entries; allowed at least 2"),
+        (("  egress: nat\n", ""), "network.egress", "got nothing; allowed none or nat. Add the key egress"),
+        (("egress: nat", "egress: endpoints"), "network.egress", "got endpoints; allowed none or nat"),
+        (("10.0.0.0/16", "10.0.0.1/16"), "network.cidr", "has host bits set"),
+        (("10.0.0.0/16", "10.0.0.0/8"), "network.cidr", "with a prefix from /16 to /24"),
+        (("10.0.0.0/16", "ten"), "network.cidr", "allowed a network such as 10.0.0.0/16"),
+        (
+            ("labcycle-member", "labcycle member"),
+            "sign_in.identity_center_permission_set",
+            "allowed the name of a permission set",
+        ),
+        (("target: eu-production", "target: eu-prod"), "target", "the name of the file"),
+    ],
+)
+def test_a_mistake_in_a_target_file(tmp_path: Path, change: tuple[str, str], path: str, message: str) -> None:
+    (problem,) = target_problems(tmp_path, change)
+    assert problem.path == path
+    assert message in problem.message
+    assert problem.line > 0 and problem.column > 0
+
+
+def test_a_missing_key_is_told_where_its_mapping_begins(tmp_path: Path) -> None:
+    (problem,) = target_problems(tmp_path, ("  egress: nat\n", ""))
+    assert problem.line == line_of(TARGET, "network:")
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    written(tmp_path / "teams", "fraud.yaml", bent(TEAM, ("stage: production", "stage: prod")))
+    written(
+        tmp_path / "teams",
+        "growth.yaml",
+        bent(TEAM, ("team: fraud", "team: growth"), ("eu-production", "eu-prodcution")),
+    )
+    written(tmp_path / "targets", "eu-production.yaml", TARGET)
+    written(tmp_path / "targets", "eu-sandbox.yaml", "")
+    with pytest.raises(ConfigError) as caught:
+        load_all(tmp_path / "teams", tmp_path / "targets")
+    told = [(Path(problem.file).name, problem.path) for problem in caught.value.problems]
+    assert told == [("eu-sandbox.yaml", ""), ("fraud.yaml", "stage"), ("growth.yaml", "target")]
+    assert "Did you mean eu-production?" in str(caught.value)
+
+
+def test_a_team_of_a_broken_target_is_not_blamed_for_it(tmp_path: Path) -> None:
+    written(tmp_path / "teams", "fraud.yaml", TEAM)
+    written(tmp_path / "targets", "eu-production.yaml", bent(TARGET, ("region: eu-west-1", "region: mars-1")))
+    with pytest.raises(ConfigError) as caught:
+        load_all(tmp_path / "teams", tmp_path / "targets")
+    assert {Path(problem.file).name for problem in caught.value.problems} == {"eu-production.yaml"}
+
+
+def test_one_team_in_two_files_is_a_duplicate(tmp_path: Path) -> None:
+    written(tmp_path / "teams", "fraud.yaml", TEAM)
+    written(tmp_path / "teams", "fraud.yml", TEAM)
+    written(tmp_path / "targets", "eu-production.yaml", TARGET)
+    with pytest.raises(ConfigError, match=r"fraud\.yml:1:7: team: got fraud, which .*fraud\.yaml is already"):
+        load_all(tmp_path / "teams", tmp_path / "targets")
+
+
+@pytest.mark.parametrize("missing", ["teams", "targets"])
+def test_a_missing_folder_is_told(tmp_path: Path, missing: str) -> None:
+    written(tmp_path / "teams", "fraud.yaml", TEAM)
+    written(tmp_path / "targets", "eu-production.yaml", TARGET)
+    (tmp_path / missing).rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=f"{missing}: there is no such folder"):
+        load_all(tmp_path / "teams", tmp_path / "targets")
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "teams").mkdir()
+    written(tmp_path / "targets", "eu-production.yaml", TARGET)
+    with pytest.raises(ConfigError, match=r"there is no \.yaml file in this folder"):
+        load_all(tmp_path / "teams", tmp_path / "targets")

@@ -1,0 +1,129 @@
+"""The models as the vocabulary of Python code: the same rules without a file."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from pydantic import ValidationError
+
+from labcycle.config import (
+    TIERS,
+    ApiDelivery,
+    Drift,
+    HardwareTier,
+    Member,
+    Model,
+    Monitor,
+    Network,
+    Principal,
+    Reaction,
+    Retrain,
+    SignIn,
+    Target,
+    Team,
+    TierName,
+    Workspaces,
+)
+from labcycle.config.problem import dotted
+from labcycle.config.regions import is_zone_of, known_regions
+from labcycle.config.rules import MODEL_KEYS, PRINCIPAL_KINDS
+
+MEMBER = Member(name="ada", principal=Principal(iam_user="ada"), roles=("data_scientist",))
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"
+
+
+def team(**changes: object) -> Team:
+    values: dict[str, object] = {
+        "team": "fraud",
+        "owner": "owner@example.com",
+        "cost_centre": "cc-1",
+        "target": "eu",
+        "stage": "sandbox",
+        "members": [MEMBER],
+    }
+    return Team.model_validate(values | changes)
+
+
+def model(**changes: object) -> Model:
+    delivery = ApiDelivery(form="api", runtime="lambda")
+    values: dict[str, object] = {"name": "m", "business_owner": "b@example.com", "deliver": [delivery]}
+    return Model.model_validate(values | changes)
+
+
+def test_models_are_made_in_python_and_never_change() -> None:
+    made = team(models=[model()], workspaces=Workspaces(tiers=("gpu-small",)))
+    assert made.members[0] is MEMBER and made.tracking.burst == 200
+    with pytest.raises(ValidationError, match="frozen"):
+        made.team = "other"
+    assert hash(made) == hash(team(models=[model()], workspaces=Workspaces(tiers=("gpu-small",))))
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_the_rules_hold_without_a_file_too() -> None:
+    with pytest.raises(ValidationError, match="got iam_user and saml_subject; allowed exactly one"):
+        Principal(iam_user="ada", saml_subject="ada@x")
+    with pytest.raises(ValidationError, match="got none; allowed exactly one"):
+        Principal()
+    with pytest.raises(ValidationError, match="do not end with -workspace"):
+        Member(name="ada-workspace", principal=Principal(iam_user="ada"), roles=("lead",))
+    with pytest.raises(ValidationError, match=r"members\[1\]\.name: got ada"):
+        team(members=[MEMBER, Member(name="ada", principal=Principal(iam_user="bob"), roles=("lead",))])
+    with pytest.raises(ValidationError, match="names that do not begin with target-"):
+        team(team="target-eu")
+    with pytest.raises(ValidationError, match="a model without retrain"):
+        model(monitor=Monitor(), react=[Reaction(on=("drift",), do="retrain")])
+    with pytest.raises(ValidationError, match="got api again"):
+        model(deliver=[ApiDelivery(form="api", runtime="lambda")] * 2)
+    with pytest.raises(ValidationError, match="has host bits set"):
+        Network(name="n", cidr="10.0.0.1/16", egress="none")
+    with pytest.raises(ValidationError, match="availability zones of eu-west-1"):
+        Target(
+            target="t",
+            account="123456789012",
+            region="eu-west-1",
+            zones=("eu-west-2a", "eu-west-1a"),
+            network=Network(name="n", egress="none"),
+        )
+
+
+def test_nothing_is_converted_silently() -> None:
+    with pytest.raises(ValidationError):
+        Workspaces.model_validate({"tiers": ["gpu-small"], "volume_gib": "100"})
+    with pytest.raises(ValidationError):
+        Drift.model_validate({"minimum_rows": 500.0})
+    with pytest.raises(ValidationError):
+        Retrain.model_validate({"image": IMAGE, "higher_is_better": 1})
+    with pytest.raises(ValidationError):
+        SignIn.model_validate({"saml_provider": 1})
+
+
+def test_a_reaction_waits_for_review_unless_told_otherwise() -> None:
+    made = model(monitor=Monitor(), retrain=Retrain(image=IMAGE), react=[Reaction(on=("drift",), do="retrain")])
+    assert made.react[0].promote == "after_review"
+
+
+def test_the_words_of_the_rules_are_those_of_the_models() -> None:
+    assert tuple(Principal.model_fields) == PRINCIPAL_KINDS
+    assert tuple(Model.model_fields) == MODEL_KEYS
+
+
+def test_every_tier_of_the_vocabulary_is_in_the_catalogue() -> None:
+    names: tuple[TierName, ...] = TierName.__args__  # type: ignore[attr-defined]
+    assert tuple(TIERS) == names
+    for tier in TIERS.values():
+        assert isinstance(tier, HardwareTier) and tier.vcpus > 0 and tier.memory_gib > 0 and tier.usd_per_hour > 0
+        assert (tier.gpu is None) == (tier.gpu_memory_gib == 0)
+
+
+def test_regions_and_zones_are_known_offline() -> None:
+    assert {"eu-west-1", "us-east-1", "us-gov-west-1", "cn-north-1"} <= set(known_regions())
+    assert not [region for region in known_regions() if "global" in region]
+    assert is_zone_of("eu-west-1a", "eu-west-1")
+    for no_zone in ("eu-west-1", "eu-west-1A", "eu-west-11", "eu-west-2a", "eu-west-1-lax-1a", ""):
+        assert not is_zone_of(no_zone, "eu-west-1")
+
+
+def test_a_path_is_written_as_people_read_it() -> None:
+    assert dotted(("models", 0, "deliver", 1, "form")) == "models[0].deliver[1].form"
+    assert dotted(()) == ""

@@ -1,0 +1,186 @@
+"""What a team and its target, and all teams, cannot have at once; and names too long for AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labcycle.config import (
+    ConfigError,
+    Member,
+    Principal,
+    Target,
+    Team,
+    check_together,
+    load_all,
+    load_target,
+    load_team,
+    names,
+)
+from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, team_names
+from tests.unit.config.files import TARGET, TEAM, bent, line_of, written
+
+EU = Target.model_validate(
+    {
+        "target": "eu",
+        "account": "123456789012",
+        "region": "eu-west-1",
+        "zones": ["eu-west-1a", "eu-west-1b"],
+        "network": {"name": "n", "egress": "none"},
+    }
+)
+
+
+def together(folder: Path, team_changes: list[tuple[str, str]], target_changes: list[tuple[str, str]]) -> str:
+    team = load_team(written(folder, "fraud.yaml", bent(TEAM, *team_changes)))
+    target = load_target(written(folder, "eu-production.yaml", bent(TARGET, *target_changes)))
+    with pytest.raises(ConfigError) as caught:
+        check_together(team, target)
+    (problem,) = caught.value.problems
+    return str(problem).removeprefix(str(folder / "fraud.yaml"))
+
+
+def team_of(name: str, *members: str, models: tuple[str, ...] = (), workspaces: bool = False) -> Team:
+    people = [
+        Member(name=member, principal=Principal(iam_user=f"u-{i}"), roles=("data_scientist",))
+        for i, member in enumerate(members)
+    ]
+    return Team.model_validate(
+        {
+            "team": name,
+            "owner": "o@example.com",
+            "cost_centre": "c",
+            "target": "eu",
+            "stage": "sandbox",
+            "members": people,
+            "workspaces": {"tiers": ["gpu-small"]} if workspaces else None,
+            "models": [
+                {"name": model, "business_owner": "b@example.com", "deliver": [{"form": "api", "runtime": "lambda"}]}
+                for model in models
+            ],
+        }
+    )
+
+
+def test_a_team_and_its_target_that_fit_are_accepted(tmp_path: Path) -> None:
+    check_together(
+        load_team(written(tmp_path, "fraud.yaml", TEAM)), load_target(written(tmp_path, "eu-production.yaml", TARGET))
+    )
+
+
+def test_workspaces_without_a_way_to_the_tracking_api_are_refused(tmp_path: Path) -> None:
+    said = together(tmp_path, [], [("egress: nat", "egress: none")])
+    assert said.startswith(f":{line_of(TEAM, 'workspaces:')}:1: workspaces: ")
+    assert "no way to the tracking API" in said and "Set network.egress: nat" in said
+
+
+def test_a_network_without_egress_is_fine_without_workspaces() -> None:
+    check_together(team_of("fraud", "ada"), EU)
+
+
+@pytest.mark.parametrize(
+    ("principal", "key"),
+    [
+        ("identity_center: ada@example.com", "identity_center_permission_set"),
+        ("saml_subject: ada", "saml_provider"),
+        ("oidc_subject: ada", "oidc_provider"),
+    ],
+)
+def test_a_member_whose_sign_in_the_target_does_not_name_is_refused(tmp_path: Path, principal: str, key: str) -> None:
+    changes = [("identity_center: scientist-1@example.com", principal)]
+    said = together(tmp_path, changes, [("sign_in:\n  identity_center_permission_set: labcycle-member\n", "")])
+    assert "members[0].principal." in said and f"Add {key}: under sign_in:" in said
+
+
+def test_a_training_image_of_another_region_is_refused(tmp_path: Path) -> None:
+    said = together(tmp_path, [("ecr.eu-west-1.", "ecr.us-east-1.")], [])
+    assert "models[0].retrain.image" in said and "allowed an image in eu-west-1" in said
+
+
+def test_the_wrong_target_is_refused(tmp_path: Path) -> None:
+    team = load_team(written(tmp_path, "fraud.yaml", TEAM))
+    with pytest.raises(ConfigError, match="was checked against the target eu"):
+        check_together(team, EU)
+
+
+def test_configuration_made_in_python_is_told_without_a_place() -> None:
+    with pytest.raises(ConfigError, match=r"^workspaces: got workspaces in the target eu"):
+        check_together(team_of("fraud", "ada", workspaces=True), EU)
+
+
+@given(length=st.integers(1, 40))
+def test_a_team_is_refused_exactly_when_its_bucket_would_be_too_long(length: int) -> None:
+    team = team_of("t" * length, "a")
+    longest = BUCKET_LIMIT - len(names.bucket("", "artifacts", EU.account, EU.region))
+    if length <= longest:
+        check_together(team, EU)
+        return
+    with pytest.raises(ConfigError, match=f"AWS allows 63. Use a name of at most {longest} characters"):
+        check_together(team, EU)
+
+
+@given(length=st.integers(1, 64), workspaces=st.booleans())
+def test_a_member_is_refused_exactly_when_a_role_would_be_too_long(length: int, workspaces: bool) -> None:
+    target = EU.model_copy(update={"network": EU.network.model_copy(update={"egress": "nat"})})
+    team = team_of("fraud", "m" * length, workspaces=workspaces)
+    role = names.workspace_role if workspaces else names.member_role
+    longest = ROLE_LIMIT - len(role("fraud", ""))
+    if length <= longest:
+        check_together(team, target)
+        return
+    with pytest.raises(ConfigError, match=f"AWS allows 64. Use a name of at most {longest} characters"):
+        check_together(team, target)
+
+
+def test_a_model_is_refused_when_its_stack_would_be_too_long() -> None:
+    with pytest.raises(ConfigError, match=r"models\[0\]\.name: .*; it makes the stack .*AWS allows 128"):
+        check_together(team_of("fraud", "ada", models=("m" * 120,)), EU)
+
+
+def test_the_derived_names_are_those_of_the_names_module() -> None:
+    found = {name.text for name in team_names(team_of("fraud", "ada", models=("m",), workspaces=True), EU)}
+    assert {
+        names.bucket("fraud", "artifacts", "123456789012", "eu-west-1"),
+        names.ledger_table("fraud"),
+        names.member_role("fraud", "ada"),
+        names.workspace_role("fraud", "ada"),
+        "labcycle-fraud-model-m",
+    } <= found
+
+
+def folders(root: Path, teams: dict[str, str], targets: dict[str, str]) -> tuple[Path, Path]:
+    for name, text in teams.items():
+        written(root / "teams", f"{name}.yaml", text)
+    for name, text in targets.items():
+        written(root / "targets", f"{name}.yaml", text)
+    return root / "teams", root / "targets"
+
+
+def test_two_teams_that_make_the_same_role_are_refused(tmp_path: Path) -> None:
+    first = bent(TEAM, ("team: fraud", "team: a"), ("name: scientist-1", "name: b-c"))
+    second = bent(TEAM, ("team: fraud", "team: a-b"), ("name: scientist-1", "name: c"))
+    with pytest.raises(ConfigError, match="makes the IAM role labcycle-a-b-c, which the team a makes too"):
+        load_all(*folders(tmp_path, {"a": first, "a-b": second}, {"eu-production": TARGET}))
+
+
+def test_two_targets_with_the_same_network_are_refused(tmp_path: Path) -> None:
+    other = bent(TARGET, ("target: eu-production", "target: eu-other"))
+    with pytest.raises(
+        ConfigError, match=r"network\.name: got shared, the network of the target eu-other in the same account"
+    ):
+        load_all(*folders(tmp_path, {"fraud": TEAM}, {"eu-production": TARGET, "eu-other": other}))
+
+
+def test_the_same_network_name_in_another_region_is_fine(tmp_path: Path) -> None:
+    other = bent(TARGET, ("target: eu-production", "target: eu-other")).replace("eu-west-1", "eu-west-2")
+    teams, targets = load_all(*folders(tmp_path, {"fraud": TEAM}, {"eu-production": TARGET, "eu-other": other}))
+    assert len(teams) == 1 and len(targets) == 2
+
+
+def test_where_a_team_was_read_does_not_make_it_another_team(tmp_path: Path) -> None:
+    one = load_team(written(tmp_path / "one", "fraud.yaml", TEAM))
+    other = load_team(written(tmp_path / "other", "fraud.yaml", "# moved\n" + TEAM))
+    assert one == other and one.origin.file != other.origin.file
