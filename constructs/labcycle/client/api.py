@@ -1,0 +1,137 @@
+"""The life cycle API of a team, from Python: promote, roll back, what is live, what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import urllib3
+
+from labcycle.client.signing import canonical_url, sign
+from labcycle.errors import LabcycleError
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+ATTEMPTS = 4
+_TIMEOUT = urllib3.Timeout(connect=10, read=35)  # the API itself gives up after 30 s
+_AGAIN = {429, 502, 503, 504}
+
+
+class ApiError(LabcycleError):
+    """The API refused, or could not be reached. `status` is 0 where there was no answer; `code` is MLflow's."""
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class LifecycleClient:
+    """Calls the life cycle API with the AWS credentials of the usual chain.
+
+    A call that gets no answer, or is asked for patience, is repeated; the API takes a repeated call as one.
+
+    Parameters
+    ----------
+    tracking_uri
+        Address of the team's tracking API. Absent: the environment's `MLFLOW_TRACKING_URI`.
+    sleep
+        Waits so many seconds between two attempts.
+
+    Raises
+    ------
+    ApiError
+        If there is no address, or it is no http address.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        *,
+        pool: urllib3.PoolManager | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        uri = tracking_uri or os.environ.get(TRACKING_URI, "")
+        if not uri:
+            raise ApiError(
+                f"{TRACKING_URI} is not set: it must hold the address of your team's tracking API "
+                f"(the output TrackingUrl of the stack labcycle-TEAM-tracking)."
+            )
+        if urlsplit(uri).scheme not in ("http", "https") or not urlsplit(uri).hostname:
+            raise ApiError(f"{TRACKING_URI} is {uri!r}: allowed is an address that starts with https:// (or http://).")
+        self._root = f"{uri.rstrip('/')}/labcycle/1.0/models"
+        self._pool = pool or urllib3.PoolManager()
+        self._sleep = sleep
+
+    def promote(self, model: str, version: int | str, *, reason: str = "") -> dict[str, Any]:
+        """Make a version live: `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
+        body = {"version": str(version), **({"reason": reason} if reason else {})}
+        return self._call("POST", model, "promote", body)
+
+    def roll_back(self, model: str, *, reason: str = "") -> dict[str, Any]:
+        """Make the version live that was live before: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
+        live = self.deployment(model)["deployment"]["live"]
+        # Named, so that a repeated call never rolls back twice.
+        body = {"from_version": str(live["version"])} if live else {}
+        return self._call("POST", model, "rollback", {**body, **({"reason": reason} if reason else {})})
+
+    def deployment(self, model: str) -> dict[str, Any]:
+        """What is live and what was: `{"deployment": {"live": ..., "previous": [...], ...}}`. Raises `ApiError`."""
+        return self._call("GET", model, "deployment")
+
+    def history(self, model: str) -> dict[str, Any]:
+        """The chain of custody: `{"events": [...], "verified": bool, "problems": [...]}`. Raises `ApiError`."""
+        return self._call("GET", model, "custody")
+
+    def _call(self, method: str, model: str, action: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if not model or "/" in model:
+            raise ApiError(f"{model!r} is no name of a registered model: it must be non-empty and hold no slash.")
+        url = canonical_url(f"{self._root}/{quote(model, safe='')}/{action}")
+        data = json.dumps(body).encode() if body is not None else b""
+        for attempt in range(1, ATTEMPTS + 1):
+            headers = sign(method, url, {"content-type": "application/json"}, data)
+            try:
+                answer = self._pool.request(
+                    method, url, body=data or None, headers=headers, timeout=_TIMEOUT, retries=False, redirect=False
+                )
+            except urllib3.exceptions.HTTPError as error:
+                if attempt == ATTEMPTS:
+                    raise ApiError(
+                        f"{url} cannot be reached ({type(error).__name__}). Check {TRACKING_URI} and your network."
+                    ) from error
+                self._sleep(2 ** (attempt - 1))
+                continue
+            if answer.status in _AGAIN and attempt < ATTEMPTS:
+                self._sleep(_seconds(answer.headers.get("retry-after"), attempt))
+                continue
+            return _read(url, answer.status, answer.data)
+        raise AssertionError("unreachable")
+
+
+def _seconds(retry_after: str | None, attempt: int) -> float:
+    return float(retry_after) if retry_after and retry_after.isdigit() else 2.0 ** (attempt - 1)
+
+
+def _read(url: str, status: int, data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data or b"{}")
+    except ValueError:
+        body = None
+    if status == 200 and isinstance(body, dict):
+        return body
+    said = body if isinstance(body, dict) else {}
+    message, code = str(said.get("message") or ""), str(said.get("error_code") or "")
+    if status == 403 and not code:
+        # API Gateway's own answer: the role has no permission for this route, or the signature is not accepted.
+        raise ApiError(
+            f"{url} refused you ({message or 'Forbidden'}): your role may not do this for the team, or your credentials "
+            f"are another account's. See who you are with `aws sts get-caller-identity`.",
+            status=status,
+        )
+    if not message:
+        text = data[:200].decode(errors="replace")
+        message = f"{url} answered {status}, which is no answer of a labcycle API: {text!r}. Check {TRACKING_URI}."
+    raise ApiError(message, status=status, code=code)

@@ -1,0 +1,115 @@
+"""The commands `promote`, `rollback`, `deployment` and `history`.
+
+Each prints tables for people, or with --json the API's own answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from labcycle.client.api import LifecycleClient
+
+Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept in the chain of custody.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`. Errors are raised as `LabcycleError`."""
+
+    @app.command()
+    def promote(
+        model: Model,
+        version: Annotated[str, typer.Argument(help="Version of the model, a number.")],
+        reason: Reason = "",
+        as_json: AsJson = False,
+    ) -> None:
+        """Make a version of a model the live one."""
+        said = LifecycleClient().promote(model, version, reason=reason)
+        if as_json:
+            return _print_json(said)
+        _print_change(model, said)
+        for note in said["notes"]:
+            Console(stderr=True).print(f"note: {note}", markup=False, highlight=False)
+
+    @app.command()
+    def rollback(model: Model, reason: Reason = "", as_json: AsJson = False) -> None:
+        """Make the version before the live one live again."""
+        said = LifecycleClient().roll_back(model, reason=reason)
+        if as_json:
+            return _print_json(said)
+        _print_change(model, said)
+
+    @app.command()
+    def deployment(model: Model, as_json: AsJson = False) -> None:
+        """Show which version of a model is live, and which were before."""
+        said = LifecycleClient().deployment(model)
+        if as_json:
+            return _print_json(said)
+        _print_deployment(model, said["deployment"])
+
+    @app.command()
+    def history(model: Model, as_json: AsJson = False) -> None:
+        """Show what happened to a model, and whether the record of it is whole. Exits 1 where it is not."""
+        said = LifecycleClient().history(model)
+        if as_json:
+            _print_json(said)
+        else:
+            _print_history(model, said)
+        if not said["verified"]:
+            raise typer.Exit(1)
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _print_change(model: str, said: Mapping[str, Any]) -> None:
+    live = said["deployment"]["live"]
+    if said["changed"]:
+        typer.echo(f"{model}: version {live['version']} is live (generation {said['deployment']['generation']})")
+    else:
+        typer.echo(f"{model}: version {live['version']} is live already, nothing was changed")
+
+
+def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
+    live = deployment["live"]
+    if not live:
+        typer.echo(f"{model}: no version is live; promote one: labcycle promote {model} VERSION")
+        return
+    table = Table(title=f"{model}, generation {deployment['generation']}", title_justify="left")
+    for heading in ("version", "state", "promoted", "by", "SHA-256", "run"):
+        table.add_column(heading)
+    for state, entry in [("live", live), *(("previous", entry) for entry in deployment["previous"])]:
+        table.add_row(
+            str(entry["version"]),
+            state,
+            entry["promoted_at"],
+            entry["promoted_by"],
+            entry["model_file"]["sha256"][:16],
+            entry["source_run"] or "",
+        )
+    Console().print(table)
+    if live["reference"] is None:
+        typer.echo("no drift check: the version came without a profile reference")
+
+
+def _print_history(model: str, said: Mapping[str, Any]) -> None:
+    table = Table(title=model, title_justify="left")
+    for heading in ("#", "at", "action", "who", "detail"):
+        table.add_column(heading)
+    for event in said["events"]:
+        who = event["who"]["member"] or event["who"]["role"]
+        detail = ", ".join(f"{key} {value}" for key, value in event["detail"].items() if value not in (None, ""))
+        table.add_row(str(event["seq"]), event["at"], event["action"], who, detail)
+    Console().print(table)
+    if said["verified"]:
+        typer.echo("the chain of hashes is whole")
+    for problem in said["problems"]:
+        typer.echo(f"broken: {problem}", err=True)
