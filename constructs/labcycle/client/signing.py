@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
@@ -70,7 +71,7 @@ def sign(
     credentials = credentials or _credentials()
     host = urlsplit(url).hostname or ""
     found = _HOST.search(host)
-    region = found[1] if found else region or _session().region_name
+    region = found[1] if found else region or os.environ.get("AWS_REGION") or _session().region_name
     if not region:
         raise CannotSign(f"the region of {host} is not known: set AWS_REGION")
     # Only what cannot change on its way is signed beside the host and the date: the type of the content.
