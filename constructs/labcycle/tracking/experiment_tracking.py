@@ -1,0 +1,233 @@
+"""Experiment tracking that speaks MLflow, without a server that is always on."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._grants import allow, allow_key
+from labcycle._http_api import STAGE, http_api
+from labcycle.config import names
+
+SHORTEST_RETENTION = Duration.days(30)
+_LEDGER_ACTIONS = (
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+)
+_TIMEOUT = Duration.seconds(29)  # an HTTP API waits 30 seconds
+_UNFINISHED = Duration.days(7)
+
+
+class ExperimentTracking(Construct):
+    """The ledger of one team: runs, models and decisions in DynamoDB, artifacts in S3, behind an IAM-authorised HTTP API.
+
+    The API speaks MLflow's REST protocol below `/api` and `/ajax-api`, and labcycle's own life cycle (promote, roll back,
+    history) below `/labcycle`. Clients sign with `MLFLOW_TRACKING_AUTH=labcycle`; artifacts go straight to S3 with the
+    client's own credentials. Idle, it costs the key (1.00 USD a month) and what is stored.
+
+    Parameters
+    ----------
+    team
+        Name of the team; part of the names of table, bucket and parameter.
+    encryption_key
+        Encrypts table, bucket and logs; the policy of a key of another stack must let CloudWatch Logs use it. Absent: a
+        key of its own is created, with rotation.
+    artifact_retention
+        How long artifacts that were deleted or overwritten can be brought back. At least 30 days, by default 3,650.
+    retain_data
+        Table, bucket and an own key outlive the stack, and the table is protected from deletion. False: only the bucket
+        is retained, since S3 deletes none that holds objects; a key of its own waits 30 days.
+    requests_per_second, burst
+        The API answers 429 above these rates.
+    access_logs_bucket
+        Receives the artifact bucket's server access logs; its policy must allow it. Absent: none are written.
+
+    Raises
+    ------
+    ValueError
+        If `artifact_retention` is shorter than 30 days.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        team: str,
+        encryption_key: kms.IKey | None = None,
+        artifact_retention: Duration | None = None,
+        retain_data: bool = True,
+        requests_per_second: int = 100,
+        burst: int = 200,
+        access_logs_bucket: s3.IBucket | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        retention = artifact_retention or Duration.days(3650)
+        if retention.to_seconds() < SHORTEST_RETENTION.to_seconds():
+            raise ValueError(f"artifact_retention: got {retention.to_days()} days; allowed 30 days or more.")
+        self._team = team
+        removal = RemovalPolicy.RETAIN if retain_data else RemovalPolicy.DESTROY
+        self.encryption_key: kms.IKey = encryption_key or kms.Key(
+            self, "Key", enable_key_rotation=True, removal_policy=removal, pending_window=Duration.days(30)
+        )
+        let_logs_use(self.encryption_key, self)
+        self.table = dynamodb.Table(
+            self,
+            "Ledger",
+            table_name=names.ledger_table(team),
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=self.encryption_key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=retain_data,
+            removal_policy=removal,
+        )
+        self.artifact_bucket = self._bucket(retention, access_logs_bucket)
+        environment = {
+            "LEDGER_TABLE": self.table.table_name,
+            "ARTIFACT_BUCKET": self.artifact_bucket.bucket_name,
+            "TEAM": team,
+        }
+        self.tracking_function = python_function(
+            self,
+            "Tracking",
+            folder="tracking",
+            description=f"MLflow's tracking and registry protocol, team {team}",
+            environment=environment,
+            memory_mib=512,
+            timeout=_TIMEOUT,
+            key=self.encryption_key,
+        )
+        self.lifecycle_function = python_function(
+            self,
+            "LifeCycle",
+            folder="lifecycle",
+            description=f"Promotion, roll back and history of models, team {team}",
+            environment=environment,
+            memory_mib=1024,
+            timeout=_TIMEOUT,
+            key=self.encryption_key,
+        )
+        self._let_functions_work()
+        any_method = apigateway.HttpMethod.ANY
+        self.api = http_api(
+            self,
+            "Api",
+            description=f"Experiment tracking of the team {team}",
+            routes=[
+                ("/labcycle/{proxy+}", any_method, self.lifecycle_function),
+                ("/{proxy+}", any_method, self.tracking_function),
+                ("/", any_method, self.tracking_function),
+            ],
+            requests_per_second=requests_per_second,
+            burst=burst,
+            access_log=log_group(
+                self, "AccessLog", key=self.encryption_key, name=f"/aws/vendedlogs/labcycle/{team}/tracking"
+            ),
+        )
+        self.url = self.api.api_endpoint
+        ssm.StringParameter(
+            self,
+            "Url",
+            parameter_name=names.tracking_url_parameter(team),
+            string_value=self.url,
+            description=f"Address of the tracking API of the team {team}",
+        )
+
+    def grant_log(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` log and register with MLflow, read and write artifacts, and put training data below `data/`."""
+        self._grant_api(grantee, "*/api/*", "*/ajax-api/*", "GET/*")
+        self._grant_objects(grantee, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"])
+        return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` read runs, models, history and artifacts, and change nothing."""
+        searches = ["experiments", "logged-models", "registered-models", "model-versions", "runs"]
+        self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}/search" for api in _APIS for what in searches))
+        self._grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"])
+        return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
+
+    def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` decide which version of a model is live."""
+        return self._grant_api(grantee, "POST/labcycle/*", "GET/labcycle/*")
+
+    def metric_throttled(self) -> cloudwatch.Metric:
+        """Requests a minute that Lambda refused for want of concurrency."""
+        return self.tracking_function.metric_throttles(period=Duration.minutes(1), statistic="Sum")
+
+    def _bucket(self, retention: Duration, access_logs: s3.IBucket | None) -> s3.Bucket:
+        stack = Stack.of(self)
+        return s3.Bucket(
+            self,
+            "Artifacts",
+            bucket_name=names.bucket(self._team, "artifacts", stack.account, stack.region),
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.encryption_key,
+            bucket_key_enabled=True,
+            versioned=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            server_access_logs_bucket=access_logs,
+            server_access_logs_prefix="artifacts/" if access_logs else None,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="retention",
+                    noncurrent_version_expiration=retention,
+                    abort_incomplete_multipart_upload_after=_UNFINISHED,
+                )
+            ],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _let_functions_work(self) -> None:
+        region = Stack.of(self).region
+        bucket = self.artifact_bucket
+        for function in (self.tracking_function, self.lifecycle_function):
+            allow(function, _LEDGER_ACTIONS, [self.table.table_arn])
+            allow_key(function, self.encryption_key, "dynamodb", "s3", region=region)
+        listing = {"StringLike": {"s3:prefix": ["experiments/*"]}}
+        allow(self.tracking_function, ["s3:ListBucket", "s3:ListBucketVersions"], [bucket.bucket_arn], listing)
+        artifacts = [bucket.arn_for_objects("experiments/*")]
+        allow(self.lifecycle_function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
+        # Without the right to list, S3 answers 403 instead of 404 for what is not there.
+        allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], listing)
+
+    def _grant_api(self, grantee: iam.IGrantable, *routes: str) -> iam.Grant:
+        """`routes` are `METHOD/path`, with `*` for anything."""
+        stack = Stack.of(self)
+        arns = [
+            stack.format_arn(service="execute-api", resource=self.api.api_id, resource_name=f"{STAGE}/{route}")
+            for route in routes
+        ]
+        return allow(grantee, ["execute-api:Invoke"], arns)
+
+    def _grant_objects(self, grantee: iam.IGrantable, actions: list[str]) -> None:
+        bucket = self.artifact_bucket
+        allow(grantee, actions, [bucket.arn_for_objects("experiments/*"), bucket.arn_for_objects("data/*")])
+        listing = {"StringLike": {"s3:prefix": ["experiments/*", "data/*"]}}
+        allow(grantee, ["s3:ListBucket"], [bucket.bucket_arn], listing)
+        allow_key(grantee, self.encryption_key, "s3", region=Stack.of(self).region)
+
+    def _parameter_arn(self) -> str:
+        return Stack.of(self).format_arn(
+            service="ssm", resource="parameter", resource_name=names.tracking_url_parameter(self._team).lstrip("/")
+        )
+
+
+_APIS = ("api", "ajax-api")
