@@ -1,0 +1,60 @@
+"""The reaction's settings, from its environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+AUTOMATIC, AFTER_REVIEW = "automatic", "after_review"
+_REQUIRED = (
+    "LEDGER_TABLE",
+    "ARTIFACT_BUCKET",
+    "TEAM",
+    "MODEL",
+    "TRAINING_METRIC",
+    "HIGHER_IS_BETTER",
+    "MINIMUM_GAIN",
+    "PROMOTE",
+    "COOL_DOWN_HOURS",
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`longest` is how long one reaction can take: the time-out of the state machine."""
+
+    ledger_table: str
+    artifact_bucket: str
+    team: str
+    model: str
+    metric: str
+    higher_is_better: bool
+    minimum_gain: float
+    promote: str
+    cool_down: timedelta
+    longest: timedelta
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
+        """Raises RuntimeError if a variable is missing, ValueError if one has no allowed value."""
+        missing = [name for name in _REQUIRED if not variables.get(name)]
+        if missing:
+            raise RuntimeError(f"environment variables are missing: {', '.join(missing)}")
+        if variables["PROMOTE"] not in (AUTOMATIC, AFTER_REVIEW):
+            raise ValueError(f"PROMOTE is {variables['PROMOTE']!r}; allowed: {AUTOMATIC}, {AFTER_REVIEW}")
+        if variables["HIGHER_IS_BETTER"] not in ("true", "false"):
+            raise ValueError(f"HIGHER_IS_BETTER is {variables['HIGHER_IS_BETTER']!r}; allowed: true, false")
+        return cls(
+            ledger_table=variables["LEDGER_TABLE"],
+            artifact_bucket=variables["ARTIFACT_BUCKET"],
+            team=variables["TEAM"],
+            model=variables["MODEL"],
+            metric=variables["TRAINING_METRIC"],
+            higher_is_better=variables["HIGHER_IS_BETTER"] == "true",
+            minimum_gain=float(variables["MINIMUM_GAIN"]),
+            promote=variables["PROMOTE"],
+            cool_down=timedelta(hours=float(variables["COOL_DOWN_HOURS"])),
+            longest=timedelta(seconds=float(variables.get("LONGEST_SECONDS") or 6 * 3600)),
+        )

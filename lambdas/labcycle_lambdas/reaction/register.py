@@ -1,0 +1,89 @@
+"""After the training: its output becomes artifacts of the run, and a version of the registered model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from labcycle_lambdas.ledger.errors import AlreadyExists, NotFound
+from labcycle_lambdas.ledger.points import Metric
+from labcycle_lambdas.ledger.registry import ModelVersion, Registry
+from labcycle_lambdas.ledger.runs import Run, Runs
+from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.reaction.begin import RECIPE, training_prefix
+from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.training_output import RESULTS, TrainingOutput, downloaded, upload, upload_folder
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MODEL = "model/"
+
+
+@dataclass(frozen=True)
+class Register:
+    environment: Environment
+    s3: S3Client
+    runs: Runs
+    registry: Registry
+
+    def __call__(self, execution: str, begun: Mapping[str, Any], who: Who) -> dict[str, Any]:
+        """The registered version, with what the recipe measured. Again: the same version.
+
+        Raises
+        ------
+        CannotRetrain
+            If the training job left no usable output.
+        """
+        run = self.runs.get(begun["run_id"])
+        bucket = self.environment.artifact_bucket
+        root = urlsplit(run.artifact_uri).path.strip("/") + "/"
+        prefix = f"{training_prefix(self.environment.model)}{begun['job_name']}/output/"
+        with downloaded(self.s3, bucket, prefix) as output:
+            metrics = output.metrics()
+            files = upload_folder(self.s3, bucket, f"{root}{_MODEL}", output.model)
+            for name in RESULTS:
+                upload(self.s3, bucket, f"{root}{name}", output.result(name))
+            self._copy_recipe(begun["recipe_uri"], f"{root}{RECIPE}")
+            self._log(run, begun, metrics, output)
+        version = self._version(execution, run, files=files, who=who, begun=begun)
+        self.runs.update(run.run_id, status="FINISHED", end_time=int(output.finished_at.timestamp() * 1000))
+        return {"version": version.version, "metrics": metrics}
+
+    def _copy_recipe(self, recipe_uri: str, to: str) -> None:
+        """So that the new version can be retrained from its own run."""
+        bucket, prefix = self.environment.artifact_bucket, urlsplit(recipe_uri).path.lstrip("/")
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for found in page.get("Contents", []):
+                key = f"{to}{found['Key'].removeprefix(prefix)}"
+                self.s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": found["Key"]})
+
+    def _log(self, run: Run, begun: Mapping[str, Any], metrics: Mapping[str, float], output: TrainingOutput) -> None:
+        at = int(output.finished_at.timestamp() * 1000)
+        self.runs.log_batch(
+            run.run_id,
+            metrics=[Metric(name, value, at) for name, value in metrics.items()],
+            params={str(k): str(v) for k, v in begun["hyper_parameters"].items()},
+            tags={"labcycle.trainingJob": begun["job_name"], "labcycle.trainingData": begun["training_uri"]},
+        )
+
+    def _version(self, execution: str, run: Run, *, files: Any, who: Who, begun: Mapping[str, Any]) -> ModelVersion:
+        name = self.environment.model
+        try:
+            self.registry.model(name)
+        except NotFound:
+            with suppress(AlreadyExists):
+                self.registry.register(name)
+        return self.registry.create_version(
+            name,
+            source=f"{run.artifact_uri}/{_MODEL.rstrip('/')}",
+            who=who,
+            files=files,
+            run_id=run.run_id,
+            tags={"labcycle.challengerOf": str(begun["champion_version"])},
+            description=f"Retrained from the recipe of version {begun['champion_version']}",
+            request_key=f"retraining/{name}/{execution}",
+        )

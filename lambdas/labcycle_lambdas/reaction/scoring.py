@@ -1,0 +1,163 @@
+"""Measure a model on a labelled table, by the metrics that a retraining may be judged by. Pure Python.
+
+Labels are compared by value, as `profiles.bins.category` names them, so that 1, 1.0 and "1" are one class.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from labcycle_lambdas.profiles.bins import category, number
+
+_SMALLEST = 1e-15  # a chance is kept this far from 0 and 1, as scikit-learn's log_loss did
+Answers = Sequence[Any]
+
+
+class CannotScore(Exception):
+    """The model's answers do not allow this metric; the message says why."""
+
+
+def measure(metric: str, truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    """The value of `metric` for `truth`, one value a row.
+
+    Parameters
+    ----------
+    outputs
+        The model's outputs by name, in the graph's order, one answer a row; the first is the prediction. The chances of
+        the classes, which `log_loss` and `roc_auc` need, are outputs named `probability_<class>`, or one output that
+        holds a mapping (ZipMap), or a list in the order of the classes (sorted).
+
+    Raises
+    ------
+    CannotScore
+        If there are no rows, the metric is unknown, or the outputs or labels do not allow it.
+    """
+    if metric not in METRICS:
+        raise CannotScore(f"the metric {metric} cannot be computed; allowed: {', '.join(METRICS)}")
+    if not truth:
+        raise CannotScore("the holdout has no rows")
+    value = METRICS[metric](truth, outputs)
+    if not math.isfinite(value):
+        raise CannotScore(f"{metric} is {value}")
+    return value
+
+
+def _accuracy(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    said = _labels(_first(outputs))
+    return sum(t == s for t, s in zip(_labels(truth), said, strict=True)) / len(truth)
+
+
+def _balanced_accuracy(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    """Mean of the recalls of the classes that are there."""
+    labels, said = _labels(truth), _labels(_first(outputs))
+    classes = sorted(set(labels), key=str)
+    recalls = [
+        sum(t == c and s == c for t, s in zip(labels, said, strict=True)) / sum(t == c for t in labels) for c in classes
+    ]
+    return sum(recalls) / len(recalls)
+
+
+def _log_loss(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    chances = _chances(truth, outputs)
+    total = 0.0
+    for label, row in zip(_labels(truth), chances, strict=True):
+        total -= math.log(min(max(row.get(label or "", 0.0), _SMALLEST), 1 - _SMALLEST))
+    return total / len(truth)
+
+
+def _roc_auc(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    """Probability that a row of a class has a higher chance of it than one of another; for more than two classes the
+    mean over them (one against the rest), as scikit-learn's `multi_class="ovr"`."""
+    labels = [label or "" for label in _labels(truth)]
+    classes = sorted(set(labels), key=_order)
+    if len(classes) < 2:
+        raise CannotScore("roc_auc needs rows of at least two classes")
+    chances = _chances(truth, outputs)
+    wanted = classes[1:] if len(classes) == 2 else classes
+    areas = []
+    for wanted_class in wanted:
+        inside = sorted(row.get(wanted_class, 0.0) for row, t in zip(chances, labels, strict=True) if t == wanted_class)
+        outside = sorted(
+            row.get(wanted_class, 0.0) for row, t in zip(chances, labels, strict=True) if t != wanted_class
+        )
+        below = sum(bisect_left(outside, p) + bisect_right(outside, p) for p in inside) / 2
+        areas.append(below / (len(inside) * len(outside)))
+    return sum(areas) / len(areas)
+
+
+def _rmse(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    pairs = _numbers(truth, outputs)
+    return math.sqrt(sum((t - s) ** 2 for t, s in pairs) / len(pairs))
+
+
+def _mae(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    pairs = _numbers(truth, outputs)
+    return sum(abs(t - s) for t, s in pairs) / len(pairs)
+
+
+def _r2(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
+    pairs = _numbers(truth, outputs)
+    mean = sum(t for t, _ in pairs) / len(pairs)
+    spread = sum((t - mean) ** 2 for t, _ in pairs)
+    if not spread:
+        raise CannotScore("r2 needs targets that differ")
+    return 1 - sum((t - s) ** 2 for t, s in pairs) / spread
+
+
+METRICS: dict[str, Callable[[Sequence[object], Mapping[str, Answers]], float]] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "log_loss": _log_loss,
+    "roc_auc": _roc_auc,
+    "rmse": _rmse,
+    "mae": _mae,
+    "r2": _r2,
+}
+
+
+def _first(outputs: Mapping[str, Answers]) -> Answers:
+    return next(iter(outputs.values()))
+
+
+def _labels(values: Sequence[object]) -> list[str | None]:
+    return [category(value) for value in values]
+
+
+def _order(label: str) -> tuple[int, float, str]:
+    """Numbers by value, then text."""
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label
+
+
+def _numbers(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[tuple[float, float]]:
+    pairs = []
+    for t, s in zip(truth, _first(outputs), strict=True):
+        real, said = number(t), number(s)
+        if real is None or said is None:
+            raise CannotScore("targets and predictions must be numbers for this metric")
+        pairs.append((float(real), float(said)))
+    return pairs
+
+
+def _chances(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[dict[str, float]]:
+    """For each row the chance of each class."""
+    named = {name.removeprefix("probability_"): o for name, o in outputs.items() if name.startswith("probability_")}
+    if named:
+        rows = zip(*named.values(), strict=True)
+        return [{c: float(p) for c, p in zip(named, row, strict=True)} for row in rows]
+    for output in list(outputs.values())[1:]:
+        if isinstance(output[0], Mapping):
+            return [{str(category(c) or c): float(p) for c, p in row.items()} for row in output]
+        if isinstance(output[0], Sequence) and not isinstance(output[0], str):
+            classes = sorted({str(label) for label in _labels([*truth, *_first(outputs)])}, key=_order)
+            if len(classes) != len(output[0]):
+                raise CannotScore(
+                    f"the model gives {len(output[0])} chances a row, the holdout has {len(classes)} classes"
+                )
+            return [{c: float(p) for c, p in zip(classes, row, strict=True)} for row in output]
+    raise CannotScore("the model gives no chances of the classes, which this metric needs")
