@@ -1,0 +1,344 @@
+"""The gate: planted faults are found, nothing is passed silently, acknowledgements are exact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from labcycle.check import CheckError, Finding, Report, check, gate
+from labcycle.check.checkers import Checker
+from labcycle.check.template import Template, distinct
+from labcycle.cli import app
+
+GOOD: dict[str, Any] = {
+    "Resources": {
+        "Topic": {
+            "Type": "AWS::SNS::Topic",
+            "Properties": {"DisplayName": "x"},
+            "Metadata": {"aws:cdk:path": "S/Topic/Resource"},
+        }
+    }
+}
+BAD: dict[str, Any] = {
+    "Resources": {
+        **GOOD["Resources"],
+        "Bucket": {
+            "Type": "AWS::S3::Bucket",
+            "Properties": {"BuckettName": "misspelt"},
+            "Metadata": {"aws:cdk:path": "S/Bucket/Resource"},
+        },
+    }
+}
+
+
+def file(folder: Path, template: object, name: str = "stack.json") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(json.dumps(template), encoding="utf-8")
+    return path
+
+
+def assembly(
+    folder: Path, stacks: dict[str, dict[str, Any]], region: str = "eu-west-1", nested: tuple[str, ...] = ()
+) -> Path:
+    artifacts: dict[str, Any] = {
+        name: {
+            "type": "aws:cloudformation:stack",
+            "environment": f"aws://123456789012/{region}",
+            "properties": {"templateFile": f"{name}.template.json", "stackName": name},
+        }
+        for name in stacks
+    }
+    artifacts |= {name: {"type": "cdk:cloud-assembly", "properties": {"directoryName": name}} for name in nested}
+    file(folder, {"version": "48.0.0", "artifacts": artifacts}, "manifest.json")
+    for name, template in stacks.items():
+        file(folder, template, f"{name}.template.json")
+    return folder
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+class Telling:
+    """Checker that says the same of every resource, and notes what it was given."""
+
+    name = "telling 1"
+
+    def __init__(self, *rules: str) -> None:
+        self.rules = rules
+        self.seen: list[Template] = []
+
+    def check(self, template: Template) -> Iterator[Finding]:
+        self.seen.append(template)
+        for logical_id in template.body["Resources"]:
+            for rule in self.rules:
+                yield Finding(
+                    template.name, logical_id, rule, "telling", "error", "told", template.construct_path(logical_id)
+                )
+
+
+class Crashing:
+    name = "crashing 1"
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def check(self, template: Template) -> Iterator[Finding]:
+        raise self._error
+
+
+def rules(report: Report, checker: str) -> set[tuple[str, str]]:
+    return {(finding.logical_id, finding.rule) for finding in report.findings if finding.checker == checker}
+
+
+def test_a_good_template_is_clean_by_both_checkers(tmp_path: Path) -> None:
+    result = call(file(tmp_path, GOOD))
+    assert result.exit_code == 0, result.output
+    assert "cloudformation-validate 1." in result.stdout and "cfn-lint 1." in result.stdout
+    assert result.stdout.endswith("clean\n")
+
+
+def test_a_planted_fault_is_found_by_both_checkers_with_its_construct(tmp_path: Path) -> None:
+    report = check([file(tmp_path, BAD)])
+    assert ("Bucket", "F3002") in rules(report, "cloudformation-validate")
+    assert ("Bucket", "E3002") in rules(report, "cfn-lint")
+    assert {finding.construct_path for finding in report.findings} == {"S/Bucket/Resource"}
+    result = call(file(tmp_path, BAD))
+    assert result.exit_code == 1
+    assert "stack.json\n  Bucket  S/Bucket/Resource\n" in result.stdout
+
+
+def test_a_fault_outside_of_the_resources_is_found(tmp_path: Path) -> None:
+    report = check([file(tmp_path, GOOD | {"Outputs": {"Topic": {"Value": {"Ref": "Nowhere"}}}})])
+    assert {finding.logical_id for finding in report.findings} == {""}
+    assert {finding.property_path for finding in report.findings} == {"Outputs.Topic.Value.Ref"}
+
+
+def test_a_template_cannot_switch_rules_off_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    off = {"cfn-lint": {"config": {"ignore_checks": ["E3002"]}}}
+    silenced = json.loads(json.dumps(BAD)) | {"Metadata": off}
+    silenced["Resources"]["Bucket"]["Metadata"] |= off
+    (tmp_path / ".cfnlintrc").write_text("ignore_checks: [E3002]\n")
+    monkeypatch.chdir(tmp_path)
+    assert ("Bucket", "E3002") in rules(check([file(tmp_path, silenced)]), "cfn-lint")
+
+
+def test_the_region_of_the_stack_is_that_of_the_check(tmp_path: Path) -> None:
+    template = {
+        "Resources": {"Service": {"Type": "AWS::AppRunner::Service", "Properties": {"SourceConfiguration": {}}}}
+    }
+    there = check([assembly(tmp_path / "there", {"s": template}, region="eu-west-1")])
+    elsewhere = check([assembly(tmp_path / "elsewhere", {"s": template}, region="eu-south-2")])
+    assert not there.findings
+    assert rules(elsewhere, "cfn-lint") == {("Service", "E3006")}
+    assert rules(elsewhere, "cloudformation-validate") == {("Service", "F3006")}
+
+
+def test_nested_assemblies_and_nested_stacks_are_checked_each_distinct_one_once(tmp_path: Path) -> None:
+    other_path = json.loads(json.dumps(GOOD).replace("S/Topic", "T/Topic"))
+    assembly(tmp_path, {"one": GOOD, "two": other_path}, nested=("stage",))
+    assembly(tmp_path / "stage", {"three": GOOD, "four": BAD})
+    file(tmp_path / "stage", {"Resources": {"N": {"Type": "AWS::SQS::Queue"}}}, "inner.nested.template.json")
+    telling = Telling()
+    report = check([tmp_path], [telling])
+    assert [template.name for template in telling.seen] == ["one", "four", "inner"]
+    assert report.same == {"two": "one", "three": "one"}
+    assert {template.region for template in telling.seen} == {"eu-west-1"}
+
+
+def test_the_same_template_in_another_region_is_another_one() -> None:
+    text = json.dumps(GOOD)
+    different, same = distinct([Template("a", text, "eu-west-1"), Template("b", text, "eu-west-2")])
+    assert len(different) == 2 and not same
+
+
+@pytest.mark.parametrize("error", [RuntimeError("engine broke"), SystemExit(0), MemoryError()])
+def test_a_crashed_checker_is_exit_2_never_a_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    checkers: list[Checker] = [Telling(), Crashing(error)]
+    monkeypatch.setattr(gate, "all_checkers", lambda: checkers)
+    result = call(file(tmp_path, GOOD))
+    assert result.exit_code == 2
+    assert f"crashing 1 could not check stack.json: {type(error).__name__}" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_rule_that_crashes_within_cfn_lint_is_exit_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cfnlint.rules.resources.CircularDependency import CircularDependency
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("rule broke")
+
+    monkeypatch.setattr(CircularDependency, "match", broken)
+    result = call(file(tmp_path, GOOD))
+    assert result.exit_code == 2
+    assert "could not check stack.json: a rule failed" in result.stderr and "rule broke" in result.stderr
+
+
+def test_an_analysis_that_ended_early_is_exit_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cloudformation_validate as library
+
+    class Incomplete:
+        def validate_template(self, *_: object) -> object:
+            class Result:
+                status = library.ReportStatus.ANALYSIS_INCOMPLETE
+                diagnostics: list[object] = []
+
+            return Result()
+
+    monkeypatch.setattr(library, "CompositeEngine", Incomplete)
+    result = call(file(tmp_path, GOOD))
+    assert result.exit_code == 2
+    assert "it could not analyse the whole template" in result.stderr
+
+
+def test_no_checker_at_all_is_no_pass(tmp_path: Path) -> None:
+    with pytest.raises(CheckError, match="there is no checker"):
+        check([file(tmp_path, GOOD)], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "the file cannot be read"),
+        ("[]", "not a template"),
+        ("{}", "it has no Resources"),
+        ('{"Resources": []}', "it has no Resources"),
+    ],
+)
+def test_what_is_no_template_is_exit_2(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(content)
+    result = call(path)
+    assert result.exit_code == 2 and told in result.stderr
+
+
+def test_what_is_no_assembly_is_exit_2(tmp_path: Path) -> None:
+    assert call(tmp_path).exit_code == 2
+    assert call(tmp_path / "none").exit_code == 2
+    assert call(assembly(tmp_path, {})).exit_code == 2
+
+
+def test_a_yaml_template_with_short_forms_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "Resources:\n  T: {Type: 'AWS::SNS::Topic'}\nOutputs:\n  A: {Value: !GetAtt T.TopicArn}\n  B: {Value: !Ref Nowhere}\n"
+    )
+    report = check([path])
+    assert {finding.property_path for finding in report.findings} == {"Outputs.B.Value.Ref"}
+
+
+def acknowledging(entries: object) -> dict[str, Any]:
+    template: dict[str, Any] = json.loads(json.dumps(GOOD))
+    template["Resources"]["Topic"]["Metadata"]["labcycle:acknowledge"] = entries
+    template["Resources"]["Other"] = {"Type": "AWS::SNS::Topic"}
+    return template
+
+
+def test_an_acknowledgement_holds_for_its_rule_on_its_resource_and_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkers: list[Checker] = [Telling("R1", "R10")]
+    monkeypatch.setattr(gate, "all_checkers", lambda: checkers)
+    path = file(tmp_path, acknowledging([{"id": "R1", "reason": "meant to be"}]))
+    report = check([path])
+    assert {(finding.logical_id, finding.rule) for finding in report.findings} == {
+        ("Topic", "R10"),
+        ("Other", "R1"),
+        ("Other", "R10"),
+    }
+    assert [(known.finding.logical_id, known.finding.rule, known.reason) for known in report.acknowledged] == [
+        ("Topic", "R1", "meant to be")
+    ]
+    result = call(path)
+    assert result.exit_code == 1
+    assert "acknowledged\n  stack.json  Topic  R1: meant to be\n" in result.stdout
+    document = json.loads(call(path, "--json").stdout)
+    assert document["clean"] is False and len(document["findings"]) == 3
+    assert document["acknowledged"][0]["reason"] == "meant to be"
+
+
+def test_a_real_finding_can_be_acknowledged(tmp_path: Path) -> None:
+    template = json.loads(json.dumps(BAD))
+    reason = "planted"
+    template["Resources"]["Bucket"]["Metadata"]["labcycle:acknowledge"] = [
+        {"id": rule, "reason": reason} for rule in ("E3002", "F3002")
+    ]
+    result = call(file(tmp_path, template))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith("clean, 2 acknowledged\n")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"id": "R1"}],
+        [{"id": "R1", "reason": "  "}],
+        [{"id": "*", "reason": "all"}],
+        [{"id": "R", "reason": "a family"}],
+        {"id": "R1", "reason": "no list"},
+        ["R1"],
+        [{"id": "R1", "reason": "x", "until": "later"}],
+    ],
+)
+def test_an_acknowledgement_that_is_not_exact_or_gives_no_reason_does_not_count(
+    tmp_path: Path, entries: object
+) -> None:
+    report = check([file(tmp_path, acknowledging(entries))], [Telling("R1")])
+    assert ("Topic", "R1") in {(finding.logical_id, finding.rule) for finding in report.findings}
+    assert not report.acknowledged
+
+
+def test_an_acknowledgement_without_a_reason_is_a_finding_itself(tmp_path: Path) -> None:
+    report = check([file(tmp_path, acknowledging([{"id": "R1", "reason": ""}]))], [Telling()])
+    (finding,) = report.findings
+    assert (finding.logical_id, finding.rule) == ("Topic", "labcycle-acknowledge")
+
+
+APP = """\
+import json, os, pathlib
+out = pathlib.Path(os.environ["CDK_OUTDIR"]); out.mkdir(parents=True)
+context = json.loads(os.environ["CDK_CONTEXT_JSON"])
+assert context["mine"] == 1 and context["looked-up"] == 2 and context["aws:cdk:enable-path-metadata"] is True
+stack = {"type": "aws:cloudformation:stack", "environment": "aws://unknown-account/unknown-region", "properties": {"templateFile": "s.json"}}
+(out / "manifest.json").write_text(json.dumps({"artifacts": {"s": stack}}))
+(out / "s.json").write_text(json.dumps({"Resources": {"T": {"Type": "AWS::SNS::Topic", "Properties": {"Nmae": "x"}}}}))
+"""
+
+
+def test_without_a_path_the_app_of_the_folder_is_synthesized_with_its_context(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    file(tmp_path, {"app": "python app.py", "context": {"mine": 1}}, "cdk.json")
+    file(tmp_path, {"looked-up": 2}, "cdk.context.json")
+    monkeypatch.chdir(tmp_path)
+    result = call()
+    assert result.exit_code == 1, result.output
+    assert "Nmae" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (None, "cdk.json: there is no such file"),
+        ({}, "there is no app"),
+        ({"app": "python -c 'import sys; sys.exit(\"teams/fraud.yaml:1:1: broken\")'"}, "teams/fraud.yaml:1:1: broken"),
+        ({"app": "python -c pass"}, "wrote no assembly"),
+    ],
+)
+def test_an_app_that_cannot_be_synthesized_is_exit_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: object, told: str
+) -> None:
+    if settings is not None:
+        file(tmp_path, settings, "cdk.json")
+    monkeypatch.chdir(tmp_path)
+    result = call()
+    assert result.exit_code == 2 and told in result.stderr
