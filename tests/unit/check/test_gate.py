@@ -171,12 +171,12 @@ def test_a_crashed_checker_is_exit_2_never_a_pass(
 
 
 def test_a_rule_that_crashes_within_cfn_lint_is_exit_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cfnlint.rules.resources.CircularDependency import CircularDependency
+    from cfnlint.graph import Graph
 
     def broken(*_: object) -> None:
         raise RuntimeError("rule broke")
 
-    monkeypatch.setattr(CircularDependency, "match", broken)
+    monkeypatch.setattr(Graph, "get_cycles", broken)
     result = call(file(tmp_path, GOOD))
     assert result.exit_code == 2
     assert "could not check stack.json: a rule failed" in result.stderr and "rule broke" in result.stderr
