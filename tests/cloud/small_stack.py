@@ -15,7 +15,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sns as sns
@@ -48,6 +50,75 @@ COUNTER = textwrap.dedent('''
             return {"statusCode": 201, "headers": {"X-Count": str(n)}, "body": json.dumps(seen)}
         return {"n": n, "calls": calls, "said": 'quote " and\\nline'}
 ''')
+
+
+class TrainingStack(cdk.Stack):
+    """A state machine that waits for a training job, and says how it went."""
+
+    def __init__(self, scope: cdk.App) -> None:
+        super().__init__(scope, "training", stack_name="training")
+        key = kms.Key(self, "Key")
+        bucket = s3.Bucket(self, "Bucket", encryption_key=key)
+        trainer = iam.Role(self, "Trainer", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+        bucket.grant_read_write(trainer)
+        base = f"s3://{bucket.bucket_name}"
+        channels = [
+            {
+                "ChannelName": name,
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"{base}/{name}/"}},
+            }
+            for name in ("recipe", "training")
+        ]
+        job = {
+            "TrainingJobName": "{% $states.input.name %}",
+            "AlgorithmSpecification": {
+                "TrainingImage": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/training:1",
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": ["python", "/opt/ml/input/data/recipe/train.py"],
+            },
+            "RoleArn": trainer.role_arn,
+            "HyperParameters": "{% $states.input.parameters %}",
+            "InputDataConfig": channels,
+            "OutputDataConfig": {"S3OutputPath": f"{base}/jobs/"},
+            "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        }
+        definition = {
+            "QueryLanguage": "JSONata",
+            "StartAt": "Train",
+            "States": {
+                "Train": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
+                    "Arguments": job,
+                    "Output": {"told": "{% $states.result.TrainingJobStatus %}"},
+                    "Catch": [
+                        {
+                            "ErrorEquals": ["States.TaskFailed"],
+                            "Output": {"told": "{% $parse($states.errorOutput.Cause).FailureReason %}"},
+                            "Next": "Told",
+                        }
+                    ],
+                    "End": True,
+                },
+                "Told": {"Type": "Succeed"},
+            },
+        }
+        machine = states.StateMachine(
+            self, "Machine", definition_body=states.DefinitionBody.from_string(self.to_json_string(definition))
+        )
+        machine.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=[f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")],
+                resources=[f"arn:aws:sagemaker:{self.region}:{self.account}:training-job/*"],
+            )
+        )
+        rule = f"arn:aws:events:{self.region}:{self.account}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        actions_on_rule = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
+        machine.add_to_role_policy(iam.PolicyStatement(actions=actions_on_rule, resources=[rule]))
+        trainer.grant_pass_role(machine.role)
+        cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name)
+        cdk.CfnOutput(self, "MachineArn", value=machine.state_machine_arn)
 
 
 class SmallStack(cdk.Stack):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,8 @@ from tests.cloud.harness.cloud import DeploymentFailed
 from tests.cloud.harness.machines import executions, history
 from tests.cloud.harness.place import Place
 from tests.cloud.harness.policies import NotPermitted
-from tests.cloud.small_stack import SmallStack
+from tests.cloud.recipe import train
+from tests.cloud.small_stack import SmallStack, TrainingStack
 
 PLACE = Place("210987654321", "eu-central-1")
 
@@ -26,6 +29,7 @@ PLACE = Place("210987654321", "eu-central-1")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     app = cdk.App(outdir=str(tmp_path_factory.mktemp("small")))
     SmallStack(app, tmp_path_factory.mktemp("code"))
+    TrainingStack(app)
     directory = app.synth().directory
     with cloud() as made:
         made.deploy(directory, PLACE)
@@ -171,6 +175,29 @@ def test_a_delivery_that_is_not_permitted_fails(outputs: dict[str, str], small: 
 def sns_topic_policy(arn: str) -> str:
     policy: str = PLACE.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]
     return policy
+
+
+def test_a_training_job_runs_the_recipe_and_the_state_machine_waits(outputs: dict[str, str], small: Cloud) -> None:
+    names = small.outputs["training"]
+    s3, states = PLACE.client("s3"), PLACE.client("stepfunctions")
+    s3.put_object(Bucket=names["BucketName"], Key="recipe/train.py", Body=Path(train.__file__).read_bytes())
+    s3.put_object(
+        Bucket=names["BucketName"], Key="training/a.csv", Body=b"x,y,target\n1,1,1\n-1,-1,0\n2,1,1\n-2,-1,0\n"
+    )
+
+    def run(name: str, outcome: str) -> Any:
+        given = json.dumps({"name": name, "parameters": {"outcome": outcome}})
+        execution = states.start_execution(stateMachineArn=names["MachineArn"], name=name, input=given)["executionArn"]
+        ended = small.finish(execution)
+        assert ended["status"] == "SUCCEEDED", history(execution)
+        return json.loads(ended["output"])["told"]
+
+    assert run("job-1", "good") == "Completed"
+    with tarfile.open(
+        fileobj=s3.get_object(Bucket=names["BucketName"], Key="jobs/job-1/output/output.tar.gz")["Body"], mode="r|gz"
+    ) as tar:
+        assert {m.name: json.load(tar.extractfile(m) or io.BytesIO()) for m in tar}["metrics.json"] == {"accuracy": 1.0}
+    assert run("job-2", "broken") == "AlgorithmError: the recipe was told to fail, exit code: 1"
 
 
 def test_a_resource_type_that_nothing_makes_fails_the_deployment(tmp_path: Path) -> None:

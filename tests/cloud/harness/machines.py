@@ -36,12 +36,16 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 from moto.stepfunctions.parser.asl.utils import boto_client
 
+from tests.cloud.harness import policies
 from tests.cloud.harness.permissions import Guard
 from tests.cloud.harness.place import Place
 from tests.cloud.harness.training import TrainingJobs
 
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 _GUARD_SECONDS = 60
+_ONE_ATTEMPT = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+# Through this rule Step Functions learns that a job has ended; its name is fixed by the service.
+_MANAGED_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 
 
 def patch(stack: ExitStack, training: TrainingJobs, guard: Guard) -> None:
@@ -51,8 +55,7 @@ def patch(stack: ExitStack, training: TrainingJobs, guard: Guard) -> None:
 
     def client_for(region: str, service: str, state_credentials: Any) -> Any:
         role: str = state_credentials.role_arn
-        config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
-        return guard.client(service, Place(role.split(":")[4], region), role, config=config)
+        return guard.client(service, Place(role.split(":")[4], region), role, config=_ONE_ATTEMPT)
 
     _replace(stack, boto_client.boto_client_for, client_for)
     wait = WaitFunction._wait_interval
@@ -66,7 +69,7 @@ def patch(stack: ExitStack, training: TrainingJobs, guard: Guard) -> None:
     original = state_task_factory.state_task_service_for
 
     def service_for(service_name: str) -> Any:
-        return _TrainingJobTask(training, client_for) if service_name == "sagemaker" else original(service_name)
+        return _TrainingJobTask(training, guard) if service_name == "sagemaker" else original(service_name)
 
     _replace(stack, original, service_for)
 
@@ -133,22 +136,40 @@ def _json_value(value: Any) -> Any:
 
 
 class _TrainingJobTask(StateTaskServiceCallback):  # type: ignore[misc]
-    """`sagemaker:createTrainingJob`, with and without `.sync`."""
+    """`sagemaker:createTrainingJob.sync`: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html"""
 
-    def __init__(self, training: TrainingJobs, client_for: Callable[..., Any]) -> None:
+    def __init__(self, training: TrainingJobs, guard: Guard) -> None:
         super().__init__(supported_integration_patterns={ResourceCondition.WaitForTaskToken, ResourceCondition.Sync})
         self._training = training
-        self._client_for = client_for
+        self._guard = guard
 
-    def _get_supported_parameters(self) -> set[str] | None:
-        return None
+    def _get_supported_parameters(self) -> set[str]:
+        return {
+            "AlgorithmSpecification",
+            "HyperParameters",
+            "InputDataConfig",
+            "OutputDataConfig",
+            "ResourceConfig",
+            "RoleArn",
+            "StoppingCondition",
+            "Tags",
+            "TrainingJobName",
+            "VpcConfig",
+        }
 
     def _eval_service_task(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
     ) -> None:
         assert self._get_boto_service_action() == "create_training_job", self.resource.resource_arn
-        sagemaker = self._client_for(resource_runtime_part.region, "sagemaker", state_credentials)
         self._name = normalised_parameters["TrainingJobName"]
+        role = state_credentials.role_arn
+        place = Place(role.split(":")[4], resource_runtime_part.region)
+        rule = f"arn:aws:events:{place.region}:{place.account}:rule/{_MANAGED_RULE}"
+        for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
+            policies.require_role(role, action, rule)
+        for operation in ("DescribeTrainingJob", "StopTrainingJob"):
+            self._guard.check(role, place, "sagemaker", operation, normalised_parameters)
+        sagemaker = self._guard.client("sagemaker", place, role, config=_ONE_ATTEMPT)
         answer = sagemaker.create_training_job(**normalised_parameters)
         answer.pop("ResponseMetadata")
         env.stack.append(answer)

@@ -52,7 +52,7 @@ class TrainingJobs:
         record = sagemaker_backends[place.account][place.region].training_jobs[name]
         record.training_job_status = record.secondary_status = "Failed" if reason else "Completed"
         if reason:
-            record.failure_reason = f"AlgorithmError: {reason}"[:1024]
+            record.failure_reason = reason[:1024]
         described: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
         described.pop("ResponseMetadata")
         return described
@@ -81,7 +81,10 @@ def _execute(s3: Any, job: dict[str, Any], root: Path) -> str:
     run = subprocess.run(
         command, env=environment, cwd=root, check=False, capture_output=True, text=True, timeout=_GUARD_SECONDS
     )
-    return f"ExecuteUserScriptError: exit code {run.returncode}: {run.stderr[-800:]}" if run.returncode else ""
+    if not run.returncode:
+        return ""
+    told = root / "output/failure"
+    return f"AlgorithmError: {told.read_text() if told.exists() else run.stderr[-800:]}, exit code: {run.returncode}"
 
 
 def _download(s3: Any, uri: str, folder: Path) -> int:
