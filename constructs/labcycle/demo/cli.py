@@ -37,8 +37,10 @@ def register(app: typer.Typer) -> None:
             LifeCycle(cloud, Path(".labcycle/cdk.out"), checklist).run()
             done = True
         finally:
-            checklist.close()
-            if not (keep and done):
+            if keep and done:
+                cloud.keep()
+            else:
                 cloud.stop()
+            checklist.close()
         if keep and not as_json:
             typer.echo(cloud.how_to_look_around())

@@ -167,7 +167,7 @@ class LifeCycle:
             state = wait(lambda: self._alarm_state(alarm), lambda s: s == "ALARM", 60, f"alarm {alarm}")
             step.saw(f"alarm {alarm}: {state}")
             notice = wait(lambda: self._notice(alarm), bool, 30, "the alarm's notice")
-            step.saw(f"notice to {notice['to']}: {notice['subject']}")
+            step.saw(f"notice to {notice['address']}: {notice['subject']}")
 
     def _reaction(self) -> str:
         machine = self._output(f"model-{MODEL}", "ReactionStateMachine")
@@ -188,14 +188,18 @@ class LifeCycle:
                 if "stateEnteredEventDetails" in event
             ]
             step.saw("states: " + " -> ".join(entered))
-            step.require(final["status"] == "SUCCEEDED", f"{final['status']}: {final.get('cause') or final.get('error')}")
+            step.require(
+                final["status"] == "SUCCEEDED", f"{final['status']}: {final.get('cause') or final.get('error')}"
+            )
             events = {event["action"]: event["detail"] for event in self._events()}
             step.require("retrained" in events, f"no retrained event among {sorted(events)}")
             for key, value in events["retrained"].items():
                 step.saw(f"{key}: {value}")
             version = self._live()
             step.saw(f"live after: version {version}")
-            step.require(bool(version) and version != "1", f"the challenger was not promoted: version {version} is live")
+            step.require(
+                bool(version) and version != "1", f"the challenger was not promoted: version {version} is live"
+            )
             return str(version)
 
     def _roll_back(self, challenger: str, first: str) -> None:
@@ -229,7 +233,9 @@ class LifeCycle:
     def _outsider(self) -> tuple[str, str]:
         roles = self._cloud.client("iam").list_roles()["Roles"]
         prefix = f"labcycle-{OTHER_TEAM}-"
-        member = next(r["RoleName"].removeprefix(prefix) for r in roles if r["RoleName"].startswith(prefix + "scientist"))
+        member = next(
+            r["RoleName"].removeprefix(prefix) for r in roles if r["RoleName"].startswith(prefix + "scientist")
+        )
         return self._role(member, OTHER_TEAM)
 
     def _member(self, member: str) -> dict[str, str]:

@@ -47,7 +47,9 @@ def main(recipe: Path, data: Path, model: str, c: str) -> None:
                 signature=saved.signature,
                 registered_model_name=model,
             )
-        found = mlflow.search_runs(experiment_names=[model], filter_string="metrics.accuracy > 0.5 and params.seed = '7'")
+        found = mlflow.search_runs(
+            experiment_names=[model], filter_string="metrics.accuracy > 0.5 and params.seed = '7'"
+        )
         print(
             json.dumps(
                 {
