@@ -53,7 +53,7 @@ def main() -> int:
     def sample() -> None:
         nonlocal peak
         while not ended.wait(0.2):
-            for pid in list(seen):
+            for pid in seen:
                 seen.update(tree(pid))
             peak = max(peak, proportional_bytes(seen))
 

@@ -22,7 +22,6 @@ from labcycle.local.cloud import LocalCloud
 
 if TYPE_CHECKING:
     import pandas as pd
-    from botocore.client import BaseClient
 
 TEAM, OTHER_TEAM, MODEL = "fraud", "growth", "card-fraud"
 SCIENTIST, REVIEWER = "scientist-1", "reviewer-1"
