@@ -16,7 +16,7 @@ def test_order_matters_and_others_may_come_between() -> None:
 
 
 def test_waiting_ends_with_what_was_last_seen() -> None:
-    with pytest.raises(StepFailed, match="alarm x did not come .* OK"):
+    with pytest.raises(StepFailed, match=r"alarm x did not come .* OK"):
         wait(lambda: "OK", lambda state: state == "ALARM", 0.0, "alarm x")
     answers = iter(["OK", "ALARM"])
     assert wait(lambda: next(answers), lambda state: state == "ALARM", 60.0, "alarm") == "ALARM"
