@@ -1,0 +1,371 @@
+"""React to an alarm: retrain, compare, promote the better version or roll back, and tell the owner."""
+
+from __future__ import annotations
+
+import re
+
+from aws_cdk import ArnFormat, Aws, Duration, Size, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._grants import allow, allow_key
+from labcycle._templates import render
+from labcycle.monitoring.dead_letters import dead_letter_queue
+
+METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "log_loss",
+    "roc_auc",
+    "rmse",
+    "mae",
+    "r2",
+)  # as reaction/scoring.py knows them
+LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
+PROMOTE = ("automatic", "after_review")
+_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<repository>[^:@]+)[:@].+"
+)
+# Instances with disks of their own encrypt them by themselves and refuse a key:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html#sagemaker-Type-ResourceConfig-VolumeKmsKeyId
+_OWN_DISK = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g[5-9][a-z]*|p[4-9][a-z]*|trn\d[a-z]*|inf2)\.")
+_PREFIX_LENGTH = 50  # training jobs are named <prefix>-<12 digits>, 63 characters at most
+_BESIDE_TRAINING_SECONDS = 2 * 3600  # start and end of the job, and the steps around it
+
+
+class Retraining(Construct):
+    """The reaction to drift: a state machine that is started when an alarm goes to ALARM.
+
+    It runs the recipe of the run that made the live version (its artifact `recipe/train.py`) as a SageMaker training job
+    on the CSV files below `s3://<artifact_bucket>/data/<model>/`, as a new tracked run; registers the result; measures
+    it and the live version on the same holdout; promotes it if it is better (or asks for a review), else rolls back to
+    the version before, where there is one. The owner gets a notice either way, and each step is a custody event.
+
+    One reaction at a time for a model, and none within `cool_down` of the last: a start that comes too early ends at
+    once and is recorded. Idle it costs nothing; a reaction costs its training instance.
+
+    Parameters
+    ----------
+    team, model
+        Names of the team and of the registered model; together 40 characters at most.
+    ledger, artifact_bucket
+        Of `ExperimentTracking`. Archives of training jobs are kept below `training/<model>/` of the bucket.
+    encryption_key
+        Encrypts ledger, bucket, logs, the training's disk and its output.
+    notice_topic
+        Gets the notices; if it has another key than `encryption_key`, grant that to `state_machine.role`.
+    alarm
+        Whose change to ALARM starts the reaction; `ModelMonitor.alarm`.
+    image
+        ECR image in the stack's region with Python, mlflow-skinny, scikit-learn, skl2onnx and onnxruntime.
+    instance_type
+        SageMaker instance type.
+    maximum_duration
+        Of the training; then it is stopped, and the reaction fails.
+    metric, higher_is_better, minimum_gain
+        By which the two are compared: accuracy, balanced_accuracy, log_loss, roc_auc, rmse, mae or r2.
+    promote
+        `automatic`, or `after_review`: a better version waits for a person.
+    cool_down
+        Time after a reaction in which none is started.
+    volume
+        Disk of the training instance.
+
+    Raises
+    ------
+    ValueError
+        If an argument has no allowed value; all of them at once.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        team: str,
+        model: str,
+        ledger: dynamodb.ITable,
+        artifact_bucket: s3.IBucket,
+        encryption_key: kms.IKey,
+        notice_topic: sns.ITopic,
+        alarm: cloudwatch.IAlarm,
+        image: str,
+        instance_type: str = "ml.m5.large",
+        maximum_duration: Duration | None = None,
+        metric: str = "accuracy",
+        higher_is_better: bool = True,
+        minimum_gain: float = 0.0,
+        promote: str = "after_review",
+        cool_down: Duration | None = None,
+        volume: Size | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        maximum_duration = maximum_duration or Duration.hours(1)
+        cool_down = cool_down or Duration.days(1)
+        self._job_prefix = f"labcycle-{team}-{model}"
+        _check(self._job_prefix, image, metric, higher_is_better, minimum_gain, promote)
+        self._team, self._model = team, model
+        let_logs_use(encryption_key, self)
+        longest_seconds = int(maximum_duration.to_seconds()) + _BESIDE_TRAINING_SECONDS
+        self.function = self._function(
+            ledger,
+            artifact_bucket,
+            encryption_key,
+            {
+                "TRAINING_METRIC": metric,
+                "HIGHER_IS_BETTER": "true" if higher_is_better else "false",
+                "MINIMUM_GAIN": f"{minimum_gain:g}",
+                "PROMOTE": promote,
+                "COOL_DOWN_HOURS": f"{cool_down.to_hours(integral=False):g}",
+                "LONGEST_SECONDS": str(longest_seconds),
+            },
+        )
+        self.training_role = self._training_role(artifact_bucket, encryption_key, image)
+        definition = render(
+            "monitoring/reaction.asl.json.j2",
+            team=team,
+            model=model,
+            image=image,
+            instance_type=instance_type,
+            training_seconds=int(maximum_duration.to_seconds()),
+            longest_seconds=longest_seconds,
+            volume_gib=int((volume or Size.gibibytes(30)).to_gibibytes()),
+            encrypt_volume=not _OWN_DISK.match(instance_type),
+        )
+        self.state_machine = self._state_machine(definition, encryption_key, notice_topic)
+        self._start_on(alarm)
+
+    def _function(
+        self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, settings: dict[str, str]
+    ) -> lambda_.Function:
+        function = python_function(
+            self,
+            "Function",
+            folder="reaction",
+            description=f"Steps of the retraining of {self._model}, team {self._team}",
+            environment={
+                "LEDGER_TABLE": ledger.table_name,
+                "ARTIFACT_BUCKET": bucket.bucket_name,
+                "TEAM": self._team,
+                "MODEL": self._model,
+                **settings,
+            },
+            memory_mib=3008,
+            timeout=Duration.minutes(15),
+            key=key,
+        )
+        raw = function.node.default_child
+        assert isinstance(raw, lambda_.CfnFunction)
+        raw.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=4096)  # the archives, and unpacked
+        stack, model = Stack.of(self), self._model
+        # Runs, versions and aliases of the registry stand in partitions that hold those of other models too.
+        allow(function, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], [ledger.table_arn])
+        allow(
+            function,
+            ["s3:ListBucket"],
+            [bucket.bucket_arn],
+            {"StringLike": {"s3:prefix": ["experiments/*", f"data/{model}/*", f"training/{model}/*"]}},
+        )
+        allow(
+            function,
+            ["s3:GetObject", "s3:GetObjectVersion"],
+            [bucket.arn_for_objects("experiments/*"), bucket.arn_for_objects(f"training/{model}/*")],
+        )
+        allow(function, ["s3:PutObject"], [bucket.arn_for_objects("experiments/*")])
+        allow(
+            function,
+            ["ssm:GetParameter"],
+            [
+                stack.format_arn(
+                    service="ssm",
+                    resource="parameter",
+                    resource_name=f"labcycle/team/{self._team}/model/{model}/memory-mb",
+                )
+            ],
+        )
+        allow_key(function, key, "dynamodb", "s3", region=stack.region)
+        return function
+
+    def _training_role(self, bucket: s3.IBucket, key: kms.IKey, image: str) -> iam.Role:
+        """What the job's role needs: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"""
+        stack, model = Stack.of(self), self._model
+        role = iam.Role(
+            self,
+            "TrainingRole",
+            description=f"Training jobs of {model}, team {self._team}",
+            assumed_by=iam.ServicePrincipal(
+                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+            ),
+        )
+        found = _IMAGE.fullmatch(image)
+        assert found
+        repository = f"arn:{Aws.PARTITION}:ecr:{found['region']}:{found['account']}:repository/{found['repository']}"
+        allow(role, ["ecr:GetAuthorizationToken"], ["*"])  # has no resource
+        allow(
+            role, ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [repository]
+        )
+        allow(
+            role,
+            ["s3:ListBucket"],
+            [bucket.bucket_arn],
+            {"StringLike": {"s3:prefix": ["experiments/*/artifacts/recipe/*", f"data/{model}/*"]}},
+        )
+        allow(
+            role,
+            ["s3:GetObject"],
+            [bucket.arn_for_objects("experiments/*/artifacts/recipe/*"), bucket.arn_for_objects(f"data/{model}/*")],
+        )
+        allow(role, ["s3:PutObject"], [bucket.arn_for_objects(f"training/{model}/*")])
+        streams = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="/aws/sagemaker/TrainingJobs",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        allow(
+            role,
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [streams, f"{streams}:log-stream:{self._job_prefix}-*"],
+        )
+        # The action cannot be scoped to a resource; the namespace is what can be.
+        allow(
+            role,
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
+        )
+        allow_key(role, key, "s3", region=stack.region)
+        allow(
+            role,
+            ["kms:Encrypt"],
+            [key.key_arn],
+            {"StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"}},
+        )
+        allow(role, ["kms:CreateGrant"], [key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})  # its disk
+        return role
+
+    def _state_machine(self, definition: str, key: kms.IKey, topic: sns.ITopic) -> sfn.StateMachine:
+        stack = Stack.of(self)
+        role = iam.Role(
+            self,
+            "StatesRole",
+            description=f"Retraining of {self._model}, team {self._team}",
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+            ),
+        )
+        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{self._job_prefix}-*")
+        allow(
+            role,
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateTrainingJob",
+                "sagemaker:DescribeTrainingJob",
+                "sagemaker:StopTrainingJob",
+            ],
+            [jobs],
+        )
+        allow(
+            role,
+            ["iam:PassRole"],
+            [self.training_role.role_arn],
+            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+        # How Step Functions learns that a job has ended:
+        # https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
+        rule = stack.format_arn(
+            service="events", resource="rule", resource_name="StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        )
+        allow(role, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], [rule])
+        allow(role, ["lambda:InvokeFunction"], [self.function.function_arn])
+        allow(role, ["sns:Publish"], [topic.topic_arn])
+        allow_key(role, key, "sns", region=stack.region)
+        # SageMaker makes the grant for the training's disk in the name of who creates the job.
+        allow(
+            role,
+            ["kms:CreateGrant", "kms:DescribeKey"],
+            [key.key_arn],
+            {"StringEquals": {"kms:ViaService": f"sagemaker.{stack.region}.amazonaws.com"}},
+        )
+        group = log_group(self, "Log", key=key, name=f"/aws/vendedlogs/labcycle/{self._team}/reaction-{self._model}")
+        # CDK adds log delivery and tracing to the role; neither can be scoped to a resource.
+        return sfn.StateMachine(
+            self,
+            "StateMachine",
+            comment=f"Retraining of {self._model}",
+            definition_body=sfn.DefinitionBody.from_string(definition),
+            definition_substitutions={
+                "Function": self.function.function_arn,
+                "Topic": topic.topic_arn,
+                "TrainingRole": self.training_role.role_arn,
+                "Key": key.key_arn,
+            },
+            role=role,
+            tracing_enabled=True,
+            # No execution data: it would hold parameters and figures of runs.
+            logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=False),
+        )
+
+    def _start_on(self, alarm: cloudwatch.IAlarm) -> None:
+        stack = Stack.of(self)
+        self.dead_letters = dead_letter_queue(self, "StartDeadLetters")
+        role = iam.Role(
+            self,
+            "StartRole",
+            description=f"Lets the alarm start the retraining of {self._model}",
+            assumed_by=iam.ServicePrincipal(
+                "events.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+            ),
+        )
+        self.rule = events.Rule(
+            self,
+            "Rule",
+            description=f"Starts the retraining of {self._model} when its drift alarm goes to ALARM",
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
+            event_pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                resources=[alarm.alarm_arn],
+                detail={"state": {"value": ["ALARM"]}},
+            ),
+            targets=[
+                targets.SfnStateMachine(
+                    self.state_machine,
+                    role=role,
+                    dead_letter_queue=self.dead_letters,
+                    max_event_age=Duration.hours(2),
+                    retry_attempts=10,
+                )
+            ],
+        )
+
+
+def _check(prefix: str, image: str, metric: str, higher_is_better: bool, minimum_gain: float, promote: str) -> None:
+    problems = []
+    if len(prefix) > _PREFIX_LENGTH:
+        problems.append(
+            f"team, model: training jobs would be named {prefix}-...; its {len(prefix)} characters are more than "
+            f"{_PREFIX_LENGTH}. Shorten the model's name."
+        )
+    if not _IMAGE.fullmatch(image):
+        problems.append(f"image: got {image!r}; allowed is an ECR image with its tag or digest.")
+    if metric not in METRICS:
+        problems.append(f"metric: got {metric!r}; allowed {', '.join(METRICS)}.")
+    elif higher_is_better == (metric in LOWER_IS_BETTER):
+        problems.append(f"higher_is_better: got {higher_is_better} for {metric}; use {not higher_is_better}.")
+    if minimum_gain < 0:
+        problems.append(f"minimum_gain: got {minimum_gain:g}; allowed 0 or more.")
+    if promote not in PROMOTE:
+        problems.append(f"promote: got {promote!r}; allowed {', '.join(PROMOTE)}.")
+    if problems:
+        raise ValueError(" ".join(problems))
