@@ -64,10 +64,13 @@ class Report:
         Templates that equal a checked one, region included, with the name of that one.
     checkers
         Name and version of each checker that ran.
+    not_held
+        How often a rule that is not held against synthesized templates would have found something.
     """
 
     templates: tuple[str, ...]
     same: dict[str, str]
     checkers: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
-    acknowledged: tuple[Acknowledged, ...] = field(default=())
+    acknowledged: tuple[Acknowledged, ...] = ()
+    not_held: dict[str, int] = field(default_factory=dict)

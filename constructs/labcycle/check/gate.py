@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .acknowledgement import sort_out
 from .checkers import Checker, all_checkers
 from .finding import CheckError, Finding, Report
+from .selection import held
 from .synthesis import synthesize
 from .template import Template, distinct, templates_at
 
@@ -43,9 +45,12 @@ def _checked(templates: Iterable[Template], checkers: Sequence[Checker]) -> Repo
     different, same = distinct(templates)
     findings: list[Finding] = []
     acknowledged = []
+    not_held: Counter[str] = Counter()
     for template in different:
         found = [finding for checker in checkers for finding in _run(checker, template)]
-        standing, known = sort_out(template, dict.fromkeys(found))
+        counting, left_out = held(dict.fromkeys(found))
+        not_held += left_out
+        standing, known = sort_out(template, counting)
         findings += standing
         acknowledged += known
     return Report(
@@ -54,6 +59,7 @@ def _checked(templates: Iterable[Template], checkers: Sequence[Checker]) -> Repo
         checkers=tuple(checker.name for checker in checkers),
         findings=tuple(sorted(findings)),
         acknowledged=tuple(sorted(acknowledged, key=lambda one: one.finding)),
+        not_held=dict(sorted(not_held.items())),
     )
 
 

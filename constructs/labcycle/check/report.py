@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from .finding import Finding, Report
+from .selection import NOT_HELD
 
 
 def as_text(report: Report) -> str:
@@ -24,6 +25,9 @@ def as_text(report: Report) -> str:
         for known in report.acknowledged:
             finding = known.finding
             lines.append(f"  {finding.template}  {finding.logical_id}  {finding.rule}: {known.reason}")
+    if report.not_held:
+        lines += ["", "not held against synthesized templates"]
+        lines += [f"  {rule} ({count} times): {NOT_HELD[rule]}" for rule, count in report.not_held.items()]
     checked = f"{len(report.templates)} distinct templates" + (
         f" (and {len(report.same)} equal to one of them)" if report.same else ""
     )
@@ -44,6 +48,7 @@ def as_document(report: Report) -> dict[str, Any]:
         "templates": list(report.templates),
         "same": dict(report.same),
         "findings": [asdict(finding) for finding in report.findings],
+        "not_held": [{"rule": rule, "times": n, "reason": NOT_HELD[rule]} for rule, n in report.not_held.items()],
         "acknowledged": [{**asdict(known.finding), "reason": known.reason} for known in report.acknowledged],
     }
 

@@ -33,8 +33,6 @@ class DerivedName:
         The name in the file, and where it stands.
     limit
         Longest name that AWS allows, in characters.
-    is_global
-        Whether it must be different in all regions of the account.
     """
 
     kind: str
@@ -42,7 +40,6 @@ class DerivedName:
     limit: int
     part: str
     path: Path
-    is_global: bool = False
 
 
 def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
@@ -50,8 +47,8 @@ def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
     name, path = team.team, ("team",)
     longest = max(("artifacts", "logs", "anchors"), key=len)
     bucket = names.bucket(name, longest, target.account, target.region)
-    yield DerivedName("bucket", bucket, BUCKET_LIMIT, name, path, is_global=True)
-    yield DerivedName("IAM policy", names.boundary(name), POLICY_LIMIT, name, path, is_global=True)
+    yield DerivedName("bucket", bucket, BUCKET_LIMIT, name, path)
+    yield DerivedName("IAM policy", names.boundary(name), POLICY_LIMIT, name, path)
     yield DerivedName("table", names.ledger_table(name), TABLE_LIMIT, name, path)
     yield DerivedName("topic", names.notice_topic(name), TOPIC_LIMIT, name, path)
     yield DerivedName("event bus", names.event_bus(name), BUS_LIMIT, name, path)
@@ -60,13 +57,9 @@ def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
     for i, member in enumerate(team.members):
         where: Path = ("members", i, "name")
         has_workspace = team.workspaces is not None and "data_scientist" in member.roles
-        yield DerivedName(
-            "IAM role", names.member_role(name, member.name), ROLE_LIMIT, member.name, where, is_global=True
-        )
+        yield DerivedName("IAM role", names.member_role(name, member.name), ROLE_LIMIT, member.name, where)
         if has_workspace:
-            yield DerivedName(
-                "IAM role", names.workspace_role(name, member.name), ROLE_LIMIT, member.name, where, is_global=True
-            )
+            yield DerivedName("IAM role", names.workspace_role(name, member.name), ROLE_LIMIT, member.name, where)
     for i, model in enumerate(team.models):
         stack = f"{names.team_stage(name)}-{names.model_stack(model.name)}"
         yield DerivedName("stack", stack, STACK_LIMIT, model.name, ("models", i, "name"))

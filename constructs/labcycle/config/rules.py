@@ -51,10 +51,10 @@ def target_rules(target: Any) -> Iterator[Broken]:
 
 def team_as_a_whole(team: Any) -> Iterator[Broken]:
     name = _get(team, "team")
-    if isinstance(name, str) and name.startswith("target-"):
+    if isinstance(name, str) and (name == "target" or name.startswith("target-")):
         yield Broken(
             ("team",),
-            f"got {name}; allowed names that do not begin with target-: those stages belong to targets. Choose another name",
+            f"got {name}; allowed names other than target and target-...: those stages belong to targets. Choose another name",
         )
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
-from .problem import ConfigError, Path, Problem
+from .problem import ConfigError, Problem
 from .target import Target
 from .team import Team
 
@@ -76,20 +76,18 @@ def problems_among(
                 ("network", "name"),
                 f"got {target.network.name}, the network of the target {first.target} in the same account and region already. Choose another name",
             )
-    owners: dict[tuple[str, str, str, str], Team] = {}
-    for team in teams:
-        if team.target not in by_name:
-            continue
-        target = by_name[team.target]
-        told: set[Path] = set()  # one clash a name is enough
-        for name in team_names(team, target):
-            region = "" if name.is_global else target.region
-            owner = owners.setdefault((name.kind, target.account, region, name.text), team)
-            if owner.team != team.team and name.path not in told:
-                told.add(name.path)
+    yield from _prefixes([(team, by_name[team.target]) for team in teams if team.target in by_name])
+
+
+def _prefixes(placed: Sequence[tuple[Team, Target]]) -> Iterator[Problem]:
+    """Teams whose names begin with that of another one: its boundary and grants, `labcycle-<team>-*`, would hold theirs too."""
+    for team, target in placed:
+        for other, others_target in placed:
+            if target.account == others_target.account and team.team.startswith(f"{other.team}-"):
                 yield team.origin.problem(
-                    name.path,
-                    f"got a name that makes the {name.kind} {name.text}, which the team {owner.team} makes too, in the same account. Rename one of them",
+                    ("team",),
+                    f"got {team.team}, which begins with the name of the team {other.team} in the same account; allowed names that do not, "
+                    f"since what is named labcycle-{other.team}-... belongs to that team. Choose another name",
                 )
 
 

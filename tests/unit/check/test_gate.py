@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 from labcycle.check import CheckError, Finding, Report, check, gate
 from labcycle.check.checkers import Checker
+from labcycle.check.report import as_document, as_text
+from labcycle.check.selection import NOT_HELD
 from labcycle.check.template import Template, distinct
 from labcycle.cli import app
 
@@ -342,3 +344,18 @@ def test_an_app_that_cannot_be_synthesized_is_exit_2(
     monkeypatch.chdir(tmp_path)
     result = call()
     assert result.exit_code == 2 and told in result.stderr
+
+
+def test_rules_about_handwritten_templates_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = file(tmp_path, GOOD)
+    report = check([path], [Telling("W3005", "W3010", "W9013", "W30050")])
+    assert {finding.rule for finding in report.findings} == {"W30050"}
+    assert report.not_held == {"W3005": 1, "W3010": 1, "W9013": 1}
+    assert not report.acknowledged
+    assert "W3010 (1 times): zones are named in the target file" in as_text(report)
+    assert [one["rule"] for one in as_document(report)["not_held"]] == ["W3005", "W3010", "W9013"]
+
+
+def test_the_rules_that_are_left_out_are_these_and_no_more() -> None:
+    assert set(NOT_HELD) == {"W3005", "W3010", "W9013"}
+    assert all(NOT_HELD.values())

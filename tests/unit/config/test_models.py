@@ -69,8 +69,10 @@ def test_the_rules_hold_without_a_file_too() -> None:
         Member(name="ada-workspace", principal=Principal(iam_user="ada"), roles=("lead",))
     with pytest.raises(ValidationError, match=r"members\[1\]\.name: got ada"):
         team(members=[MEMBER, Member(name="ada", principal=Principal(iam_user="bob"), roles=("lead",))])
-    with pytest.raises(ValidationError, match="names that do not begin with target-"):
-        team(team="target-eu")
+    for reserved in ("target", "target-eu"):
+        with pytest.raises(ValidationError, match=r"names other than target and target-\.\.\."):
+            team(team=reserved)
+    assert team(team="targeting").team == "targeting"
     with pytest.raises(ValidationError, match="a model without retrain"):
         model(monitor=Monitor(), react=[Reaction(on=("drift",), do="retrain")])
     with pytest.raises(ValidationError, match="got api again"):

@@ -159,11 +159,23 @@ def folders(root: Path, teams: dict[str, str], targets: dict[str, str]) -> tuple
     return root / "teams", root / "targets"
 
 
-def test_two_teams_that_make_the_same_role_are_refused(tmp_path: Path) -> None:
-    first = bent(TEAM, ("team: fraud", "team: a"), ("name: scientist-1", "name: b-c"))
-    second = bent(TEAM, ("team: fraud", "team: a-b"), ("name: scientist-1", "name: c"))
-    with pytest.raises(ConfigError, match="makes the IAM role labcycle-a-b-c, which the team a makes too"):
-        load_all(*folders(tmp_path, {"a": first, "a-b": second}, {"eu-production": TARGET}))
+def test_a_team_whose_name_begins_with_that_of_another_is_refused(tmp_path: Path) -> None:
+    teams = {name: bent(TEAM, ("team: fraud", f"team: {name}")) for name in ("a", "a-b", "ab")}
+    with pytest.raises(ConfigError) as caught:
+        load_all(*folders(tmp_path, teams, {"eu-production": TARGET}))
+    (problem,) = caught.value.problems
+    assert Path(problem.file).name == "a-b.yaml" and problem.path == "team"
+    assert "begins with the name of the team a in the same account" in problem.message
+
+
+def test_names_in_different_accounts_do_not_meet(tmp_path: Path) -> None:
+    other = bent(TARGET, ("target: eu-production", "target: eu-other"), ("123456789012", "210987654321"))
+    teams = {
+        "a": bent(TEAM, ("team: fraud", "team: a")),
+        "a-b": bent(TEAM, ("team: fraud", "team: a-b"), ("eu-production", "eu-other")),
+    }
+    loaded, _ = load_all(*folders(tmp_path, teams, {"eu-production": TARGET, "eu-other": other}))
+    assert [team.team for team in loaded] == ["a", "a-b"]
 
 
 def test_two_targets_with_the_same_network_are_refused(tmp_path: Path) -> None:
