@@ -1,0 +1,233 @@
+"""The life cycle API over HTTP requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labcycle.config import names
+from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.table import Throttled
+from labcycle_lambdas.lifecycle import handler
+from labcycle_lambdas.lifecycle.environment import Environment
+from labcycle_lambdas.lifecycle.routes import Lifecycle
+from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
+from tests.unit.serving.workshop import BUCKET, MODEL, TABLE, TEAM, World, classifier, reference_table, request
+
+ROOT = f"/labcycle/1.0/models/{MODEL}"
+
+
+@pytest.fixture
+def api(world: World) -> Lifecycle:
+    return Lifecycle(world.table, world.preflight, TEAM)
+
+
+def said(api: Lifecycle, method: str, path: str, body: object = b"", **more: str) -> tuple[int, dict[str, Any]]:
+    answer = api.answer(request(method, path, body, **more))
+    return answer.status, dict(json.loads(answer.to_event()["body"]))
+
+
+def test_promote_roll_back_and_history(world: World, api: Lifecycle) -> None:
+    run_id = world.run({"reference.json": reference_table()})
+    for _ in range(2):
+        world.register(classifier(), run_id=run_id)
+    assert said(api, "GET", f"{ROOT}/deployment")[1]["deployment"]["live"] is None
+
+    status, first = said(api, "POST", f"{ROOT}/promote", {"version": "1"})
+    assert (status, first["changed"], first["notes"]) == (200, True, [])
+    assert first["deployment"]["live"]["promoted_by"] == "reviewer-1"
+    assert said(api, "POST", f"{ROOT}/promote", {"version": 1})[1]["changed"] is False
+    assert said(api, "POST", f"{ROOT}/promote", {"version": "2", "reason": "newer data"})[0] == 200
+    status, back = said(api, "POST", f"{ROOT}/rollback", {"from_version": "2"})
+    assert (status, back["deployment"]["live"]["version"]) == (200, 1)
+    assert said(api, "GET", f"{ROOT}/deployment")[1]["deployment"] == back["deployment"]
+
+    status, history = said(api, "GET", f"{ROOT}/custody")
+    assert [e["action"] for e in history["events"]] == ["registered"] * 2 + ["promoted"] * 2 + ["rolled_back"]
+    assert history["events"][3]["detail"]["reason"] == "newer data"
+    assert (status, history["verified"], history["problems"]) == (200, True, [])
+
+
+def test_a_changed_event_is_told(world: World, api: Lifecycle) -> None:
+    world.register(classifier())
+    event = Custody(world.table).events(f"model/{MODEL}")[0]
+    item = world.dynamodb.get_item(
+        TableName=TABLE, Key={"pk": {"S": f"CUSTODY#model/{MODEL}"}, "sk": {"S": f"{event.seq:012d}"}}
+    )["Item"]
+    item["doc"] = {"S": item["doc"]["S"].replace('"registered"', '"reviewed"')}
+    world.dynamodb.put_item(TableName=TABLE, Item=item)
+    history = said(api, "GET", f"{ROOT}/custody")[1]
+    assert history["verified"] is False
+    assert "changed after it was written" in history["problems"][0]
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "arn:aws:iam::123456789012:user/reviewer-1",
+        "arn:aws:sts::123456789012:assumed-role/labcycle-fraud-reviewer-1/somebody-else",
+        "arn:aws:sts::123456789012:assumed-role/labcycle-growth-reviewer-1/reviewer-1",
+        "arn:aws:sts::123456789012:assumed-role/admin/reviewer-1",
+    ],
+)
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_who_is_no_member_changes_nothing(world: World, api: Lifecycle, arn: str, action: str) -> None:
+    world.register(classifier())
+    status, body = said(api, "POST", f"{ROOT}/{action}", {"version": "1"}, user_arn=arn)
+    assert (status, body["error_code"]) == (403, "PERMISSION_DENIED")
+    assert world.deployments.current(MODEL).generation == 0
+    assert said(api, "GET", f"{ROOT}/deployment", user_arn=arn)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "status", "code", "says"),
+    [
+        ("promote", b"{", 400, "BAD_REQUEST", "not valid JSON"),
+        ("promote", b"\xff", 400, "BAD_REQUEST", "not valid JSON"),
+        ("promote", b"[" * 100_000, 400, "BAD_REQUEST", "too deeply"),
+        ("promote", b"[]", 400, "BAD_REQUEST", "must be a JSON object, got array"),
+        ("promote", b"", 400, "INVALID_PARAMETER_VALUE", "required parameter 'version'"),
+        ("promote", {"version": None}, 400, "INVALID_PARAMETER_VALUE", "must be an integer, got null"),
+        ("promote", {"version": "abc"}, 400, "INVALID_PARAMETER_VALUE", "must be an integer, got 'abc'"),
+        ("promote", {"version": True}, 400, "INVALID_PARAMETER_VALUE", "must be an integer"),
+        ("promote", {"version": 10**30}, 400, "INVALID_PARAMETER_VALUE", "must be an integer"),
+        ("promote", {"version": "1", "reason": 3}, 400, "INVALID_PARAMETER_VALUE", "reason"),
+        ("promote", b'{"version": "1", "reason": "\\ud800"}', 400, "INVALID_PARAMETER_VALUE", "reason"),
+        ("promote", {"version": "9"}, 404, "RESOURCE_DOES_NOT_EXIST", "version=9"),
+        ("rollback", b"", 400, "INVALID_PARAMETER_VALUE", "nothing to roll back"),
+        ("rollback", {"from_version": {}}, 400, "INVALID_PARAMETER_VALUE", "from_version"),
+    ],
+)
+def test_mistakes_are_told_in_mlflows_shape(
+    world: World, api: Lifecycle, action: str, body: object, status: int, code: str, says: str
+) -> None:
+    world.register(classifier())
+    got, answer = said(api, "POST", f"{ROOT}/{action}", body)
+    assert (got, answer["error_code"]) == (status, code)
+    assert says in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"{ROOT}/promote"),
+        ("POST", f"{ROOT}/deployment"),
+        ("GET", "/labcycle/1.0/models//deployment"),
+        ("GET", f"/labcycle/2.0/models/{MODEL}/deployment"),
+        ("GET", "/labcycle"),
+    ],
+)
+def test_unknown_endpoints(api: Lifecycle, method: str, path: str) -> None:
+    status, body = said(api, method, path)
+    assert (status, body["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", "deployment"), ("GET", "custody"), ("POST", "rollback")])
+def test_an_unknown_model_is_not_found(api: Lifecycle, method: str, action: str) -> None:
+    status, body = said(api, method, f"/labcycle/1.0/models/nobody/{action}")
+    assert (status, body["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_throttling_asks_for_a_second(world: World, api: Lifecycle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> None:
+        raise Throttled("ProvisionedThroughputExceededException")
+
+    monkeypatch.setattr(world.table, "get", busy)
+    answer = api.answer(request("GET", f"{ROOT}/deployment"))
+    assert answer.status == 429
+    assert answer.headers["retry-after"] == "1"
+    assert answer.body["error_code"] == "REQUEST_LIMIT_EXCEEDED"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    action=st.sampled_from(["promote", "rollback", "deployment", "custody"]),
+    model=st.text(min_size=1, max_size=12) | st.just(MODEL),
+    method=st.sampled_from(["GET", "POST"]),
+    body=st.binary(max_size=40)
+    | json_values.map(lambda v: json.dumps(v).encode())
+    | st.fixed_dictionaries({}, optional={k: json_values for k in ("version", "from_version", "reason")}).map(
+        lambda v: json.dumps(v).encode()
+    ),
+)
+def test_no_request_makes_the_function_fail(api: Lifecycle, action: str, model: str, method: str, body: bytes) -> None:
+    status, answer = said(api, method, f"/labcycle/1.0/models/{model}/{action}", body)
+    assert status in (200, 400, 404)
+    assert status == 200 or {"error_code", "message"} == set(answer)
+
+
+def event(method: str, path: str, body: str = "") -> dict[str, Any]:
+    identity = {"iam": {"userArn": "arn:aws:sts::1:assumed-role/labcycle-fraud-reviewer-1/reviewer-1"}}
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {},
+        "body": body,
+        "requestContext": {"http": {"method": method}, "authorizer": identity, "requestId": "r-1"},
+    }
+
+
+def test_the_handler_answers_events(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    handler.lifecycle.cache_clear()
+    world.register(classifier())
+    parameter = names.model_server_memory_parameter(TEAM, MODEL)
+    ssm = boto3.client("ssm")
+    ssm.put_parameter(Name=parameter, Value="100", Type="String")
+    refused = handler.handle(event("POST", f"{ROOT}/promote", '{"version": "1"}'), None)
+    assert refused["statusCode"] == 400
+    assert "too large for its model server" in refused["body"]
+    ssm.put_parameter(Name=parameter, Value="1024", Type="String", Overwrite=True)
+    assert handler.handle(event("POST", f"{ROOT}/promote", '{"version": "1"}'), None)["statusCode"] == 200
+    handler.lifecycle.cache_clear()
+
+
+def test_a_failure_of_ours_is_logged_and_told_by_request(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = Lifecycle(world.table, world.preflight, TEAM)
+    monkeypatch.setattr(handler, "lifecycle", lambda: broken)
+    world.dynamodb.delete_table(TableName=TABLE)
+    answer = handler.handle(event("GET", f"{ROOT}/deployment"), None)
+    assert answer["statusCode"] == 500
+    assert "r-1" in json.loads(answer["body"])["message"]
+    assert "ResourceNotFoundException" in json.loads(capsys.readouterr().out)["trace"]
+
+
+def test_no_parameter_means_no_server(world: World) -> None:
+    ssm = boto3.client("ssm", region_name="eu-west-1")
+    assert server_memory_mb(ssm, TEAM, "nobody") is None
+    assert server_memory_mb(ssm, TEAM, "no parameter can be named so!") is None
+
+
+def test_a_refused_parameter_is_no_absent_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssm = boto3.client("ssm", region_name="eu-west-1")
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "x"}}, "GetParameter")
+
+    monkeypatch.setattr(ssm, "get_parameter", refuse)
+    with pytest.raises(ClientError):
+        server_memory_mb(ssm, TEAM, MODEL)
+
+
+def test_a_missing_variable_is_named() -> None:
+    with pytest.raises(RuntimeError, match="ARTIFACT_BUCKET, TEAM"):
+        Environment.read({"LEDGER_TABLE": "t"})
