@@ -54,7 +54,7 @@ def status(as_json: AsJson = False) -> None:
         _say({"running": False} if as_json else "No local cloud of this folder runs.", as_json)
         raise typer.Exit(1)
     cloud = LocalCloud.attach()
-    told: dict[str, Any] = {"running": True, **cloud.status(), "stacks": list(cloud.outputs())}
+    told: dict[str, Any] = {"running": True, **cloud.status(), "stacks": list(cloud.all_outputs())}
     text = f"{cloud.endpoint}: account {cloud.account}, region {cloud.region}, process {cloud.pid}, {len(told['stacks'])} stacks"
     _say(told if as_json else text, as_json)
 

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -187,8 +186,8 @@ class LocalCloud:
         session
             Session name; a trust policy may pin it.
         by
-            Who assumes it. Absent: the IAM user that the trust policy names, if it names one (made if need be);
-            else the administrator, who is then asked the same questions.
+            Who assumes it. Absent: whom the trust policy names, signed in as that person would: an IAM user with an
+            access key (made if need be), or a session of an Identity Center permission set; else the administrator.
 
         Raises
         ------
@@ -211,19 +210,49 @@ class LocalCloud:
         )
 
     def _trusted(self, role: str) -> Credentials:
+        """Whom the role's trust policy names, signed in."""
         iam = self.client("iam")
         try:
             document = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
         except iam.exceptions.NoSuchEntityException:
             raise AccessRefused(f"There is no role {role} in the account {self.account}.") from None
-        statements = document.get("Statement", [])
-        for statement in [statements] if isinstance(statements, dict) else statements:
+        for statement in _list(document.get("Statement", [])):
             principal = statement.get("Principal")
-            named = principal.get("AWS", []) if isinstance(principal, dict) else []
-            for arn in [named] if isinstance(named, str) else named:
+            if isinstance(principal, dict) and "Federated" in principal:
+                raise AccessRefused(
+                    f"The role {role} is for those who sign in by {principal['Federated']}, which the local cloud does not play. "
+                    "Pass the credentials of another caller, or let the member sign in as an IAM user."
+                )
+            for arn in _list(principal.get("AWS", [])) if isinstance(principal, dict) else []:
                 if ":user/" in arn:
                     return self.sign_in(arn)
+            by_identity_center = _identity_center(statement.get("Condition", {}))
+            if by_identity_center:
+                return self._sign_in_by_identity_center(*by_identity_center)
         return self.administrator
+
+    def _sign_in_by_identity_center(self, permission_set: str, user: str) -> Credentials:
+        """A session of the permission set's role, as Identity Center makes it for a user."""
+        iam = self.client("iam")
+        role = f"AWSReservedSSO_{permission_set}_{'0123456789abcdef'}"
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{self.account}:root"},
+            "Action": "sts:AssumeRole",
+        }
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(
+                RoleName=role,
+                Path=f"/aws-reserved/sso.amazonaws.com/{self.region}/",
+                AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}),
+            )
+        members = f"arn:aws:iam::{self.account}:role/labcycle-*"
+        allowed = {
+            "Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": members},
+        }
+        iam.put_role_policy(RoleName=role, PolicyName="permission-set", PolicyDocument=json.dumps(allowed))
+        return self.assume(iam.get_role(RoleName=role)["Role"]["Arn"], user, by=self.administrator)
 
     # ---- deploy -------------------------------------------------------------------------------------------------
 
@@ -269,41 +298,48 @@ class LocalCloud:
         check_types({stack.name: stack.types for stack in chosen})
         known = {swap["asset"] for swap in self._ask("vendored")}
         begun = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="labcycle-outputs-") as temporary:
-            outputs = Path(temporary) / "outputs.json"
-            self._cdk(
-                "deploy", *selectors, "--app", str(where), "--require-approval", "never", "--method", "direct",
-                "--concurrency", str(CONCURRENCY), "--progress", "events", "--outputs-file", str(outputs),
-            )  # fmt: skip
+        self._cdk(
+            "deploy", *selectors, "--app", str(where), "--require-approval", "never", "--method", "direct",
+            "--concurrency", str(CONCURRENCY), "--progress", "events",
+        )  # fmt: skip
         seconds = time.monotonic() - begun
         counted = Counter(resource_type for stack in chosen for resource_type in stack.types)
         vendored = [swap for swap in self._ask("vendored") if swap["asset"] not in known]
-        return DeployReport(self.outputs([stack.name for stack in chosen]), dict(counted), seconds, vendored)
+        deployed = self.all_outputs()
+        outputs = {stack.name: deployed[stack.name] for stack in chosen}
+        return DeployReport(outputs, dict(counted), seconds, vendored)
 
     def destroy(self, folder: Path | str, selectors: Sequence[str] = ("**",)) -> list[str]:
         """Destroy stacks of a cloud assembly with the CDK CLI; gives what is retained by design, in sentences."""
         where = Path(folder).resolve()
         names = [stack.name for stack in assembly.select(where, selectors)]
-        outputs = self.outputs(names)
+        before = self.all_outputs()
         self._cdk("destroy", *selectors, "--app", str(where), "--force")
-        left = set(self._deployed())
-        return [
-            found["RetainedByDesign"]
-            for name, found in outputs.items()
-            if "RetainedByDesign" in found and name not in left
-        ]
+        left = self.all_outputs()
+        gone = [before[name] for name in names if name in before and name not in left]
+        return [outputs["RetainedByDesign"] for outputs in gone if "RetainedByDesign" in outputs]
 
-    def outputs(self, names: Sequence[str] | None = None) -> dict[str, dict[str, str]]:
-        """Outputs of deployed stacks by stack name; of all of them without `names`."""
+    def outputs(self, stack: str) -> dict[str, str]:
+        """Outputs of one deployed stack.
+
+        Raises
+        ------
+        LabcycleError
+            If there is no such stack.
+        """
+        found = self.all_outputs()
+        if stack not in found:
+            raise LabcycleError(f"No stack {stack} is deployed; there are: {', '.join(found) or 'none'}.")
+        return found[stack]
+
+    def all_outputs(self) -> dict[str, dict[str, str]]:
+        """Outputs of all deployed stacks, by stack name."""
         found = {}
         for page in self.client("cloudformation").get_paginator("describe_stacks").paginate():
             for stack in page["Stacks"]:
-                if (names is None or stack["StackName"] in names) and not stack["StackStatus"].startswith("DELETE"):
+                if not stack["StackStatus"].startswith("DELETE"):
                     found[stack["StackName"]] = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
         return found
-
-    def _deployed(self) -> list[str]:
-        return list(self.outputs())
 
     def _cdk(self, *arguments: str) -> str:
         log = Path(self.settings.folder) / "cdk.log"
@@ -349,3 +385,15 @@ class LocalCloud:
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         return process.ask(self.settings, path, body)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _identity_center(conditions: Mapping[str, Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Permission set and user of a trust policy that is for one user of Identity Center."""
+    flat = {key.lower(): _list(value)[0] for block in conditions.values() for key, value in block.items()}
+    found = re.search(r"AWSReservedSSO_(.+)_[?*]+$", str(flat.get("aws:principalarn", "")))
+    user = str(flat.get("aws:userid", ""))
+    return (found[1], user.removeprefix("*:")) if found and user.startswith("*:") else None

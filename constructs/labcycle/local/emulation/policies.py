@@ -15,7 +15,7 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_evaluator as iam
 from ministack.services import iam as iam_service
-from ministack.services import sts
+from ministack.services import sts, tagging
 
 from labcycle.local.settings import Credentials
 from labcycle.local.signature import SentRequest, SignatureRefused, read, verify
@@ -101,9 +101,13 @@ def role_may(
         resource_arn=resource,
         region=region,
         secure_transport=True,
-        service_context={key.lower(): value for key, value in (context or {}).items()},
+        service_context=_tags_of(resource) | {key.lower(): value for key, value in (context or {}).items()},
     )
     return bool(iam.evaluate(asked, policies, *limits).decision == "Allow")
+
+
+def _tags_of(resource: str) -> dict[str, str]:
+    return {f"aws:resourcetag/{name}".lower(): value for name, value in (tagging.resource_tags(resource) or {}).items()}
 
 
 def session_of(role_arn: str, name: str, seconds: int = 86_400) -> Credentials:
@@ -160,6 +164,9 @@ def install() -> None:
         original_origin(source_ip, True)
 
     _trust_suffices()
+    _name_the_role()
+    # MiniStack fetches the tags of a resource only where an identity policy asks for them, and forgets the boundary.
+    iam._names_condition_key = lambda statements, prefix: True
     iam._first_match = first_match
     iam.pin_request_origin = app.pin_request_origin = pin_request_origin
 
@@ -184,6 +191,20 @@ def _trust_suffices() -> None:
 
     iam_service.trust_policy_for_arn = trust_policy
     iam._RESOURCE_POLICY_LOOKUPS["sts"] = ("iam", "trust_policy_for_arn")
+
+
+def _name_the_role() -> None:
+    """`aws:PrincipalArn` of a role's session is the ARN of the role, with its path; MiniStack gives the session's."""
+    original = iam._resolve_condition_key
+
+    def resolve(key: str, context: Any) -> Any:
+        found = original(key, context)
+        if key.lower() == "aws:principalarn" and ":assumed-role/" in str(found):
+            role = iam_service._roles.get_scoped(found.split(":")[4], None, found.split("/")[1])
+            return role["Arn"] if role else found
+        return found
+
+    iam._resolve_condition_key = resolve
 
 
 def _resolved(statement: Any, context: Any) -> Any:
