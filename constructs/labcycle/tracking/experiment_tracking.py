@@ -151,7 +151,8 @@ class ExperimentTracking(Construct):
 
     def grant_log(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` log and register with MLflow, read and write artifacts, and put training data below `data/`."""
-        self._grant_api(grantee, "*/api/*", "*/ajax-api/*", "GET/*")
+        # Methods by name: `*` stands for slashes too, and `*/api/*` would let in the promotion of a model named `api`.
+        self._grant_api(grantee, "GET/*", *(f"{method}/{api}/*" for method in _CHANGING for api in _APIS))
         self._grant_objects(grantee, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"])
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
@@ -231,3 +232,4 @@ class ExperimentTracking(Construct):
 
 
 _APIS = ("api", "ajax-api")
+_CHANGING = ("DELETE", "PATCH", "POST", "PUT")
