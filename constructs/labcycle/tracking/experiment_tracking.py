@@ -208,6 +208,10 @@ class ExperimentTracking(Construct):
         allow(self.lifecycle_function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
         # Without the right to list, S3 answers 403 instead of 404 for what is not there.
         allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], listing)
+        # A promotion is held against the memory of the model's server.
+        memory = names.model_server_memory_parameter(self._team, "*").lstrip("/")
+        servers = Stack.of(self).format_arn(service="ssm", resource="parameter", resource_name=memory)
+        allow(self.lifecycle_function, ["ssm:GetParameter"], [servers])
 
     def _grant_api(self, grantee: iam.IGrantable, *routes: str) -> iam.Grant:
         """`routes` are `METHOD/path`, with `*` for anything."""
