@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-
-from aws_cdk import Aws, Duration, RemovalPolicy, Size, Stack, Token
+from aws_cdk import Duration, Size, Stack, Token
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
-from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
-from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
-from labcycle._assets import LAMBDA_RUNTIME, function_code
+from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
+from labcycle._http_api import STAGE, http_api
 from labcycle.config import names
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -31,31 +26,7 @@ ROUTES = (
     ("/ping", apigateway.HttpMethod.GET),
     ("/version", apigateway.HttpMethod.GET),
 )
-_STAGE = "$default"
 _PERIOD = Duration.minutes(1)
-_LOGS_KEY_USE = (
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
-# No header and no body: a scoring request holds personal data.
-_ACCESS_LOG = {
-    "requestId": "$context.requestId",
-    "requestTime": "$context.requestTime",
-    "routeKey": "$context.routeKey",
-    "status": "$context.status",
-    "caller": "$context.identity.userArn",
-    "sourceIp": "$context.identity.sourceIp",
-    "responseLength": "$context.responseLength",
-    "latencyMs": "$context.responseLatency",
-    "integrationLatencyMs": "$context.integrationLatency",
-    "error": "$context.error.message",
-    "integrationError": "$context.integrationErrorMessage",
-}
 
 
 class ModelService(Construct):
@@ -87,10 +58,8 @@ class ModelService(Construct):
         The stage answers 429 above these rates, so that one consumer cannot use up the account's concurrency.
     reserved_concurrency
         Keeps so many concurrent executions for this model, and is its ceiling. Absent: the account's pool is shared.
-    log_retention
-        How long access and function logs are kept.
     retain_logs
-        Keep the logs when the stack is deleted. Absent: they are deleted with it.
+        Keep access and function logs, which last three months, when the stack is deleted. Absent: they go with it.
 
     Raises
     ------
@@ -113,57 +82,32 @@ class ModelService(Construct):
         requests_per_second: int = 50,
         burst: int = 100,
         reserved_concurrency: int | None = None,
-        log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
         retain_logs: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
         _check(memory, timeout, requests_per_second, burst, reserved_concurrency)
-        stack = Stack.of(self)
         self._team, self._model = team, model
-        removal = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain_logs else RemovalPolicy.DESTROY
-        if Stack.of(encryption_key) is stack:
-            _let_logs_use(encryption_key)
-        self.function_log_group = logs.LogGroup(
-            self, "FunctionLog", encryption_key=encryption_key, retention=log_retention, removal_policy=removal
-        )
-        self.access_log_group = logs.LogGroup(
-            self,
-            "AccessLog",
-            log_group_name=f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}",
-            encryption_key=encryption_key,
-            retention=log_retention,
-            removal_policy=removal,
-        )
-        self.role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Model server of {model}, team {team}",
-        )
-        self._grant(ledger, artifact_bucket, encryption_key, stack.region)
-        self.function = lambda_.Function(
+        let_logs_use(encryption_key, self)
+        self.function = python_function(
             self,
             "Function",
+            folder="model_server",
             description=f"Model server of {model}, team {team}",
-            runtime=LAMBDA_RUNTIME,
-            architecture=lambda_.Architecture.X86_64,
-            code=function_code("model_server"),
-            handler="labcycle_lambdas.model_server.handler.handle",
-            role=self.role,
-            memory_size=int(memory.to_mebibytes()),
-            timeout=timeout,
-            reserved_concurrent_executions=reserved_concurrency,
-            tracing=lambda_.Tracing.ACTIVE,
-            log_group=self.function_log_group,
             environment={
                 "LEDGER_TABLE": ledger.table_name,
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "TEAM": team,
                 "MODEL": model,
             },
+            memory_mib=int(memory.to_mebibytes()),
+            timeout=timeout,
+            key=encryption_key,
+            retain_logs=retain_logs,
+            reserved_concurrency=reserved_concurrency,
         )
+        self._let_function_work(ledger, artifact_bucket, encryption_key)
         ssm.StringParameter(
             self,
             "Memory",
@@ -171,54 +115,35 @@ class ModelService(Construct):
             string_value=str(int(memory.to_mebibytes())),
             description=f"Memory of the model server of {model} in MB",
         )
-        self.api = self._api(requests_per_second, burst)
+        access_log_name = f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}"
+        self.api = http_api(
+            self,
+            "Api",
+            description=f"Scoring API of {model}, team {team}",
+            routes=[(path, method, self.function) for path, method in ROUTES],
+            requests_per_second=requests_per_second,
+            burst=burst,
+            access_log=log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs),
+        )
         self.url = self.api.api_endpoint
 
-    def _grant(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, region: str) -> None:
+    def _let_function_work(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey) -> None:
         """The deployment record of this model is read, its profiles are written, pinned object versions are fetched."""
         record, profiles = f"DEPLOYMENT#{self._model}", f"PROFILE#{self._model}#*"
         allow(
-            self.role,
+            self.function,
             ["dynamodb:GetItem"],
             [ledger.table_arn],
             {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [record]}},
         )
         allow(
-            self.role,
+            self.function,
             ["dynamodb:PutItem"],
             [ledger.table_arn],
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [profiles]}},
         )
-        allow(self.role, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
-        allow_key(self.role, key, "dynamodb", "s3", region=region)
-        allow(self.role, ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{self.function_log_group.log_group_arn}"])
-
-    def _api(self, requests_per_second: int, burst: int) -> apigateway.HttpApi:
-        api = apigateway.HttpApi(
-            self,
-            "Api",
-            api_name=f"labcycle-{self._team}-{names.model_stack(self._model)}",
-            description=f"Scoring API of {self._model}, team {self._team}",
-            create_default_stage=False,
-            default_authorizer=HttpIamAuthorizer(),
-        )
-        integration = HttpLambdaIntegration("Integration", self.function)
-        for path, method in ROUTES:
-            api.add_routes(path=path, methods=[method], integration=integration)
-        stage = apigateway.HttpStage(
-            self,
-            "Stage",
-            http_api=api,
-            stage_name=_STAGE,
-            auto_deploy=True,
-            throttle=apigateway.ThrottleSettings(rate_limit=requests_per_second, burst_limit=burst),
-        )
-        resource = stage.node.default_child
-        assert isinstance(resource, apigateway.CfnStage)
-        resource.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
-            destination_arn=self.access_log_group.log_group_arn, format=json.dumps(_ACCESS_LOG)
-        )
-        return api
+        allow(self.function, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
+        allow_key(self.function, key, "dynamodb", "s3", region=Stack.of(self).region)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` score, and ask which version is live."""
@@ -230,7 +155,7 @@ class ModelService(Construct):
                 stack.format_arn(
                     service="execute-api",
                     resource=self.api.api_id,
-                    resource_name=f"{_STAGE}/{method.value}{path}",
+                    resource_name=f"{STAGE}/{method.value}{path}",
                 )
                 for path, method in ROUTES
             ],
@@ -298,17 +223,3 @@ def _check(memory: Size, timeout: Duration, requests_per_second: int, burst: int
     ]
     if problems:
         raise ValueError(" ".join(problems))
-
-
-def _let_logs_use(key: kms.IKey) -> None:
-    """Without this, a key of one's own makes the creation of the log groups fail."""
-    groups = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:*"
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="CloudWatchLogs",
-            principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
-            actions=list(_LOGS_KEY_USE),
-            resources=["*"],  # in a key policy: this key
-            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
-        )
-    )
