@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from botocore.awsrequest import AWSResponse
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from labcycle_lambdas.ledger.custody import Custody
@@ -176,11 +175,10 @@ def test_a_faster_promotion_in_between_is_not_lost(
     other = Deployments(table, lambda: deployments.now())
     done: list[Change] = []
 
-    def interfere(**_: object) -> AWSResponse | None:
+    def interfere(**_: object) -> None:
         if not done:
             done.append(Change(deployments.current(MODEL), changed=False))
             done[0] = other.promote(MODEL, two, REVIEWER)
-        return None
 
     client.meta.events.register_first("before-send.dynamodb.TransactWriteItems", interfere)
     deployments.promote(MODEL, one, REVIEWER)

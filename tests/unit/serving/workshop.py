@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -156,10 +156,8 @@ class World:
     ) -> int:
         """A new version of `name` with these files; its number."""
         registry = Registry(self.table)
-        try:
+        with suppress(AlreadyExists):
             registry.register(name)
-        except AlreadyExists:
-            pass
         files = model.files() if isinstance(model, Trained) else model
         root = f"experiments/0/models/m-{len(registry.versions(name)) + 1}/artifacts"
         pins = []
@@ -178,8 +176,8 @@ class World:
 @contextmanager
 def world() -> Iterator[World]:
     with mock_aws():
-        keys = {"region_name": "eu-west-1", "aws_access_key_id": "a", "aws_secret_access_key": "s"}
-        dynamodb = boto3.client("dynamodb", **keys)
+        session = boto3.Session("a", "s", region_name="eu-west-1")
+        dynamodb = session.client("dynamodb")
         dynamodb.create_table(
             TableName=TABLE,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -189,7 +187,7 @@ def world() -> Iterator[World]:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        s3 = boto3.client("s3", **keys)
+        s3 = session.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield World(dynamodb, s3)
