@@ -20,6 +20,9 @@ TABLE_LIMIT = 255
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-using-console-create-stack-parameters.html
 STACK_LIMIT = 128
 TOPIC_LIMIT = 256
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+TRAINING_JOB_LIMIT = 63
+_TRAINING_JOB_DIGEST = "0" * 12  # what the reaction appends for each execution
 BUS_LIMIT = 256
 
 
@@ -63,3 +66,6 @@ def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
     for i, model in enumerate(team.models):
         stack = f"{names.team_stage(name)}-{names.model_stack(model.name)}"
         yield DerivedName("stack", stack, STACK_LIMIT, model.name, ("models", i, "name"))
+        if model.retrain is not None:
+            job = names.training_job_prefix(name, model.name) + _TRAINING_JOB_DIGEST
+            yield DerivedName("training job", job, TRAINING_JOB_LIMIT, model.name, ("models", i, "name"))

@@ -69,3 +69,8 @@ def launch_template(team: str, member: str, tier: str) -> str:
 def model_server_memory_parameter(team: str, model: str) -> str:
     """SSM parameter that holds the memory of a model's server in MB; the life cycle function reads it before a promotion."""
     return f"/labcycle/team/{team}/model/{model}/memory-mb"
+
+
+def training_job_prefix(team: str, model: str) -> str:
+    """How the names of a model's training jobs begin; roles allow its jobs by it."""
+    return f"labcycle-{team}-{model}-"

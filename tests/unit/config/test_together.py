@@ -140,6 +140,23 @@ def test_a_model_is_refused_when_its_stack_would_be_too_long() -> None:
         check_together(team_of("fraud", "ada", models=("m" * 120,)), EU)
 
 
+@pytest.mark.parametrize(("length", "fits"), [(35, True), (36, False)])
+def test_a_model_is_refused_exactly_when_its_training_jobs_would_be_too_long(
+    tmp_path: Path, length: int, fits: bool
+) -> None:
+    name = "m" * length
+    team = load_team(written(tmp_path, "fraud.yaml", bent(TEAM, ("name: card-fraud", f"name: {name}"))))
+    target = load_target(written(tmp_path, "eu-production.yaml", TARGET))
+    assert (len(names.training_job_prefix("fraud", name)) + 12 <= 63) == fits
+    if fits:
+        check_together(team, target)
+        return
+    with pytest.raises(
+        ConfigError, match=r"makes the training job .*AWS allows 63. Use a name of at most 35 characters"
+    ):
+        check_together(team, target)
+
+
 def test_the_derived_names_are_those_of_the_names_module() -> None:
     found = {name.text for name in team_names(team_of("fraud", "ada", models=("m",), workspaces=True), EU)}
     assert {
