@@ -73,7 +73,12 @@ class PermissionsBoundary(Construct):
         )
         self.policy.add_metadata(
             "labcycle:acknowledge",
-            [{"id": "W3037", "reason": "iam:AcquireRole is an action of IAM that the linter's list does not have yet."}],
+            [
+                {
+                    "id": "W3037",
+                    "reason": "iam:AcquireRole is an action of IAM that the linter's list does not have yet.",
+                }
+            ],
         )
 
 
@@ -120,6 +125,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "GetFunctionConfiguration InvokeFunction",
             arn("lambda", f"function:labcycle-{team}-*"),
         ),
+        _allow("DeadLetters", "sqs", "SendMessage", arn("sqs", f"labcycle-{team}-*")),
         _allow("Notices", "sns", "Publish", arn("sns", names.notice_topic(team))),
         _allow("Bus", "events", "PutEvents", arn("events", f"event-bus/{names.event_bus(team)}")),
         # Step Functions waits for a training job through this rule of its own; the name is fixed by the service.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Annotations, CfnOutput, CfnTag, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import Annotations, CfnTag, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -41,7 +41,7 @@ class SharedNetwork(Construct):
         An IPv4 range from /16 to /24.
     egress
         `none`: no way out of the VPC but S3 and DynamoDB. `nat`: to the internet through one NAT gateway, with a
-        monthly price that is printed at synth and in an output.
+        monthly price that is printed at synth.
 
     Raises
     ------
@@ -74,9 +74,10 @@ class SharedNetwork(Construct):
             subnet, table = self._subnet("Private", zone, addresses)
             subnets.append(subnet.ref)
             tables.append(table.ref)
+        self.flow_logs_bucket: s3.IBucket | None = None
         if egress == "nat":
             self._way_out(zones, ranges.public, tables)
-            self._flow_logs()
+            self.flow_logs_bucket = self._flow_logs()
         self._endpoints(tables)
         self.vpc: ec2.IVpc = ec2.Vpc.from_vpc_attributes(
             self,
@@ -89,7 +90,8 @@ class SharedNetwork(Construct):
         )
         self._publish(cidr, subnets)
         self.price: MonthlyPrice = monthly_price(egress)
-        self._price_output(egress)
+        if egress != "none":
+            Annotations.of(self).add_info(f"network {name}, egress {egress}: {self.price.sentence}")
 
     @property
     def monthly_price_usd(self) -> float:
@@ -151,7 +153,7 @@ class SharedNetwork(Construct):
                 route_table_ids=list(tables),
             )
 
-    def _flow_logs(self) -> None:
+    def _flow_logs(self) -> s3.IBucket:
         bucket = s3.Bucket(
             self,
             "FlowLogs",
@@ -196,7 +198,7 @@ class SharedNetwork(Construct):
         )
         assert bucket.policy is not None
         log.node.add_dependency(bucket.policy)
-        self.flow_logs_bucket: s3.IBucket = bucket
+        return bucket
 
     def _publish(self, cidr: str, subnets: list[str]) -> None:
         ssm.CfnParameter(
@@ -212,8 +214,3 @@ class SharedNetwork(Construct):
             name=names.network_parameter(self._name, "private-subnet-ids"),
             value=Fn.join(",", subnets),
         )
-
-    def _price_output(self, egress: Egress) -> None:
-        CfnOutput(self, "MonthlyPrice", value=self.price.sentence, description="Fixed price of the network")
-        if egress != "none":
-            Annotations.of(self).add_info(f"network {self._name}, egress {egress}: {self.price.sentence}")

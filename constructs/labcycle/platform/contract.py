@@ -1,0 +1,53 @@
+"""Resources of a team that another of its stacks made, imported by their contract names."""
+
+from __future__ import annotations
+
+from aws_cdk import Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+
+from labcycle.config import names
+
+
+def ledger(stack: Stack, team: str, key: kms.IKey) -> dynamodb.ITable:
+    """The ledger table."""
+    return dynamodb.Table.from_table_attributes(
+        stack, "Ledger", table_name=names.ledger_table(team), encryption_key=key
+    )
+
+
+def artifacts(stack: Stack, team: str, key: kms.IKey) -> s3.IBucket:
+    """The artifact bucket."""
+    name = names.bucket(team, "artifacts", stack.account, stack.region)
+    return s3.Bucket.from_bucket_attributes(stack, "Artifacts", bucket_name=name, encryption_key=key)
+
+
+def access_logs(stack: Stack, team: str) -> s3.IBucket:
+    """The bucket for server access logs; its policy lets S3 deliver those of the team's buckets."""
+    return s3.Bucket.from_bucket_name(stack, "AccessLogs", names.bucket(team, "logs", stack.account, stack.region))
+
+
+def notices(stack: Stack, team: str) -> sns.ITopic:
+    """The notice topic."""
+    arn = f"arn:{stack.partition}:sns:{stack.region}:{stack.account}:{names.notice_topic(team)}"
+    return sns.Topic.from_topic_arn(stack, "Notices", arn)
+
+
+def member_role(stack: Stack, team: str, member: str) -> iam.IRole:
+    """The role that a member signs in to.
+
+    A policy's name comes from its place in its stack; the stack's own name in it keeps two stacks from writing to one.
+    """
+    return iam.Role.from_role_name(
+        stack, f"Member-{member}", names.member_role(team, member), default_policy_name=stack.node.id
+    )
+
+
+def workspace_role(stack: Stack, team: str, member: str) -> iam.IRole:
+    """The role that a member's workspaces run as."""
+    return iam.Role.from_role_name(
+        stack, f"Workspace-{member}", names.workspace_role(team, member), default_policy_name=stack.node.id
+    )

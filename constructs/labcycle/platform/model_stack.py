@@ -1,0 +1,136 @@
+"""The stack of one model: its service, its monitor and its reaction, as the team file says."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, CfnOutput, Duration, Size, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from labcycle._grants import allow
+from labcycle.config import Model, Team, names
+from labcycle.monitoring import ModelMonitor, Retraining
+from labcycle.platform import contract
+from labcycle.platform.personas import rights_of
+from labcycle.serving import ModelService
+
+
+class ModelStack(Stack):
+    """Outputs `ModelUrl` and `ServerFunction`; with a monitor `EvaluatorFunction` and `DriftAlarm`; with a reaction also
+    `ReactionStateMachine`.
+    """
+
+    def __init__(self, scope: Construct, *, team: Team, model: Model, key: kms.IKey) -> None:
+        super().__init__(
+            scope,
+            names.model_stack(model.name),
+            description=f"labcycle: the model {model.name} of the team {team.team}",
+            termination_protection=team.stage == "production",
+        )
+        self._team, self._model, self._key = team, model, key
+        self._ledger = contract.ledger(self, team.team, key)
+        self._artifacts = contract.artifacts(self, team.team, key)
+        self._notices = contract.notices(self, team.team)
+        self.service = self._service()
+        self.monitor = self._monitor()
+        self.retraining = self._retraining()
+        self._grant()
+
+    def _service(self) -> ModelService:
+        (api,) = self._model.deliver
+        service = ModelService(
+            self,
+            "Service",
+            team=self._team.team,
+            model=self._model.name,
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            memory=Size.mebibytes(api.memory_mb),
+            timeout=Duration.seconds(api.timeout_seconds),
+            requests_per_second=api.requests_per_second,
+            burst=api.burst,
+        )
+        CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
+        CfnOutput(self, "ServerFunction", value=service.function.function_name)
+        return service
+
+    def _monitor(self) -> ModelMonitor | None:
+        if self._model.monitor is None:
+            return None
+        drift = self._model.monitor.drift
+        monitor = ModelMonitor(
+            self,
+            "Monitor",
+            team=self._team.team,
+            model=self._model.name,
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            drift_threshold=drift.threshold,
+            minimum_rows=drift.minimum_rows,
+            persistence=drift.persistence,
+            every=Duration.minutes(drift.every_minutes),
+        )
+        CfnOutput(self, "EvaluatorFunction", value=monitor.evaluator.function_name)
+        CfnOutput(self, "DriftAlarm", value=monitor.alarm.alarm_name)
+        return monitor
+
+    def _retraining(self) -> Retraining | None:
+        retrain = self._model.retrain
+        if self.monitor is None or retrain is None or not self._model.react:
+            return None
+        (reaction,) = self._model.react
+        retraining = Retraining(
+            self,
+            "Retraining",
+            team=self._team.team,
+            model=self._model.name,
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            alarm=self.monitor.alarm,
+            image=retrain.image,
+            instance_type=retrain.instance_type,
+            maximum_duration=Duration.minutes(retrain.maximum_minutes),
+            metric=retrain.metric,
+            higher_is_better=retrain.higher_is_better,
+            minimum_gain=retrain.minimum_gain,
+            promote=reaction.promote,
+            cool_down=Duration.hours(reaction.cool_down_hours),
+        )
+        CfnOutput(self, "ReactionStateMachine", value=retraining.state_machine.state_machine_arn)
+        return retraining
+
+    def _grant(self) -> None:
+        for member in self._team.members:
+            rights = rights_of(member.roles)
+            if not rights & {"invoke models", "operate"}:
+                continue
+            role = contract.member_role(self, self._team.team, member.name)
+            if "invoke models" in rights:
+                self.service.grant_invoke(role)
+            if "use workspaces" in rights and self._team.workspaces:
+                self.service.grant_invoke(contract.workspace_role(self, self._team.team, member.name))
+            if "operate" in rights:
+                self._grant_operation(role)
+
+    def _grant_operation(self, role: iam.IRole) -> None:
+        # These two take no resource.
+        allow(role, ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"], ["*"])
+        if self.monitor:
+            allow(role, ["lambda:InvokeFunction"], [self.monitor.evaluator.function_arn])
+        if self.retraining:
+            machine = self.retraining.state_machine
+            allow(role, ["states:ListExecutions", "states:StartExecution"], [machine.state_machine_arn])
+            name = self.split_arn(machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
+            executions = self.format_arn(
+                service="states",
+                resource="execution",
+                resource_name=f"{name}:*",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            reading = ["states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution"]
+            allow(role, reading, [executions])

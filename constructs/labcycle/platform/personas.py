@@ -1,0 +1,71 @@
+"""What members may do, by their roles in the team: one table, from which grants and docs/personas.md are made.
+
+To write the page anew: `python -c "from labcycle.platform.personas import page; print(page(), end='')" > docs/personas.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from labcycle.config import Role
+
+Right = Literal["read", "log", "promote", "use workspaces", "invoke models", "operate", "publish wheels"]
+
+
+@dataclass(frozen=True)
+class Persona:
+    """A role of the team file, and the rights of those who have it."""
+
+    role: Role
+    rights: frozenset[Right]
+
+
+RIGHTS: dict[Right, str] = {
+    "read": "read runs, models, deployments and histories, and download artifacts",
+    "log": "log runs, register models, set aliases; upload training data below `data/`",
+    "promote": "make a registered version the live one, or roll back",
+    "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
+    "invoke models": "send scoring requests",
+    "operate": "run the drift check now, start and stop the reaction, see alarms and executions",
+    "publish wheels": "put the wheel of labcycle below `wheels/` for the workspaces",
+}
+
+PERSONAS: tuple[Persona, ...] = (
+    Persona("data_scientist", frozenset({"read", "log", "use workspaces", "invoke models"})),
+    Persona("lead", frozenset({"read", "promote", "invoke models"})),
+    Persona("reviewer", frozenset({"read", "promote", "invoke models"})),
+    Persona("operator", frozenset({"read", "invoke models", "operate"})),
+    Persona("stakeholder", frozenset({"read"})),
+    Persona("platform_engineer", frozenset({"read", "publish wheels"})),
+)
+
+
+def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
+    """What a member with these roles may do: the sum."""
+    held = set(roles)
+    return frozenset(right for persona in PERSONAS if persona.role in held for right in persona.rights)
+
+
+def page() -> str:
+    """docs/personas.md, whole."""
+    lines = [
+        "# Who may do what",
+        "",
+        "`members[].roles` in the team file decides; a member with several roles has the sum of their rights. Each right is an",
+        "IAM policy with exact actions on exact resources, attached to the member's role `labcycle-<team>-<member>`; the team's",
+        "permissions boundary is the ceiling. Deployments run under the roles of the CDK bootstrap, not under a member's role.",
+        "",
+        f"| right | {' | '.join(persona.role for persona in PERSONAS)} | what it means |",
+        f"|---|{'---|' * (len(PERSONAS) + 1)}",
+    ]
+    for right, meaning in RIGHTS.items():
+        marks = " | ".join("yes" if right in persona.rights else "" for persona in PERSONAS)
+        lines.append(f"| {right} | {marks} | {meaning} |")
+    lines += [
+        "",
+        "Data scientists do not promote what they built: somebody with the role lead or reviewer does. A member may have both",
+        "roles in a small team; the ledger records who did what all the same.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,70 @@
+"""A team's whole life cycle of data science, as a stage."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from aws_cdk import Environment, PermissionsBoundary, Stack, Stage, Tags
+from constructs import Construct
+
+from labcycle.config import Target, Team, check_together, names
+from labcycle.platform.foundation_stack import FoundationStack
+from labcycle.platform.guardrails_stack import GuardrailsStack
+from labcycle.platform.model_stack import ModelStack
+from labcycle.platform.target_platform import give_zones
+from labcycle.platform.tracking_stack import TrackingStack
+from labcycle.platform.workspaces_stack import WorkspacesStack
+
+
+class TeamPlatform(Stage):
+    """The stage `labcycle-<team>`: guardrails, foundation, tracking, workspaces if there are any, and a stack a model.
+
+    Every role carries the boundary of the guardrails, every resource that can the team's tags. Stacks find each other
+    by contract names, the team's key apart. The target's network is read from SSM parameters when a stack is created
+    or updated: deploy the `TargetPlatform` first.
+
+    Parameters
+    ----------
+    team
+        The team file.
+    target
+        The target that the team names.
+
+    Raises
+    ------
+    ConfigError
+        If the team cannot live in the target.
+    """
+
+    def __init__(self, scope: Construct, *, team: Team, target: Target) -> None:
+        check_together(team, target)
+        super().__init__(
+            scope,
+            names.team_stage(team.team),
+            env=Environment(account=target.account, region=target.region),
+            permissions_boundary=PermissionsBoundary.from_name(names.boundary(team.team)),
+        )
+        give_zones(self, target)
+        self.guardrails = GuardrailsStack(self, team=team)
+        self.foundation = FoundationStack(self, team=team, target=target)
+        key = self.foundation.foundation.key
+        self.tracking = TrackingStack(self, team=team, key=key)
+        self.workspaces = (
+            WorkspacesStack(self, team=team, target=target, key=key, tracking=self.tracking.tracking)
+            if team.workspaces
+            else None
+        )
+        self.models = {model.name: ModelStack(self, team=team, model=model, key=key) for model in team.models}
+        self._in_order()
+        for tag, value in (("team", team.team), ("cost-centre", team.cost_centre), ("stage", team.stage)):
+            Tags.of(self).add(f"labcycle:{tag}", value)
+
+    def _in_order(self) -> None:
+        """Boundary before roles; then what is named before those that look it up by name."""
+        base: list[Stack] = [self.guardrails, self.foundation, self.tracking]
+        if self.workspaces:
+            base.append(self.workspaces)
+        for earlier, later in pairwise(base):
+            later.add_stack_dependency(earlier)
+        for model in self.models.values():
+            model.add_stack_dependency(base[-1])

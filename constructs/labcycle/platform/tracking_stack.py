@@ -1,0 +1,70 @@
+"""The stack of a team's ledger."""
+
+from __future__ import annotations
+
+from aws_cdk import Annotations, CfnOutput, Duration, Stack
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from labcycle._grants import allow, allow_key
+from labcycle.config import Member, Team
+from labcycle.platform import contract
+from labcycle.platform.personas import rights_of
+from labcycle.platform.retained import say_what_is_retained
+from labcycle.tracking import ExperimentTracking
+
+
+class TrackingStack(Stack):
+    """Ledger table, artifact bucket and the API, with the rights of every member on them."""
+
+    def __init__(self, scope: Construct, *, team: Team, key: kms.IKey) -> None:
+        super().__init__(
+            scope,
+            "tracking",
+            description=f"labcycle: experiment tracking of the team {team.team}",
+            termination_protection=team.stage == "production",
+        )
+        self._key = key
+        retain = team.stage != "sandbox"
+        self.tracking = ExperimentTracking(
+            self,
+            "Tracking",
+            team=team.team,
+            encryption_key=key,
+            artifact_retention=Duration.days(team.tracking.artifact_retention_days),
+            retain_data=retain,
+            requests_per_second=team.tracking.requests_per_second,
+            burst=team.tracking.burst,
+            access_logs_bucket=contract.access_logs(self, team.team),
+        )
+        Annotations.of(self.tracking.artifact_bucket).acknowledge_warning(
+            "@aws-cdk/aws-s3:accessLogsPolicyNotAdded", "the foundation's log bucket has the statement"
+        )
+        for member in team.members:
+            self._grant(team, member)
+        # Exported also while no workspaces stack imports them: an export that vanished with the last import could not be
+        # removed before the stack that still holds it.
+        self.export_value(self.tracking.api.api_id)
+        self.export_value(self.tracking.artifact_bucket.bucket_arn)
+        CfnOutput(self, "TrackingUrl", value=self.tracking.url, description="MLFLOW_TRACKING_URI of the team")
+        CfnOutput(self, "ArtifactBucket", value=self.tracking.artifact_bucket.bucket_name)
+        bucket, table = self.tracking.artifact_bucket.bucket_name, self.tracking.table.table_name
+        say_what_is_retained(
+            self,
+            f"The bucket {bucket}, since S3 deletes none that holds objects"
+            + (f"; the table {table}, which is protected from deletion." if retain else "."),
+        )
+
+    def _grant(self, team: Team, member: Member) -> None:
+        role = contract.member_role(self, team.team, member.name)
+        rights = rights_of(member.roles)
+        bucket = self.tracking.artifact_bucket
+        if "read" in rights:
+            self.tracking.grant_read(role)
+        if "log" in rights:
+            self.tracking.grant_log(role)
+        if "promote" in rights:
+            self.tracking.grant_promote(role)
+        if "publish wheels" in rights:
+            allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
+            allow_key(role, self._key, "s3", region=self.region)
