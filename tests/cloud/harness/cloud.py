@@ -82,6 +82,10 @@ class Cloud:
         """See `delivery.evaluate_alarms`."""
         delivery.evaluate_alarms(place, at or datetime.now(UTC))
 
+    def forget_metrics(self, place: Place) -> None:
+        """See `delivery.forget_metrics`."""
+        delivery.forget_metrics(place)
+
     def fire_schedule(self, place: Place, name: str, at: datetime | None = None, group: str = "default") -> None:
         """See `delivery.fire_schedule`."""
         delivery.fire_schedule(place, name, at or datetime.now(UTC), group)

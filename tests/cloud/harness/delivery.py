@@ -166,6 +166,14 @@ def evaluate_alarms(place: Place, at: datetime) -> None:
             backend.set_alarm_state(alarm.name, "evaluated from its metric", "{}", state)
 
 
+def forget_metrics(place: Place) -> None:
+    """No metric was ever published, and every alarm is as it was created."""
+    backend = cloudwatch_backends[place.account][place.region]
+    backend.metric_data.clear()
+    for alarm in backend.alarms.values():
+        alarm.state_value = "INSUFFICIENT_DATA"
+
+
 def _state(alarm: Any, backend: Any, at: datetime) -> str:
     if alarm.metric_data_queries:
         raise NotImplementedError(f"metric math in {alarm.name}")

@@ -146,6 +146,8 @@ class _TrainingJobTask(StateTaskServiceCallback):  # type: ignore[misc]
     def _get_supported_parameters(self) -> set[str]:
         return {
             "AlgorithmSpecification",
+            "EnableNetworkIsolation",
+            "Environment",
             "HyperParameters",
             "InputDataConfig",
             "OutputDataConfig",

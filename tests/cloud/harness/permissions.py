@@ -8,6 +8,7 @@ Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/refe
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,22 +104,35 @@ _PLAIN_ITEM_OPERATIONS = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Que
 
 
 def _dynamodb(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    wanted: list[tuple[str, Params]]
     if operation in _PLAIN_ITEM_OPERATIONS:
-        wanted = [(operation, params["TableName"])]
+        wanted = [(operation, params)]
     elif operation == "TransactWriteItems":
-        wanted = [(_ITEM_ACTIONS[k], part["TableName"]) for item in params["TransactItems"] for k, part in item.items()]
+        wanted = [(_ITEM_ACTIONS[kind], part) for item in params["TransactItems"] for kind, part in item.items()]
     elif operation == "TransactGetItems":
-        wanted = [("GetItem", item["Get"]["TableName"]) for item in params["TransactItems"]]
-    elif operation in {"BatchGetItem", "BatchWriteItem"}:
-        wanted = [(operation, table) for table in params["RequestItems"]]
+        wanted = [("GetItem", item["Get"]) for item in params["TransactItems"]]
     else:
         raise NotImplementedError(f"the permissions of dynamodb {operation}")
-    for action, table in dict.fromkeys(wanted):
-        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-        yield Need(f"dynamodb:{action}", _arn(place, "dynamodb", f"table/{table}{index}"))
-    for table in dict.fromkeys(table for _, table in wanted):
+    for action, part in wanted:
+        index = f"/index/{part['IndexName']}" if "IndexName" in part else ""
+        keys = [_partition_value(place, part)] if action not in {"Scan", "DescribeTable"} else []
+        table = _arn(place, "dynamodb", f"table/{part['TableName']}{index}")
+        yield Need(f"dynamodb:{action}", table, {"dynamodb:LeadingKeys": keys} if keys else {})
+    for name in dict.fromkeys(part["TableName"] for _, part in wanted):
         for action in ("Decrypt", "DescribeKey"):
-            yield from _key_use(place, _table_key(place, table), "dynamodb", action)
+            yield from _key_use(place, _table(place, name).key, "dynamodb", action)
+
+
+def _partition_value(place: Place, part: Params) -> str:
+    """The partition key of the item or query, which policies call the leading key."""
+    name = _table(place, part["TableName"]).partition_key
+    if "KeyConditionExpression" in part:
+        equals = re.search(r"(\S+)\s*=\s*(:\w+)", part["KeyConditionExpression"])
+        assert equals, part["KeyConditionExpression"]
+        value: Any = part["ExpressionAttributeValues"][equals.group(2)]
+    else:
+        value = (part.get("Key") or part["Item"])[name]
+    return str(next(iter(value.values())))
 
 
 def _s3(place: Place, operation: str, params: Params) -> Iterator[Need]:
@@ -232,9 +246,16 @@ def _key(place: Place, key: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"], tuple((t["TagKey"], t["TagValue"]) for t in tags)
 
 
-def _table_key(place: Place, table: str) -> str:
-    described = place.client("dynamodb").describe_table(TableName=table)["Table"]
-    return str(described.get("SSEDescription", {}).get("KMSMasterKeyArn", ""))
+@dataclass(frozen=True)
+class _Table:
+    partition_key: str
+    key: str
+
+
+def _table(place: Place, name: str) -> _Table:
+    described = place.client("dynamodb").describe_table(TableName=name)["Table"]
+    partition_key = next(key["AttributeName"] for key in described["KeySchema"] if key["KeyType"] == "HASH")
+    return _Table(partition_key, str(described.get("SSEDescription", {}).get("KMSMasterKeyArn", "")))
 
 
 def _bucket_key(place: Place, bucket: str) -> str:

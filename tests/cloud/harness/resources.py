@@ -201,3 +201,11 @@ def _key(kms: Any, name: str, properties: Properties, place: Place) -> Created:
     if rotates:
         kms.enable_key_rotation(KeyId=key["KeyId"])
     return Created(key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]})
+
+
+@model("AWS::SSM::Parameter", "ssm", "Name")
+def _parameter(ssm: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own model cannot read tags as CloudFormation spells them."""
+    tags = [{"Key": key, "Value": value} for key, value in properties.pop("Tags", {}).items()]
+    ssm.put_parameter(**{**properties, "Name": name}, Tags=tags)
+    return Created(name, {"Type": properties["Type"], "Value": properties["Value"]})
