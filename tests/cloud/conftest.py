@@ -65,6 +65,7 @@ def _team(platform: Platform, name: str) -> Iterator[Team]:
     platform.cloud.functions.failures.clear()
     team = Team(platform.cloud, PLACE, name)
     team.wipe()
+    platform.cloud.training.reset()
     yield team
     platform.cloud.faults.clear()
     assert platform.cloud.guard.refused == []

@@ -37,6 +37,11 @@ class TrainingJobs:
         self.before_run: Callable[[str], None] = _nothing
         self.ran: list[str] = []
 
+    def reset(self) -> None:
+        """No job ever ran, and none is held up."""
+        self.before_run = _nothing
+        self.ran.clear()
+
     def run(self, place: Place, name: str) -> dict[str, Any]:
         """Run the job and return its description, `Completed` or `Failed` with a reason."""
         self.before_run(name)
