@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, ReadTimeoutError
 
+from labcycle_lambdas.ledger.errors import Refused
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -30,6 +32,7 @@ _THROTTLES = {
     "ServiceUnavailable",
 }
 _CHANGE_ATTEMPTS = 12
+_DOCUMENT_BYTES = 395_000  # an item holds 400 KB, its keys included
 
 
 class Exists(Exception):
@@ -158,6 +161,8 @@ class Table:
         ------
         Exists, Changed
             If a condition does not hold; nothing was written.
+        Refused
+            If a document is larger than an item can be.
         Throttled
             If DynamoDB took none of it.
         """
@@ -285,12 +290,15 @@ def _request(table: str, write: Write, token: str) -> dict[str, Any]:
     if isinstance(write, Delete):
         return {"Delete": {"TableName": table, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}, **condition}}
     rev = write.item.rev + 1 if isinstance(write, Replace) else 1
+    text = json.dumps(write.doc, separators=(",", ":"), ensure_ascii=False)
+    if (size := len(text.encode())) > _DOCUMENT_BYTES:
+        raise Refused(f"The record {pk} {sk} would be {size} bytes large; at most {_DOCUMENT_BYTES} can be kept.")
     item = {
         "pk": {"S": pk},
         "sk": {"S": sk},
         "rev": {"N": str(rev)},
         "token": {"S": token},
-        "doc": {"S": json.dumps(write.doc, separators=(",", ":"), ensure_ascii=False)},
+        "doc": {"S": text},
     }
     return {"Put": {"TableName": table, "Item": item, **condition}}
 

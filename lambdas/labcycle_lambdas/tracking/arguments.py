@@ -1,0 +1,197 @@
+"""The parameters of a request, read with the leniency and the error texts of MLflow's own server.
+
+int64 are JSON numbers or numeric strings, doubles may be the strings NaN, Infinity, -Infinity; unknown fields are
+ignored; camelCase names are understood. Unlike that server a number that does not fit its field is refused (400), and
+not read as 0 (mlflow/server/handlers.py, `_get_request_message`, and protobuf's json_format).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from labcycle_lambdas.mlflow_error import MlflowError, invalid, is_text
+
+_SEE = "See the API docs for more information about request parameters."
+_INTEGER = re.compile(r"\s*-?[0-9]{1,30}(\.0*)?\s*")
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_ALIASES = {"run_id": "run_uuid"}
+
+
+class Arguments:
+    """Typed access to named values. `path` is the place of a nested object, for error texts: `metrics[0].`."""
+
+    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
+        self._values = values
+        self._path = path
+
+    @classmethod
+    def from_query(cls, query: Iterable[tuple[str, str]]) -> Arguments:
+        """A repeated parameter is a list."""
+        values: dict[str, Any] = {}
+        for name, value in query:
+            values[name] = [*_list(values[name]), value] if name in values else value
+        return cls(values)
+
+    def with_values(self, more: Mapping[str, Any]) -> Arguments:
+        return Arguments({**self._values, **more}, self._path)
+
+    def has(self, name: str) -> bool:
+        return self._get(name) is not None
+
+    def is_text(self, name: str) -> bool:
+        return isinstance(self._get(name), str)
+
+    def text(self, name: str, default: str = "", *, longest: int | None = None) -> str:
+        """A string; `longest` in characters. Raises `MlflowError` (400)."""
+        value = self._get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise self.wrong_type(name, value)
+        if not is_text(value):
+            raise invalid(f"Invalid value for parameter '{self._path}{name}' supplied: it is not valid Unicode text.")
+        if longest is not None and len(value) > longest:
+            raise invalid(f"'{self._path}{name}' exceeds the maximum length of {longest} characters")
+        return value
+
+    def required_text(self, name: str, *, longest: int | None = None) -> str:
+        """A string that is not empty."""
+        value = self.text(name, longest=longest)
+        if not value:
+            raise self.missing(name)
+        return value
+
+    def integer(self, name: str, default: int = 0, *, bits: int = 64) -> int:
+        value = self._get(name)
+        if value is None:
+            return default
+        number: int
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
+            number = int(value.partition(".")[0])
+        elif isinstance(value, int) and not isinstance(value, bool):
+            number = value
+        elif isinstance(value, float) and value.is_integer():
+            number = int(value)
+        else:
+            raise self.wrong_type(name, value)
+        if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+            raise invalid(
+                f"Invalid value {str(number)[:40]} for parameter '{self._path}{name}' supplied: it needs more than {bits} bits."
+            )
+        return number
+
+    def required_integer(self, name: str) -> int:
+        if not self.has(name):
+            raise self.missing(name)
+        return self.integer(name)
+
+    def required_double(self, name: str) -> float:
+        value = self._get(name)
+        if value is None:
+            raise self.missing(name)
+        try:
+            if isinstance(value, str):
+                return _SPECIAL[value] if value in _SPECIAL else _double(value)
+            if isinstance(value, int | float):  # true is 1.0 there, too
+                return float(value)
+        except (ValueError, OverflowError):
+            pass
+        raise self.wrong_type(name, value)
+
+    def boolean(self, name: str, default: bool = False) -> bool:
+        value = self._get(name)
+        if value is None:
+            return default
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        raise self.wrong_type(name, value)
+
+    def choice(self, name: str, names: Sequence[str], default: str) -> str:
+        """One of an enumeration, by name or by number from 1."""
+        value = self._get(name)
+        if value is None:
+            return default
+        if isinstance(value, str) and not value.isdigit():
+            return value if value in names else default  # an unknown name is ignored there
+        number = self.integer(name)
+        if not 1 <= number <= len(names):
+            raise invalid(
+                f"Invalid value {number} for parameter '{self._path}{name}' supplied: allowed are {', '.join(names)}."
+            )
+        return names[number - 1]
+
+    def texts(self, name: str) -> list[str]:
+        """A list of strings; one alone is a list of one."""
+        values = _list(self._get(name))
+        for value in values:
+            if not isinstance(value, str) or not is_text(value):
+                raise self.wrong_type(name, value)
+        return values
+
+    def ids(self, name: str) -> list[str]:
+        """A list of identifiers, numbers among them."""
+        values = _list(self._get(name))
+        return Arguments(
+            {name: [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]}
+        ).texts(name)
+
+    def objects(self, name: str) -> list[Arguments]:
+        """A list of objects."""
+        value = self._get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.wrong_type(name, value)
+        for index, item in enumerate(value):
+            if not isinstance(item, dict):
+                raise self.wrong_type(f"{name}[{index}]", item)
+        return [Arguments(item, f"{self._path}{name}[{index}].") for index, item in enumerate(value)]
+
+    def inner(self, name: str) -> Arguments:
+        """A nested object. Raises `MlflowError` where it is missing."""
+        value = self._get(name)
+        if value is None:
+            raise self.missing(name)
+        if not isinstance(value, dict):
+            raise self.wrong_type(name, value)
+        return Arguments(value, f"{self._path}{name}.")
+
+    def missing(self, name: str) -> MlflowError:
+        return invalid(f"Missing value for required parameter '{self._path}{name}'. {_SEE}")
+
+    def wrong_type(self, name: str, value: object) -> MlflowError:
+        shown = repr(value)[:100]
+        return invalid(
+            f"Invalid value {shown} for parameter '{self._path}{name}' supplied:  Hint: Value was of type "
+            f"'{type(value).__name__}'. {_SEE}"
+        )
+
+    def _get(self, name: str) -> Any:
+        first, *others = (n for n in (name, _camel(name), _ALIASES.get(name)) if n)
+        found = self._values.get(first)
+        for other in others:
+            if other != first and self._values.get(other) is not None:
+                if found is not None and other == _camel(name):
+                    raise invalid(f"Request specifies both '{name}' and '{other}'; provide only one of them.")
+                found = self._values[other] if found is None else found
+        return found
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list) else [value]
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _double(text: str) -> float:
+    if not re.fullmatch(r"-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?|-?[0-9]+\.", text):
+        raise ValueError(text)
+    return float(text)

@@ -1,0 +1,41 @@
+"""The tracking function: MLflow's REST protocol over the ledger."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from labcycle_lambdas.http import Request
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
+from labcycle_lambdas.tracking.artifacts import ArtifactStore
+from labcycle_lambdas.tracking.environment import Environment
+from labcycle_lambdas.tracking.ledgers import Ledgers
+from labcycle_lambdas.tracking.routes import answer
+
+# All tries together end well before API Gateway gives up at 30 s: a 504 would be retried for minutes by the client.
+_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+
+
+@cache
+def ledgers() -> Ledgers:
+    """Made once a sandbox. The S3 client is made when it is first needed: most requests do without."""
+    environment = Environment.read()
+    table = Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table)
+    artifacts = ArtifactStore(lambda: boto3.client("s3", config=_CONFIG), environment.artifact_bucket)
+    return Ledgers.over(table, artifacts, environment.team)
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+    request = Request.from_event(event)
+    try:
+        return answer(ledgers(), request).to_event()
+    except Exception:  # noqa: BLE001 - ours: the log has the trace, the caller its shape
+        print(json.dumps({"level": "ERROR", "request_id": request.request_id, "trace": traceback.format_exc()}))
+        message = f"The tracking function failed; its log has the cause under request {request.request_id}."
+        return MlflowError(INTERNAL_ERROR, message).response().to_event()

@@ -1,0 +1,89 @@
+"""What the protocol works on, and one call to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from labcycle_lambdas.http import Request
+from labcycle_lambdas.ledger.experiments import Experiments
+from labcycle_lambdas.ledger.logged_models import LoggedModels
+from labcycle_lambdas.ledger.registry import Registry
+from labcycle_lambdas.ledger.runs import Runs
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
+from labcycle_lambdas.tracking.arguments import Arguments
+from labcycle_lambdas.tracking.artifacts import ArtifactStore
+
+IDEMPOTENCY_HEADER = "idempotency-key"
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """The records of one team."""
+
+    team: str
+    experiments: Experiments
+    runs: Runs
+    logged_models: LoggedModels
+    registry: Registry
+    artifacts: ArtifactStore
+
+    @classmethod
+    def over(
+        cls,
+        table: Table,
+        artifacts: ArtifactStore,
+        team: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Ledgers:
+        experiments = Experiments(table, artifacts.root, now)
+        return cls(
+            team,
+            experiments,
+            Runs(table, now, experiments),
+            LoggedModels(table, now, experiments),
+            Registry(table, now),
+            artifacts,
+        )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: `path` holds what the route's path names, `arguments` the body or the query."""
+
+    ledgers: Ledgers
+    request: Request
+    path: dict[str, str]
+    arguments: Arguments
+
+    @property
+    def who(self) -> Who:
+        """The caller, as the signature says, not the body."""
+        return Who.from_user_arn(self.request.user_arn, self.ledgers.team)
+
+    @property
+    def user(self) -> str:
+        """The member's name; role and session where the caller is no member."""
+        return str(self.who) if self.request.user_arn else "unknown"
+
+    def must_be_member(self, action: str) -> Who:
+        """The caller, where the team knows it. Raises `MlflowError` (403)."""
+        who = self.who
+        if who.member is None:
+            raise MlflowError(
+                PERMISSION_DENIED,
+                f"Only a member of the team {self.ledgers.team} can {action}. The caller {self.user} may log and read. "
+                f"Sign in with the role of a member (labcycle-{self.ledgers.team}-NAME, session NAME).",
+            )
+        return who
+
+    def key(self, kind: str) -> str | None:
+        """32 hexadecimal digits made from the request's idempotency key and its caller; None without a key."""
+        key = self.request.headers.get(IDEMPOTENCY_HEADER)
+        if not key:
+            return None
+        return hashlib.sha256(f"{kind}\0{self.request.user_arn}\0{key}".encode()).hexdigest()[:32]

@@ -1,0 +1,88 @@
+"""A local HTTP server in front of the tracking function: requests become API Gateway events (payload 2.0)."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from labcycle_lambdas.http import Request
+from labcycle_lambdas.tracking.ledgers import Ledgers
+from labcycle_lambdas.tracking.routes import answer
+
+ACCOUNT = "111122223333"
+
+
+def member(name: str = "scientist-1", team: str = "fraud") -> str:
+    """What API Gateway says of a member's role session."""
+    return f"arn:aws:sts::{ACCOUNT}:assumed-role/labcycle-{team}-{name}/{name}"
+
+
+def event(
+    method: str, path: str, query: str = "", body: bytes = b"", arn: str = "", headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "requestContext": {
+            "http": {"method": method, "path": path},
+            "authorizer": {"iam": {"userArn": arn}},
+            "requestId": "r-1",
+        },
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+class Recorder:
+    """What was asked, and how it ended: (method, path, status)."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, int]] = []
+        self.bodies: list[bytes] = []
+
+
+@contextmanager
+def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorder | None = None) -> Iterator[str]:
+    """The address of a server on a free port of 127.0.0.1."""
+    recorder = recorder or Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def serve(self) -> None:
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            made = event(self.command, unquote(parts.path), parts.query, body, arn(), headers)
+            said = answer(ledgers, Request.from_event(made)).to_event()
+            content = base64.b64decode(said["body"]) if said["isBase64Encoded"] else said["body"].encode()
+            recorder.calls.append((self.command, unquote(parts.path), said["statusCode"]))
+            recorder.bodies.append(content)
+            self.send_response(said["statusCode"])
+            for name, value in said["headers"].items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
