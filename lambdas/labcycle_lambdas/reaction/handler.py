@@ -11,6 +11,7 @@ import boto3
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
+from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Runs
@@ -35,7 +36,7 @@ def _steps(environment: Environment) -> Steps:
         environment,
         s3,
         Deployments(table),
-        Runs(table),
+        Runs(table, experiments=Experiments(table, f"s3://{environment.artifact_bucket}/experiments")),
         Registry(table),
         Reactions(table, Custody(table)),
         Preflight(table, s3, environment.artifact_bucket, lambda model: server_memory_mb(ssm, environment.team, model)),

@@ -1,0 +1,293 @@
+"""Verdicts: an effect, a sample, persistence; once an episode, once a scheduled time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import boto3
+import numpy as np
+import pytest
+
+from labcycle_lambdas.drift import handler
+from labcycle_lambdas.drift.environment import Environment
+from labcycle_lambdas.drift.evaluation import Evaluator
+from labcycle_lambdas.drift.handler import scheduled_time
+from labcycle_lambdas.drift.metric import publish
+from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.deployments import Deployments
+from labcycle_lambdas.ledger.evaluations import Evaluations
+from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.profiles import Profile, Reference
+from tests.unit.serving.workshop import (
+    FEATURES,
+    LABELS,
+    MODEL,
+    REVIEWER,
+    ROWS,
+    TABLE,
+    World,
+    classifier,
+    reference_table,
+)
+
+WHO = Who.service("evaluator", "request-1")
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+VARIABLES = {
+    "LEDGER_TABLE": TABLE,
+    "TEAM": "fraud",
+    "MODEL": MODEL,
+    "DRIFT_THRESHOLD": "0.2",
+    "DRIFT_MINIMUM_ROWS": "100",
+    "DRIFT_PERSISTENCE": "2",
+}
+
+
+class Traffic:
+    """A deployed model and its traffic; `hour` is the time since the promotion."""
+
+    def __init__(self, world: World, *, reference: bool = True, **settings: str) -> None:
+        self.world = world
+        self.numbers = count()
+        self.promoted = START
+        self.environment = Environment.read(VARIABLES | settings)
+        self.promote(reference)
+
+    def promote(self, reference: bool = True) -> None:
+        run = self.world.run({"reference.json": reference_table()} if reference else {})
+        version = self.world.register(classifier(), run_id=run)
+        deployments = Deployments(self.world.table, now=lambda: self.promoted)
+        prepared = self.world.preflight.prepare(MODEL, version)
+        self.live = deployments.promote(MODEL, prepared, REVIEWER).deployment.live
+
+    def flows(self, hour: float, rows: int = 120, shift: float = 0.0, sandbox: str = "a") -> None:
+        assert self.live and self.live.reference
+        profile = Profile(Reference.from_doc(self.live.reference))
+        chosen = np.resize(ROWS, (rows, ROWS.shape[1])) + np.array([shift, 0, 0])
+        profile.add(FEATURES, chosen.tolist(), np.resize(LABELS, rows).tolist())
+        at = self.promoted + timedelta(hours=hour)
+        Profiles(self.world.table).write(MODEL, self.live.version, sandbox, next(self.numbers), at, profile.to_doc())
+
+    def evaluator(self) -> Evaluator:
+        table = self.world.table
+        return Evaluator(
+            self.environment, table, Deployments(table), Profiles(table), Evaluations(table, Custody(table))
+        )
+
+    def judged(self, hour: float) -> dict[str, Any]:
+        return self.evaluator().evaluate(self.promoted + timedelta(hours=hour), WHO)
+
+    def events(self) -> list[dict[str, Any]]:
+        events = Custody(self.world.table).events(f"model/{MODEL}")
+        return [event.detail for event in events if event.action == "drift_detected"]
+
+
+def test_the_same_data_is_stable(world: World) -> None:
+    traffic = Traffic(world)
+    traffic.flows(0.5)
+    evaluation = traffic.judged(1)
+    assert evaluation["verdict"] == "stable"
+    assert (evaluation["rows"], evaluation["new_rows"], evaluation["version"]) == (120, 120, 1)
+    assert set(evaluation["features"]) == {*FEATURES, "prediction"}
+    assert max(evaluation["features"].values()) == pytest.approx(0, abs=1e-9)
+    assert {row["rows"] for row in evaluation["table"]} == {120}
+    json.dumps(evaluation, allow_nan=False)
+
+
+def test_drift_must_persist_and_is_one_event_an_episode(world: World) -> None:
+    traffic = Traffic(world)
+    verdicts = []
+    for hour in range(1, 5):
+        traffic.flows(hour - 0.5, shift=2.0)
+        verdicts.append(traffic.judged(hour)["verdict"])
+    assert verdicts == ["drifting", "drifted", "drifted", "drifted"]
+    [event] = traffic.events()
+    assert next(iter(event["features"])) == FEATURES[0]
+    assert event["version"] == 1 and event["rows"] == 240
+    assert Custody(world.table).verify(f"model/{MODEL}") == []
+
+
+def test_an_evaluation_that_is_stable_ends_the_count_and_the_episode(world: World) -> None:
+    traffic = Traffic(world, DRIFT_WINDOW_HOURS="1")
+    verdicts = []
+    for hour, shift in enumerate([2.0, 0.0, 2.0, 2.0, 0.0, 2.0, 2.0], start=1):
+        traffic.flows(hour - 0.5, shift=shift)
+        verdicts.append(traffic.judged(hour)["verdict"])
+    assert verdicts == ["drifting", "stable", "drifting", "drifted", "stable", "drifting", "drifted"]
+    assert len(traffic.events()) == 2
+
+
+def test_the_same_rows_are_no_new_evidence(world: World) -> None:
+    traffic = Traffic(world)
+    traffic.flows(0.5, shift=2.0)
+    assert traffic.judged(1)["verdict"] == "drifting"
+    idle = traffic.judged(2)
+    assert (idle["verdict"], idle["new_rows"]) == ("not_enough_data", 0)
+    assert "no traffic" in idle["reason"]
+    traffic.flows(2.5, shift=2.0, sandbox="b")
+    assert traffic.judged(3)["verdict"] == "drifted"
+
+
+def test_a_profile_that_was_written_again_with_more_rows_counts_once(world: World) -> None:
+    traffic = Traffic(world)
+    traffic.flows(0.5)
+    traffic.judged(1)
+    traffic.numbers = count()  # the same number: the answer of the first write was lost
+    traffic.flows(0.5, rows=150)
+    again = traffic.judged(2)
+    assert (again["rows"], again["new_rows"]) == (150, 30)
+
+
+def test_few_rows_give_no_verdict(world: World) -> None:
+    traffic = Traffic(world)
+    traffic.flows(0.5, rows=99, shift=9.0)
+    evaluation = traffic.judged(1)
+    assert evaluation["verdict"] == "not_enough_data"
+    assert evaluation["reason"] == "99 rows of at least 100"
+    traffic.flows(0.6, rows=1, shift=9.0)
+    assert traffic.judged(2)["verdict"] == "drifting"
+
+
+def test_only_the_live_version_since_its_promotion_counts(world: World) -> None:
+    traffic = Traffic(world)
+    for hour in (1, 2):
+        traffic.flows(hour - 0.5, shift=2.0)
+        traffic.judged(hour)
+    assert len(traffic.events()) == 1
+    traffic.promoted += timedelta(hours=3)
+    traffic.promote()
+    assert traffic.judged(1)["rows"] == 0
+    traffic.flows(-0.1, shift=2.0)  # of this version, from before its promotion
+    assert traffic.judged(1.1)["rows"] == 0
+    traffic.flows(1.5, shift=2.0)
+    assert traffic.judged(2)["verdict"] == "drifting"  # the count begins anew
+    traffic.flows(2.5, shift=2.0)
+    assert traffic.judged(3)["verdict"] == "drifted"
+    assert [event["version"] for event in traffic.events()] == [1, 2]
+
+
+def test_without_a_live_version_or_reference_nothing_is_judged(world: World) -> None:
+    environment = Environment.read(VARIABLES)
+    table = world.table
+    empty = Evaluator(environment, table, Deployments(table), Profiles(table), Evaluations(table, Custody(table)))
+    assert empty.evaluate(START, WHO)["reason"] == "no version is live"
+    traffic = Traffic(world, reference=False)
+    assert "logged no reference.json" in traffic.judged(1)["reason"]
+
+
+def test_a_scheduled_time_is_judged_once(world: World) -> None:
+    traffic = Traffic(world)
+    traffic.flows(0.5, shift=2.0)
+    first = traffic.judged(1)
+    traffic.flows(0.7, shift=2.0)
+    assert traffic.judged(1) == first
+    assert traffic.judged(2)["verdict"] == "drifted"
+    late = traffic.judged(1.5)  # delivered after a later one: it must not count as a third in a row
+    assert late["verdict"] == "not_enough_data" and "later evaluation" in late["reason"]
+    assert len(traffic.events()) == 1
+
+
+def test_two_deliveries_at_once_are_one_evaluation(world: World) -> None:
+    traffic = Traffic(world, DRIFT_PERSISTENCE="1")
+    traffic.flows(0.5, shift=2.0)
+    inner: list[dict[str, Any]] = []
+    original = Evaluations.record
+
+    def record(self: Evaluations, *arguments: Any, **named: Any) -> None:
+        if not inner:
+            inner.append({})
+            inner[0] = traffic.judged(1)  # the second delivery overtakes the first
+        original(self, *arguments, **named)
+
+    with mock.patch.object(Evaluations, "record", record):
+        outer = traffic.judged(1)
+    assert outer == inner[0]
+    assert len(traffic.events()) == 1
+
+
+def test_nothing_is_recorded_when_the_ledger_gives_way(world: World) -> None:
+    """The next try finds the state as it was: an answer that is lost never counts twice."""
+    traffic = Traffic(world)
+    traffic.flows(0.5, shift=2.0)
+
+    def refuse(**_: Any) -> None:
+        raise ConnectionResetError
+
+    world.dynamodb.meta.events.register_first("before-send.dynamodb.TransactWriteItems", refuse)
+    with pytest.raises(ConnectionResetError):
+        traffic.judged(1)
+    world.dynamodb.meta.events.unregister("before-send.dynamodb.TransactWriteItems", refuse)
+    assert traffic.judged(1)["consecutive"] == 1
+
+
+class Metrics:
+    """What was put, as CloudWatch in moto has it."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client(
+            "cloudwatch", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="s"
+        )
+
+    def values(self) -> list[float]:
+        answer = self.client.get_metric_statistics(
+            Namespace="labcycle",
+            MetricName="DriftDetected",
+            Dimensions=[{"Name": "team", "Value": "fraud"}, {"Name": "model", "Value": MODEL}],
+            StartTime=START,
+            EndTime=START + timedelta(days=1),
+            Period=3600,
+            Statistics=["Maximum"],
+        )
+        return [point["Maximum"] for point in sorted(answer["Datapoints"], key=lambda p: p["Timestamp"])]
+
+
+def test_a_metric_is_published_only_where_there_was_something_to_judge(world: World) -> None:
+    traffic, metrics = Traffic(world), Metrics()
+    said = []
+    for hour, shift in enumerate([0.0, None, 2.0, 2.0], start=1):
+        if shift is not None:
+            traffic.flows(hour - 0.5, shift=shift, rows=300)
+        said.append(publish(metrics.client, "fraud", traffic.judged(hour)))
+    assert said == [True, False, True, True]
+    assert metrics.values() == [0.0, 0.0, 1.0]
+
+
+@pytest.fixture
+def called(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name, value in (VARIABLES | {"AWS_DEFAULT_REGION": "eu-west-1"}).items():
+        monkeypatch.setenv(name, value)
+    handler._client.cache_clear()
+    handler._evaluator.cache_clear()
+    context = SimpleNamespace(function_name="evaluator", aws_request_id="request-1")
+    yield lambda event: handler.handle(event, context)
+    handler._client.cache_clear()
+    handler._evaluator.cache_clear()
+
+
+def test_the_function_answers_with_the_evaluation_and_publishes(world: World, called: Any) -> None:
+    traffic = Traffic(world, DRIFT_PERSISTENCE="1")
+    traffic.flows(0.5, shift=2.0)
+    at = (START + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    answer = called({"scheduled_time": at})
+    assert answer["verdict"] == "drifting" and answer["evaluated_at"].startswith("2026-03-01T13:00:00")
+    assert called({"scheduled_time": at}) == answer
+    assert Metrics().values() == [0.0]
+    assert Table(world.dynamodb, TABLE).get(f"DRIFT#{MODEL}", f"EVALUATION#{answer['evaluated_at']}")
+
+
+def test_a_time_that_the_scheduler_did_not_fill_in_is_none() -> None:
+    assert scheduled_time({"scheduled_time": "<aws.scheduler.scheduled-time>"}) is None
+    assert scheduled_time({}) is None
+    assert scheduled_time({"scheduled_time": "2026-03-01T13:00:00Z"}) == START + timedelta(hours=1)
+
+
+def test_missing_settings_are_named() -> None:
+    with pytest.raises(RuntimeError, match="MODEL, DRIFT_THRESHOLD"):
+        Environment.read({k: v for k, v in VARIABLES.items() if k not in ("MODEL", "DRIFT_THRESHOLD")})
