@@ -75,16 +75,20 @@ def _file(folder: Path, name: str, key: str) -> Path:
     return files[name]
 
 
-def flags() -> dict[str, object]:
-    """Feature flags of cdk.json, which the CDK CLI passes by itself: the same templates with and without it."""
+def settings() -> dict[str, object]:
+    """Context of every synth: the feature flags of cdk.json, which the CDK CLI passes by itself, and no stack traces.
+
+    So the templates are the same with and without the CLI, and the assembly does not hold the names of the temporary
+    folders that the CDK is unpacked to.
+    """
     file = HERE.parent / "cdk.json"
-    context: dict[str, object] = json.loads(file.read_text(encoding="utf-8"))["context"] if file.is_file() else {}
-    return context
+    flags: dict[str, object] = json.loads(file.read_text(encoding="utf-8"))["context"] if file.is_file() else {}
+    return flags | {"aws:cdk:disable-stack-trace": True, "aws:cdk:disable-creation-stack-traces": True}
 
 
 def main() -> int:
     """Synthesize to the folder that the CLI names, or to one in CDK_OUTDIR."""
-    app = App(context=flags(), analytics_reporting=False)
+    app = App(context=settings(), analytics_reporting=False)
     try:
         build(app)
     except LabcycleError as error:

@@ -9,6 +9,8 @@ from typing import Any
 
 from aws_cdk import App, Environment, Stack
 
+from infra.app import settings
+
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "111122223333"
 REGION = "eu-central-1"
@@ -16,15 +18,9 @@ HERE = Environment(account=ACCOUNT, region=REGION)
 Template = dict[str, Any]
 
 
-def context() -> dict[str, Any]:
-    """Feature flags of cdk.json."""
-    flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
-    return flags
-
-
 def alone(build: Callable[[Stack], object], *, env: Environment | None = HERE) -> Template:
     """Template of a foreign app's one stack in which `build` makes its constructs."""
-    app = App(analytics_reporting=False, context=context())
+    app = App(analytics_reporting=False, context=settings())
     stack = Stack(app, "Foreign", env=env)
     build(stack)
     assembly = app.synth()

@@ -86,9 +86,8 @@ class Physical:
             return self._split(stack, items)[int(index)]
         if function == "Ref":
             if argument not in resources:
-                return {"AWS::Region": self._region, "AWS::AccountId": self._account, "AWS::Partition": "aws"}.get(
-                    argument, argument
-                )
+                pseudo = {"AWS::Region": self._region, "AWS::AccountId": self._account, "AWS::Partition": "aws"}
+                return pseudo.get(str(argument), str(argument))
             by_arn = resources[argument]["Type"] in _REF_IS_ARN
             return self.arn(stack, argument) if by_arn else self.name(stack, argument)
         raise NotImplementedError(function)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aws_cdk import App
 
-from infra.app import build
-from tests.synth.assembly import Template, context
+from infra.app import build, settings
+from tests.synth.assembly import Template
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
 
     def run(**asked: str) -> Path:
         out = tmp_path_factory.mktemp("assembly")
-        app = App(outdir=str(out), context=context() | asked, analytics_reporting=False)
+        app = App(outdir=str(out), context=settings() | asked, analytics_reporting=False)
         build(app)
         app.synth()
         return out
