@@ -27,8 +27,9 @@ def measure(metric: str, truth: Sequence[object], outputs: Mapping[str, Answers]
     ----------
     outputs
         The model's outputs by name, in the graph's order, one answer a row; the first is the prediction. The chances of
-        the classes, which `log_loss` and `roc_auc` need, are outputs named `probability_<class>`, or one output that
-        holds a mapping (ZipMap), or a list in the order of the classes (sorted).
+        the classes, which `log_loss` and `roc_auc` need, are outputs named `probability_<class>`; or one output that
+        holds a mapping (ZipMap) or a list; or, as ZipMap's "columns", one output a class. Lists and unnamed outputs are
+        in the order of the sorted classes.
 
     Raises
     ------
@@ -150,14 +151,16 @@ def _chances(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[di
     if named:
         rows = zip(*named.values(), strict=True)
         return [{c: float(p) for c, p in zip(named, row, strict=True)} for row in rows]
-    for output in list(outputs.values())[1:]:
-        if isinstance(output[0], Mapping):
-            return [{str(category(c) or c): float(p) for c, p in row.items()} for row in output]
-        if isinstance(output[0], Sequence) and not isinstance(output[0], str):
-            classes = sorted({str(label) for label in _labels([*truth, *_first(outputs)])}, key=_order)
-            if len(classes) != len(output[0]):
-                raise CannotScore(
-                    f"the model gives {len(output[0])} chances a row, the holdout has {len(classes)} classes"
-                )
-            return [{c: float(p) for c, p in zip(classes, row, strict=True)} for row in output]
-    raise CannotScore("the model gives no chances of the classes, which this metric needs")
+    others = list(outputs.values())[1:]
+    if others and isinstance(others[0][0], Mapping):
+        return [{str(category(c) or c): float(p) for c, p in row.items()} for row in others[0]]
+    if others and isinstance(others[0][0], Sequence) and not isinstance(others[0][0], str):
+        matrix = [list(row) for row in others[0]]
+    elif others:
+        matrix = [list(row) for row in zip(*others, strict=True)]
+    else:
+        raise CannotScore("the model gives no chances of the classes, which this metric needs")
+    classes = sorted({str(label) for label in _labels([*truth, *_first(outputs)])}, key=_order)
+    if len(classes) != len(matrix[0]):
+        raise CannotScore(f"the model gives {len(matrix[0])} chances a row, the holdout has {len(classes)} classes")
+    return [{c: float(p) for c, p in zip(classes, row, strict=True)} for row in matrix]

@@ -1,0 +1,390 @@
+"""The steps of a reaction on real models: what each leaves in the ledger, repeated and interrupted ones included."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.errors import Refused
+from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
+from labcycle_lambdas.reaction.conclude import explain
+from labcycle_lambdas.reaction.environment import Environment
+from tests.unit.reaction.workbench import METRICS, VARIABLES, Workbench, archive, holdout, turned
+from tests.unit.serving.workshop import BUCKET, MODEL, World, classifier, with_external_weights
+
+
+def test_a_better_challenger_goes_live(world: World) -> None:
+    bench = Workbench(world)
+    champion = bench.champion()
+    begun = bench.do("begin")
+    run = bench.run(begun["run_id"])
+    assert begun["proceed"] is True
+    assert begun["hyper_parameters"] == {"C": "0.5", "seed": "7"}
+    assert begun["training_uri"] == f"s3://{BUCKET}/data/{MODEL}/"
+    assert begun["recipe_uri"].endswith("/artifacts/recipe/")
+    assert begun["job_name"].startswith("labcycle-fraud-card-fraud-") and len(begun["job_name"]) <= 63
+    assert (run.status, run.tags["mlflow.parentRunId"]) == ("RUNNING", champion.source_run)
+
+    bench.trained(begun, turned(), flipped=True)
+    registered = bench.do("register", begun=begun)
+    assert registered == {"version": 2, "metrics": METRICS}
+    run = bench.run(begun["run_id"])
+    assert run.status == "FINISHED" and run.end_time
+    assert run.params == begun["hyper_parameters"] and METRICS.items() <= run.metrics.items()
+    found = bench.registry.version(MODEL, 2)
+    assert found.run_id == run.run_id
+    assert {file.path for file in found.files} >= {"MLmodel", "model.onnx"}
+    root = run.artifact_uri.removeprefix(f"s3://{BUCKET}/")
+    held = {o["Key"].removeprefix(f"{root}/") for o in world.s3.list_objects_v2(Bucket=BUCKET, Prefix=root)["Contents"]}
+    assert held >= {"model/model.onnx", "reference.json", "holdout.json", "recipe/train.py", "recipe/lib/x.py"}
+
+    compared = bench.do("compare", begun=begun, version=2)
+    assert compared["decision"] == "promote"
+    assert compared["challenger"] > 0.9 and compared["champion"] < 0.1
+    assert compared["champion_version"] == 1 and compared["holdout_rows"] == 60
+
+    concluded = bench.do("promote", compared=compared)
+    assert bench.live() == 2
+    live = world.deployments.current(MODEL).live
+    assert live and live.reference and live.source_run == run.run_id
+    assert concluded["outcome"] == "promoted"
+    message = concluded["notice"]["message"]
+    assert f"{compared['champion']:.4f}" in message and f"{compared['challenger']:.4f}" in message
+    assert f"labcycle rollback {MODEL}" in message
+    expected = ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    assert bench.actions() == expected
+    assert bench.events()[-2].detail["better"] is True
+    assert bench.events()[-1].who == {"member": None, "role": "reaction", "session": "e1"}
+    assert bench.reactions.lock(MODEL).execution == ""
+
+    bench.later(hours=25)
+    again = bench.do("begin", "e2")  # the new version can be retrained from its own run
+    assert (
+        again["proceed"] and again["champion_version"] == 2 and again["hyper_parameters"] == {"C": "0.5", "seed": "7"}
+    )
+
+
+def test_every_step_may_be_repeated(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    assert bench.do("begin") == begun
+    bench.trained(begun, turned(), flipped=True)
+    registered = bench.do("register", begun=begun)
+    assert bench.do("register", begun=begun) == registered
+    compared = bench.do("compare", begun=begun, version=registered["version"])
+    assert bench.do("compare", begun=begun, version=registered["version"]) == compared
+    concluded = bench.do("promote", compared=compared)
+    assert bench.do("promote", compared=compared) == concluded
+    expected = ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    assert bench.actions() == expected
+    assert len(bench.registry.versions(MODEL)) == 2
+    assert len(bench.runs.history(begun["run_id"], "accuracy")) == 1
+
+
+def test_a_challenger_that_is_no_better_brings_the_version_before_back(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion(turned())
+    bench.champion(classifier())
+    compared = bench.through_compare(turned(), flipped=False)
+    assert compared["decision"] == "reject" and compared["champion_version"] == 2
+    concluded = bench.do("reject", compared=compared)
+    assert bench.do("reject", compared=compared)["outcome"] == concluded["outcome"] == "rejected"
+    assert bench.live() == 1
+    assert "version 1 is live again" in concluded["notice"]["message"]
+    assert bench.actions()[-3:] == ["retrained", "challenger_rejected", "rolled_back"]
+
+
+def test_the_first_version_stays_where_there_is_none_to_go_back_to(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    compared = bench.through_compare(classifier(), flipped=False)
+    assert compared["gain"] == 0 and compared["decision"] == "reject"  # as good is no better
+    concluded = bench.do("reject", compared=compared)
+    assert bench.live() == 1
+    assert "version 1 stays live" in concluded["notice"]["message"]
+    assert bench.actions()[-1] == "challenger_rejected"
+
+
+def test_after_review_nothing_changes_but_a_person_is_asked(world: World) -> None:
+    bench = Workbench(world, PROMOTE="after_review")
+    bench.champion()
+    compared = bench.through_compare()
+    assert compared["decision"] == "review"
+    concluded = bench.do("review", compared=compared)
+    assert bench.live() == 1
+    assert f"labcycle promote {MODEL} 2" in concluded["notice"]["message"]
+    assert bench.reactions.lock(MODEL).execution == ""
+
+
+@pytest.mark.parametrize(("minimum_gain", "decision"), [("0.5", "promote"), ("1.5", "reject")])
+def test_the_gain_must_reach_the_minimum(world: World, minimum_gain: str, decision: str) -> None:
+    bench = Workbench(world, MINIMUM_GAIN=minimum_gain)
+    bench.champion()
+    assert bench.through_compare()["decision"] == decision
+
+
+def test_lower_can_be_better(world: World) -> None:
+    bench = Workbench(world, TRAINING_METRIC="log_loss", HIGHER_IS_BETTER="false")
+    bench.champion()
+    compared = bench.through_compare()
+    assert compared["challenger"] < compared["champion"] and compared["decision"] == "promote"
+
+
+def test_who_promotes_something_else_meanwhile_is_not_overruled(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    compared = bench.through_compare()
+    other = world.register(classifier(regularisation=0.1), run_id=world.run())
+    world.promote(other)
+    concluded = bench.do("promote", compared=compared)
+    assert bench.live() == other
+    assert concluded["outcome"] == "waits_for_review"
+    assert f"version {other} went live" in concluded["notice"]["message"]
+
+
+def test_one_reaction_at_a_time(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    bench.do("begin", "e1")
+    second = bench.do("begin", "e2")
+    assert second["proceed"] is False and "e1 is under way" in second["reason"]
+    bench.later(hours=3)
+    assert bench.do("begin", "e2") == second  # what was skipped stays skipped
+    assert bench.actions().count("retraining_started") == 1
+    assert bench.reactions.skipped(MODEL, "e2") == second["reason"]
+
+
+def test_a_lock_whose_time_is_over_is_taken_and_its_run_is_failed(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    lost = bench.do("begin", "e1")
+    bench.later(seconds=7201)
+    taken = bench.do("begin", "e3")
+    assert taken["proceed"] is True
+    assert bench.run(lost["run_id"]).status == "FAILED"
+    assert bench.run(taken["run_id"]).status == "RUNNING"
+    bench.do("fail", "e1", error="States.Timeout", cause="")
+    assert bench.reactions.lock(MODEL).execution == "e3"  # a late end releases nobody else's lock
+
+
+def test_a_model_cools_down_unless_a_person_insists(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    bench.do("promote", compared=bench.through_compare())
+    bench.later(hours=23)
+    assert "cools down" in bench.do("begin", "e2")["reason"]
+    assert bench.do("begin", "e3", input={"ignore_cool_down": True})["proceed"] is True
+
+
+def test_two_that_begin_at_once_are_one(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    other: list[dict[str, Any]] = []
+    original = Custody.append
+
+    def append(self: Custody, *arguments: Any) -> Any:
+        if not other:
+            other.append({})
+            other[0] = bench.do("begin", "e2")
+        return original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Custody, "append", append)
+        first = bench.do("begin", "e1")
+    assert other[0]["proceed"] is True and first["proceed"] is False
+    assert bench.actions().count("retraining_started") == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "why"),
+    [(False, True, "has no artifact recipe/train.py"), (True, False, f"below s3://{BUCKET}/data/{MODEL}/")],
+)
+def test_what_is_missing_to_train_is_said(world: World, recipe: bool, data: bool, why: str) -> None:
+    bench = Workbench(world)
+    bench.champion(recipe=recipe, data=data)
+    with pytest.raises(CannotRetrain, match=why):
+        bench.do("begin")
+    cause = json.dumps({"errorMessage": f"it {why}", "errorType": "CannotRetrain"})
+    failed = bench.do("fail", error="CannotRetrain", cause=cause)
+    assert f"it {why}" in failed["notice"]["message"]
+    assert bench.actions()[-1] == "retraining_failed"
+    bench.later(minutes=1)
+    world.s3.put_object(Bucket=BUCKET, Key=f"data/{MODEL}/new.csv", Body=b"1")
+    if recipe:
+        assert bench.do("begin", "e2")["proceed"] is True  # nothing was spent: no cool-down
+
+
+def test_without_a_live_version_there_is_nothing_to_retrain(world: World) -> None:
+    with pytest.raises(CannotRetrain, match="no version of card-fraud is live"):
+        Workbench(world).do("begin")
+
+
+def test_parameters_that_a_training_job_does_not_take_are_named(world: World) -> None:
+    bench = Workbench(world)
+    live = bench.champion()
+    bench.runs.log_batch(str(live.source_run), params={"essay": "x" * 2501})
+    with pytest.raises(CannotRetrain, match="too long: essay"):
+        bench.do("begin")
+
+
+def test_a_failure_marks_the_run_releases_the_lock_and_tells(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    cause = json.dumps({"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: there is no CSV file"})
+    failed = bench.do("fail", error="States.TaskFailed", cause=cause)
+    assert bench.do("fail", error="States.TaskFailed", cause=cause) == failed
+    assert bench.run(begun["run_id"]).status == "FAILED"
+    assert bench.live() == 1
+    assert bench.actions()[-2:] == ["retraining_started", "retraining_failed"]
+    assert bench.events()[-1].detail["cause"] == "AlgorithmError: there is no CSV file"
+    assert "AlgorithmError: there is no CSV file" in failed["notice"]["message"]
+    assert "cools down" in bench.do("begin", "e2")["reason"]
+
+
+def test_a_failure_after_registration_leaves_the_run_finished(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    compared = bench.through_compare()
+    bench.do("fail", error="States.Timeout", cause="")
+    assert bench.run(compared["run_id"]).status == "FINISHED"
+    assert bench.reactions.lock(MODEL).execution == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"metrics": None}, "did not write metrics.json"),
+        ({"holdout": None, "reference": None}, "did not write reference.json, holdout.json"),
+        ({"metrics": b"[1]"}, "holds no numbers"),
+        ({"metrics": b'{"accuracy": NaN}'}, "no finite value for accuracy"),
+    ],
+)
+def test_a_recipe_that_wrote_too_little_is_refused(world: World, files: dict[str, bytes | None], why: str) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun, files=files)
+    with pytest.raises(CannotRetrain, match=why):
+        bench.do("register", begun=begun)
+    assert len(bench.registry.versions(MODEL)) == 1
+
+
+def test_archives_that_are_missing_broken_or_reach_out_are_refused(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    with pytest.raises(CannotRetrain, match=r"left no s3://artifacts/training/.*/model.tar.gz"):
+        bench.do("register", begun=begun)
+    bench.trained(begun)
+    for body in (b"no archive", archive({"../../outside": b"x"})):
+        bench.put(f"training/{MODEL}/{begun['job_name']}/output/model.tar.gz", body)
+        with pytest.raises(CannotRetrain, match="cannot be unpacked"):
+            bench.do("register", begun=begun)
+
+
+def test_results_may_lie_in_a_folder_of_the_archive(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun)
+    results = {
+        "data/metrics.json": json.dumps(METRICS).encode(),
+        "data/reference.json": b'{"columns": ["x"], "data": [[1]]}',
+        "data/holdout.json": holdout(False),
+        "failure": b"",
+    }
+    bench.put(f"training/{MODEL}/{begun['job_name']}/output/output.tar.gz", archive(results))
+    assert bench.do("register", begun=begun)["metrics"] == METRICS
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        (b'{"columns": ["a"], "data": [[1]]}', "no table with a column target"),
+        (
+            b'{"columns": ["other", "target"], "data": [[1, 1]]}',
+            "cannot be measured on the holdout: The columns do not",
+        ),
+        (b'{"columns": ["target"], "data": []}', "cannot be measured"),
+    ],
+)
+def test_a_holdout_that_does_not_fit_is_said(world: World, table: bytes, why: str) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun, files={"holdout": table})
+    version = bench.do("register", begun=begun)["version"]
+    with pytest.raises(CannotRetrain, match=why):
+        bench.do("compare", begun=begun, version=version)
+
+
+def test_a_champion_whose_bytes_changed_is_not_measured(world: World) -> None:
+    bench = Workbench(world)
+    live = bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun, turned(), flipped=True)
+    version = bench.do("register", begun=begun)["version"]
+    world.s3.delete_object(Bucket=BUCKET, Key=live.model_file.key, VersionId=live.model_file.version_id)
+    with pytest.raises(CannotRetrain, match="version 1 cannot be measured"):
+        bench.do("compare", begun=begun, version=version)
+
+
+def test_a_challenger_that_cannot_be_served_is_refused_by_the_preflight(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun)
+    files = classifier().files() | {"MLmodel": b"flavors: {python_function: {}}"}
+    bench.put(f"training/{MODEL}/{begun['job_name']}/output/model.tar.gz", archive(files))
+    version = bench.do("register", begun=begun)["version"]
+    with pytest.raises(Refused, match="no ONNX flavor"):
+        bench.do("compare", begun=begun, version=version)
+
+
+def test_weights_in_files_of_their_own_are_kept(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun, with_external_weights())
+    version = bench.do("register", begun=begun)["version"]
+    paths = {file.path for file in bench.registry.version(MODEL, version).files}
+    assert paths == set(with_external_weights().files())
+
+
+def test_an_unknown_action_is_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="unknown action 'dance'"):
+        Workbench(world).do("dance")
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(RuntimeError, match="TRAINING_METRIC"):
+        Environment.read({k: v for k, v in VARIABLES.items() if k != "TRAINING_METRIC"})
+    with pytest.raises(ValueError, match="PROMOTE is 'never'"):
+        Environment.read(VARIABLES | {"PROMOTE": "never"})
+    with pytest.raises(ValueError, match="HIGHER_IS_BETTER is 'True'"):
+        Environment.read(VARIABLES | {"HIGHER_IS_BETTER": "True"})
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "said"),
+    [
+        ("X", '{"errorMessage": "no data", "errorType": "X"}', "no data"),
+        ("States.TaskFailed", '{"FailureReason": "AlgorithmError: no"}', "AlgorithmError: no"),
+        ("States.Timeout", "", "a step took too long."),
+        ("X", "plain words", "plain words"),
+        ("X", "", "X"),
+        ("X", "[1]", "[1]"),
+    ],
+)
+def test_a_cause_becomes_a_sentence(error: str, cause: str, said: str) -> None:
+    assert explain(error, cause) == said
+
+
+def test_a_failure_before_anything_was_deployed_can_be_told(world: World) -> None:
+    failed = Workbench(world).do("fail", error="CannotRetrain", cause="no version is live")
+    assert failed["outcome"] == "failed" and "Live, as before: nothing." in failed["notice"]["message"]

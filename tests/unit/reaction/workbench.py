@@ -1,0 +1,157 @@
+"""A model in production with its recipe, and what a training job would leave."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import mlflow.onnx
+import numpy as np
+import pandas as pd
+from mlflow.models import infer_signature
+from skl2onnx import to_onnx
+from sklearn.linear_model import LogisticRegression
+
+from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.experiments import Experiments
+from labcycle_lambdas.ledger.reactions import Reactions
+from labcycle_lambdas.ledger.registry import Registry
+from labcycle_lambdas.ledger.runs import Run, Runs
+from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.steps import Steps
+from tests.unit.serving.workshop import BUCKET, FEATURES, LABELS, MODEL, ROWS, TABLE, TEAM, Trained, World, classifier
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+METRICS = {"accuracy": 0.9, "log_loss": 0.3}
+VARIABLES = {
+    "LEDGER_TABLE": TABLE,
+    "ARTIFACT_BUCKET": BUCKET,
+    "TEAM": TEAM,
+    "MODEL": MODEL,
+    "TRAINING_METRIC": "accuracy",
+    "HIGHER_IS_BETTER": "true",
+    "MINIMUM_GAIN": "0",
+    "PROMOTE": "automatic",
+    "COOL_DOWN_HOURS": "24",
+    "LONGEST_SECONDS": "7200",
+}
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, body in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    return buffer.getvalue()
+
+
+def holdout(flipped: bool) -> bytes:
+    """Rows with their labels; `flipped`: the world turned around, and what was 0 is 1."""
+    labels = 1 - LABELS if flipped else LABELS
+    data = [[*row, int(label)] for row, label in zip(ROWS.tolist(), labels, strict=True)]
+    return json.dumps({"columns": [*FEATURES, "target"], "data": data}).encode()
+
+
+class Workbench:
+    """The steps of one team's reaction in moto. `clock` moves by hand."""
+
+    def __init__(self, world: World, **settings: str) -> None:
+        self.world = world
+        self.now = NOW
+        self.environment = Environment.read(VARIABLES | settings)
+        self.registry = Registry(world.table)
+        self.runs = Runs(world.table, experiments=Experiments(world.table, f"s3://{BUCKET}/experiments"))
+        self.reactions = Reactions(world.table, Custody(world.table))
+        self.steps = Steps(
+            self.environment, world.s3, world.deployments, self.runs, self.registry, self.reactions, world.preflight
+        )
+
+    def champion(self, model: Trained | None = None, *, recipe: bool = True, data: bool = True) -> Deployed:
+        """A version in production, of a run with a recipe, and data to train on."""
+        run = self.world.run({"recipe/train.py": b"print()", "recipe/lib/x.py": b"1"} if recipe else {})
+        self.runs.log_batch(run, params={"C": "0.5", "seed": "7"})
+        version = self.world.register(model or classifier(), run_id=run)
+        live = self.world.promote(version).deployment.live
+        assert live
+        if data:
+            self.world.s3.put_object(Bucket=BUCKET, Key=f"data/{MODEL}/new.csv", Body=b"a,target\n1,0\n")
+        return live
+
+    def do(self, action: str, execution: str = "e1", **more: Any) -> dict[str, Any]:
+        event = {"action": action, "execution": execution, **more}
+        answer = self.steps.do(json.loads(json.dumps(event)), self.now, Who.service("reaction", execution))
+        json.dumps(answer, allow_nan=False)
+        return answer
+
+    def trained(
+        self,
+        begun: dict[str, Any],
+        model: Trained | None = None,
+        *,
+        flipped: bool = False,
+        files: Mapping[str, bytes | None] | None = None,
+    ) -> None:
+        """What the job leaves; `files` replaces results by name, None leaves one out."""
+        results: dict[str, bytes | None] = {
+            "metrics.json": json.dumps(METRICS).encode(),
+            "reference.json": json.dumps({"columns": FEATURES, "data": ROWS.tolist()}).encode(),
+            "holdout.json": holdout(flipped),
+            **{f"{name}.json": body for name, body in (files or {}).items()},
+        }
+        prefix = f"training/{MODEL}/{begun['job_name']}/output"
+        self.put(f"{prefix}/model.tar.gz", archive((model or classifier()).files()))
+        self.put(f"{prefix}/output.tar.gz", archive({k: v for k, v in results.items() if v is not None}))
+
+    def put(self, key: str, body: bytes) -> None:
+        self.world.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+    def through_compare(self, challenger: Trained | None = None, *, flipped: bool = True) -> dict[str, Any]:
+        begun = self.do("begin")
+        self.trained(begun, challenger or turned(), flipped=flipped)
+        registered = self.do("register", begun=begun)
+        return self.do("compare", begun=begun, version=registered["version"])
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.events()]
+
+    def events(self) -> list[Any]:
+        custody = Custody(self.world.table)
+        assert custody.verify(f"model/{MODEL}") == []
+        return custody.events(f"model/{MODEL}")
+
+    def run(self, run_id: str) -> Run:
+        return self.runs.get(run_id)
+
+    def live(self) -> int | None:
+        live = self.world.deployments.current(MODEL).live
+        return live.version if live else None
+
+    def later(self, **much: float) -> None:
+        self.now += timedelta(**much)
+
+
+@cache
+def turned() -> Trained:
+    """The classifier of the world turned around: right where `classifier` is wrong."""
+    estimator = LogisticRegression().fit(ROWS, 1 - LABELS)
+    graph = to_onnx(estimator, ROWS[:1].astype(np.float32), options={id(estimator): {"zipmap": "columns"}})
+    folder = Path(mkdtemp(prefix="labcycle-model-")) / "model"
+    frame = pd.DataFrame(ROWS, columns=FEATURES)
+    mlflow.onnx.save_model(
+        graph,
+        str(folder),
+        signature=infer_signature(frame, estimator.predict(ROWS)),
+        pip_requirements=["onnxruntime"],
+    )
+    return Trained(folder, estimator)
