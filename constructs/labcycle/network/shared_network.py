@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Annotations, CfnTag, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import Acknowledgment, Annotations, CfnTag, Duration, Fn, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -112,6 +112,9 @@ class SharedNetwork(Construct):
             cidr_block=cidr,
             map_public_ip_on_launch=False,
             tags=tags,
+        )
+        Validations.of(subnet).acknowledge(
+            Acknowledgment(id="CloudFormation-Validate::W3010", reason="zones are given, so that none are looked up")
         )
         table = ec2.CfnRouteTable(self, f"{place}Routes", vpc_id=self._network.ref, tags=tags)
         ec2.CfnSubnetRouteTableAssociation(self, f"{place}Association", subnet_id=subnet.ref, route_table_id=table.ref)
