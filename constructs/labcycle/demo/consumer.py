@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from botocore.credentials import Credentials
 
-from labcycle.client.signing import sign
+from labcycle.client.signing import canonical_url, sign
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ def call(
     method: str, url: str, environment: Mapping[str, str] | None, body: bytes = b"", *, tamper: bool = False
 ) -> Answer:
     """Send one request, signed with the AWS variables of `environment` (None: unsigned; `tamper`: one hex digit wrong)."""
+    url = canonical_url(url)
     headers = {"content-type": "application/json"}
     if environment is not None:
         credentials = Credentials(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TEAM, OTHER_TEAM, MODEL = "fraud", "growth", "card-fraud"
 SCIENTIST, REVIEWER = "scientist-1", "reviewer-1"
 STEPS = 16
-BATCH_ROWS = 100
+BATCH_ROWS = 285  # over the 200 rows after which a server writes its profile, so that every row is in one
 REACTION_SECONDS = 240
 RECIPE = Path(__file__).parent / "recipe"
 
@@ -89,7 +89,7 @@ class LifeCycle:
             self._expect(step, 403, f"a member of team {OTHER_TEAM}", call("GET", url, outsider))
 
     def _expect(self, step: Step, status: int, who: str, answer: Answer) -> None:
-        step.saw(f"{who}: {answer.status}")
+        step.saw(f"{who}: {answer.status}" + (f" {answer.headers.get('x-amzn-errortype', '')}" if status >= 400 else ""))
         step.require(answer.status == status, f"{who} got {answer.status} instead of {status}: {answer.text[:300]}")
 
     # ---- the data scientist -------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ def install(settings: Settings) -> Application:
         notices,
         parameters,
         policies,
+        request_keys,
         resources,
         schedules,
         state_machines,
@@ -35,6 +36,7 @@ def install(settings: Settings) -> Application:
 
     clock.install()
     policies.install()
+    request_keys.install()
     resources.install(settings)
     lambda_runtime.install(settings)
     metrics.install()
