@@ -95,7 +95,8 @@ def _plain(value: Any) -> Any:
 
 
 def _declare(bindings: Mapping[str, Any]) -> str:
-    return "".join(f"{name}:={json.dumps(value)};" for name, value in bindings.items())
+    # the context object holds moments
+    return "".join(f"{name}:={json.dumps(value, default=lambda at: at.isoformat())};" for name, value in bindings.items())
 
 
 def _shape(task: Any, service: str | None, action: str | None, which: str) -> Any:
