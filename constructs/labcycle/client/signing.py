@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 SERVICE = "execute-api"
-_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
+_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.(vpce\.)?amazonaws\.com(\.cn)?$")
 _UNRESERVED = "-_.~"
 
 
@@ -77,7 +77,8 @@ def sign(
     # Only what cannot change on its way is signed beside the host and the date: the type of the content.
     signed = {name: value for name, value in (headers or {}).items() if name.lower() == "content-type"}
     request = AWSRequest(method=method, url=url, headers=signed, data=body or b"")
-    SigV4Auth(credentials, SERVICE, region).add_auth(request)
+    # Frozen: key, secret and token of one moment, also where another thread refreshes them meanwhile.
+    SigV4Auth(credentials.get_frozen_credentials(), SERVICE, region).add_auth(request)
     return {**(headers or {}), **dict(request.headers.items())}
 
 
@@ -91,7 +92,12 @@ def _credentials() -> Credentials:
     return credentials
 
 
-@functools.cache
 def _session() -> boto3.Session:
-    """One session a process, so that temporary credentials are cached, and refreshed when they end."""
+    return _session_of(tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))))
+
+
+@functools.lru_cache(maxsize=8)
+def _session_of(environment: tuple[tuple[str, str], ...]) -> boto3.Session:
+    """One session for each state of the AWS variables: temporary credentials are cached, and refreshed when they end, and
+    a notebook that changes its profile is another caller from then on."""
     return boto3.Session()

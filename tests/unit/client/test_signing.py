@@ -153,6 +153,40 @@ def test_a_redirect_does_not_carry_the_signature_to_another_host() -> None:
     assert set(Response.request.headers) == {"Content-Type", "Transfer-Encoding"}
 
 
+def test_a_post_carries_a_key_of_its_own_that_its_retries_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "_credentials", lambda: CREDENTIALS)
+    keys = []
+    for method in ("POST", "POST", "PATCH"):
+        request = Prepared(b"{}")
+        request.method = method
+        LabcycleAuthProvider().get_auth()(request)
+        keys.append(request.headers.get("Idempotency-Key"))
+    assert keys[0] and keys[1] and keys[0] != keys[1]
+    assert keys[2] is None
+
+
+def test_another_profile_is_another_caller_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    for access_key in ("AKIAONE", "AKIATWO"):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
+        assert f"Credential={access_key}/" in sign("GET", HOST + "/")["Authorization"]
+
+
+def test_credentials_that_are_refreshed_meanwhile_are_not_mixed() -> None:
+    """Key, secret and token are taken at one moment."""
+
+    class Refreshing(Credentials):
+        def get_frozen_credentials(self) -> Any:
+            return CREDENTIALS.get_frozen_credentials()
+
+    mixed = Refreshing("AKIDNEW", "new secret", "new token")
+    headers = sign("GET", HOST + "/", credentials=mixed)
+    assert headers["X-Amz-Security-Token"] == "the-session-token"
+    assert signature(headers) == expected_signature("GET", HOST + "/", headers, b"")
+
+
 def test_mlflow_finds_it_by_its_name() -> None:
     from mlflow.tracking.request_auth.registry import fetch_auth
 
