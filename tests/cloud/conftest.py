@@ -25,9 +25,9 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cloud assembly of infra/app.py, all targets and teams."""
     from aws_cdk import App
 
-    from infra.app import build, flags
+    from infra.app import build, settings
 
-    app = App(context=flags(), outdir=str(tmp_path_factory.mktemp("assembly")), analytics_reporting=False)
+    app = App(context=settings(), outdir=str(tmp_path_factory.mktemp("assembly")), analytics_reporting=False)
     build(app)
     return Path(app.synth().directory)
 

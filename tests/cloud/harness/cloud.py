@@ -17,6 +17,7 @@ import moto.iam.models
 from moto import mock_aws
 
 from tests.cloud.harness import buckets, delivery, machines
+from tests.cloud.harness import stores as _registers_its_models  # noqa: F401
 from tests.cloud.harness.assembly import Assembly, Stack
 from tests.cloud.harness.faults import Faults
 from tests.cloud.harness.functions import Functions

@@ -96,7 +96,9 @@ def _plain(value: Any) -> Any:
 
 def _declare(bindings: Mapping[str, Any]) -> str:
     # the context object holds moments
-    return "".join(f"{name}:={json.dumps(value, default=lambda at: at.isoformat())};" for name, value in bindings.items())
+    return "".join(
+        f"{name}:={json.dumps(value, default=lambda at: at.isoformat())};" for name, value in bindings.items()
+    )
 
 
 def _shape(task: Any, service: str | None, action: str | None, which: str) -> Any:

@@ -7,14 +7,18 @@ Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/refe
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
+from moto.dynamodb.models import dynamodb_backends
+from moto.kms.models import kms_backends
+from moto.s3.models import s3_backends
+from moto.sns.models import sns_backends
 
 from tests.cloud.harness import policies
 from tests.cloud.harness.functions import Functions
@@ -52,8 +56,6 @@ class Guard:
 
     def client(self, service: str, place: Place, role_arn: str, **options: Any) -> Any:
         """A client that may do what the role may."""
-        import boto3
-
         session = boto3.Session(access_key(place.account), "testing", region_name=place.region)
         client = session.client(service, **options)  # type: ignore[call-overload]
 
@@ -172,7 +174,7 @@ def _sns(place: Place, operation: str, params: Params) -> Iterator[Need]:
     assert operation == "Publish", operation
     topic = params["TopicArn"]
     yield Need("sns:Publish", topic)
-    key = place.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"].get("KmsMasterKeyId", "")
+    key = sns_backends[place.account][place.region].get_topic(topic).kms_master_key_id or ""
     for action in ("Decrypt", "GenerateDataKey"):
         yield from _key_use(place, key, "sns", action)
 
@@ -236,14 +238,15 @@ def _key_use(place: Place, key: str, service: str, action: str) -> Iterator[Need
     if key:
         arn, tags = _key(place, key)
         via = {"kms:ViaService": [f"{service}.{place.region}.amazonaws.com"], "kms:CallerAccount": [place.account]}
-        yield Need(f"kms:{action}", arn, {**via, **{f"aws:ResourceTag/{name}": [value] for name, value in tags}})
+        yield Need(
+            f"kms:{action}", arn, {**via, **{f"aws:ResourceTag/{name}": [value] for name, value in tags.items()}}
+        )
 
 
-@functools.cache
-def _key(place: Place, key: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    kms = place.client("kms")
-    tags = kms.list_resource_tags(KeyId=key.rpartition("/")[2])["Tags"]
-    return kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"], tuple((t["TagKey"], t["TagValue"]) for t in tags)
+def _key(place: Place, key: str) -> tuple[str, dict[str, str]]:
+    kms = kms_backends[place.account][place.region]
+    found = kms.describe_key(key)
+    return found.arn, kms.tagger.get_tag_dict_for_resource(found.id)
 
 
 @dataclass(frozen=True)
@@ -253,15 +256,11 @@ class _Table:
 
 
 def _table(place: Place, name: str) -> _Table:
-    described = place.client("dynamodb").describe_table(TableName=name)["Table"]
-    partition_key = next(key["AttributeName"] for key in described["KeySchema"] if key["KeyType"] == "HASH")
-    return _Table(partition_key, str(described.get("SSEDescription", {}).get("KMSMasterKeyArn", "")))
+    table = dynamodb_backends[place.account][place.region].get_table(name)
+    return _Table(table.hash_key_attr, str((table.sse_specification or {}).get("KMSMasterKeyId", "")))
 
 
 def _bucket_key(place: Place, bucket: str) -> str:
-    s3 = place.client("s3")
-    try:
-        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    except ClientError:
-        return ""
-    return str(rules[0]["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID", ""))
+    rules = s3_backends[place.account]["aws"].buckets[bucket].encryption
+    rule = (rules or {}).get("Rule") or {}
+    return str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", ""))

@@ -6,12 +6,16 @@ ignores conditions. An operator that is not known here is an error, never a gues
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
+
+from moto.awslambda.models import lambda_backends
+from moto.iam.models import iam_backends
 
 from tests.cloud.harness.place import Place
 
@@ -28,8 +32,13 @@ class NotPermitted(Exception):
 
 def matches(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
     """IAM's wildcards: `*` any run of characters, `?` one."""
+    return _expression(pattern, ignore_case).fullmatch(value) is not None
+
+
+@functools.lru_cache(maxsize=10_000)
+def _expression(pattern: str, ignore_case: bool) -> re.Pattern[str]:
     expression = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    return re.fullmatch(expression, value, re.DOTALL | (re.IGNORECASE if ignore_case else 0)) is not None
+    return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -98,35 +107,29 @@ def denies(document: Document, action: str, resource: str, context: Context) -> 
 
 def require_role(role_arn: str, action: str, resource: str, context: Context | None = None) -> None:
     """Raise `NotPermitted` unless the role's policies allow it, within its permissions boundary."""
-    place = Place.of_arn(role_arn, "us-east-1")
-    name = role_arn.rpartition("/")[2]
-    iam = place.client("iam")
-    identity, boundary = _role_documents(iam, name)
+    account = role_arn.split(":")[4]
+    iam = iam_backends[account]["aws"]
+    role = iam.get_role(role_arn.rpartition("/")[2])
+    documents = [*role.policies.values(), *(_managed(policy) for policy in role.managed_policies.values())]
+    limits = [_managed(iam.managed_policies[role.permissions_boundary_arn])] if role.permissions_boundary_arn else []
     asked = dict(context or {})
-    for which, documents in (("policies", identity), ("boundary", boundary)):
-        if documents is not None and not evaluate(documents, action, resource, asked):
+    for which, found in (("policies", documents), ("boundary", limits)):
+        if (found or which == "policies") and not evaluate([_document(d) for d in found], action, resource, asked):
             raise NotPermitted(f"the {which} of {role_arn} do not allow {action} on {resource} with {asked}")
 
 
-def _role_documents(iam: Any, name: str) -> tuple[list[Document], list[Document] | None]:
-    identity = [
-        _document(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"])
-        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
-    ]
-    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    identity += [_managed(iam, policy["PolicyArn"]) for policy in attached]
-    limit = iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary")
-    return identity, [_managed(iam, limit["PermissionsBoundaryArn"])] if limit else None
+def _managed(policy: Any) -> str:
+    return str(next(version.document for version in policy.versions if version.is_default_version))
 
 
-def _managed(iam: Any, arn: str) -> Document:
-    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    return _document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
-
-
-def _document(raw: Any) -> Document:
-    document: Document = json.loads(unquote(raw)) if isinstance(raw, str) else raw
+@functools.lru_cache(maxsize=1000)
+def _parsed(text: str) -> Document:
+    document: Document = json.loads(unquote(text))
     return document
+
+
+def _document(raw: str | Document) -> Document:
+    return _parsed(raw) if isinstance(raw, str) else raw
 
 
 def require_service(
@@ -149,10 +152,8 @@ def _is_principal(principal: Any, service: str) -> bool:
 
 def require_function_permission(function_arn: str, service: str, source_arn: str) -> None:
     """Raise `NotPermitted` unless the function's own policy lets the service invoke it for this source."""
-    lambda_ = Place.of_arn(function_arn).client("lambda")
-    try:
-        policy = lambda_.get_policy(FunctionName=function_arn)["Policy"]
-    except lambda_.exceptions.ResourceNotFoundException:
-        policy = '{"Statement": []}'
+    place = Place.of_arn(function_arn)
+    function = lambda_backends[place.account][place.region].get_function(function_arn)
+    policy: Document = function.policy.get_policy()["Policy"] if function.policy.statements else {}
     context = {"AWS:SourceArn": [source_arn], "aws:SourceArn": [source_arn]}
     require_service(policy, service, "lambda:InvokeFunction", function_arn, context)
