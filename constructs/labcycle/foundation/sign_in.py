@@ -31,6 +31,7 @@ def principal_of(member: Member, sign_in: SignIn, stack: Stack) -> iam.IPrincipa
 
 
 def _iam_user(member: Member, sign_in: SignIn, stack: Stack, conditions: _Conditions) -> iam.IPrincipal:
+    """One user; IAM refuses a role for a user that does not exist yet."""
     arn = f"arn:{stack.partition}:iam::{stack.account}:user/{member.principal.value}"
     return iam.PrincipalWithConditions(iam.ArnPrincipal(arn), conditions)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 from aws_cdk import Environment, PermissionsBoundary, Stack, Stage, Tags
 from constructs import Construct
 
-from labcycle.config import Target, Team, check_together, names
+from labcycle.config import ConfigError, Target, Team, check_together, names
 from labcycle.platform.foundation_stack import FoundationStack
 from labcycle.platform.guardrails_stack import GuardrailsStack
 from labcycle.platform.model_stack import ModelStack
@@ -33,7 +35,7 @@ class TeamPlatform(Stage):
     Raises
     ------
     ConfigError
-        If the team cannot live in the target.
+        If the team cannot live in the target, or asks of a construct what it does not take.
     """
 
     def __init__(self, scope: Construct, *, team: Team, target: Target) -> None:
@@ -46,15 +48,21 @@ class TeamPlatform(Stage):
         )
         give_zones(self, target)
         self.guardrails = GuardrailsStack(self, team=team)
-        self.foundation = FoundationStack(self, team=team, target=target)
+        with _told(team, "members"):
+            self.foundation = FoundationStack(self, team=team, target=target)
         key = self.foundation.foundation.key
-        self.tracking = TrackingStack(self, team=team, key=key)
-        self.workspaces = (
-            WorkspacesStack(self, team=team, target=target, key=key, tracking=self.tracking.tracking)
-            if team.workspaces
-            else None
-        )
-        self.models = {model.name: ModelStack(self, team=team, model=model, key=key) for model in team.models}
+        with _told(team, "tracking"):
+            self.tracking = TrackingStack(self, team=team, key=key)
+        self.workspaces: WorkspacesStack | None = None
+        if team.workspaces:
+            with _told(team, "workspaces"):
+                self.workspaces = WorkspacesStack(
+                    self, team=team, target=target, key=key, tracking=self.tracking.tracking
+                )
+        self.models: dict[str, ModelStack] = {}
+        for n, model in enumerate(team.models):
+            with _told(team, "models", n):
+                self.models[model.name] = ModelStack(self, team=team, model=model, key=key)
         self._in_order()
         for tag, value in (("team", team.team), ("cost-centre", team.cost_centre), ("stage", team.stage)):
             Tags.of(self).add(f"labcycle:{tag}", value)
@@ -68,3 +76,12 @@ class TeamPlatform(Stage):
             later.add_stack_dependency(earlier)
         for model in self.models.values():
             model.add_stack_dependency(base[-1])
+
+
+@contextmanager
+def _told(team: Team, *path: str | int) -> Iterator[None]:
+    """What a construct does not take is told with its place in the team file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError([team.origin.problem(path, str(error))]) from error

@@ -1,0 +1,139 @@
+"""Teams that differ from the examples: what is left out of a team file is left out of the stacks, and nothing breaks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labcycle.config import ConfigError
+from tests.synth.physical import Physical
+from tests.synth.platform import test_delivery, test_policies, test_stacks
+from tests.synth.platform.conftest import Synthesize, SynthesizedStack, read
+
+TARGET: dict[str, Any] = {
+    "target": "eu-lab",
+    "account": "123456789012",
+    "region": "eu-west-1",
+    "zones": ["eu-west-1a", "eu-west-1b", "eu-west-1c"],
+    "network": {"name": "lab", "cidr": "10.9.0.0/20", "egress": "nat"},
+    "sign_in": {"saml_provider": "okta", "oidc_provider": "login.example.com", "identity_center_permission_set": "lab"},
+}
+RETRAIN = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"}
+API = {"form": "api", "runtime": "lambda"}
+
+
+def model(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "business_owner": "owner@example.com", "deliver": [API], **more}
+
+
+def member(name: str, kind: str, *roles: str) -> dict[str, Any]:
+    return {"name": name, "principal": {kind: f"{name}-subject"}, "roles": list(roles)}
+
+
+TEAM: dict[str, Any] = {
+    "team": "lab",
+    "owner": "lab@example.com",
+    "cost_centre": "cc-1",
+    "target": "eu-lab",
+    "stage": "staging",
+    "members": [
+        member("ann", "iam_user", "data_scientist", "operator"),
+        member("bob", "identity_center", "stakeholder"),
+        member("cy", "saml_subject", "platform_engineer"),
+        member("dee", "oidc_subject", "data_scientist"),
+    ],
+    "workspaces": {"tiers": ["cpu-small", "gpu-large"]},
+    "models": [
+        model("plain"),
+        model("watched", monitor={}),
+        model("retrainable", monitor={}, retrain=RETRAIN),
+        model("reacting", monitor={}, retrain=RETRAIN, react=[{"on": ["drift"], "do": "retrain"}]),
+    ],
+}
+
+
+def folder(tmp_path: Path, team: dict[str, Any]) -> str:
+    for kind, content, name in (("teams", team, "team"), ("targets", TARGET, "target")):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / f"{content[name]}.yaml").write_text(json.dumps(content, indent=1))  # JSON is YAML
+    return str(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def lab(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
+    stacks = read(synthesize(config=folder(tmp_path_factory.mktemp("config"), TEAM)))
+    return {name: stack for name, stack in stacks.items() if name.startswith("labcycle-lab-")}
+
+
+def kinds(stack: SynthesizedStack) -> set[str]:
+    return {r["Type"] for r in stack.resources.values()}
+
+
+def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> None:
+    for name, has in (
+        ("plain", set()),
+        ("watched", {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule"}),
+        ("retrainable", {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule"}),
+        ("reacting", {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
+    ):
+        optional = {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
+        assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
+
+
+def test_what_holds_for_the_examples_holds_here(lab: dict[str, SynthesizedStack]) -> None:
+    physical = Physical({name: stack.template for name, stack in lab.items()}, "123456789012", "eu-west-1")
+    test_policies.test_nothing_is_allowed_by_a_wildcard_action(lab)
+    test_policies.test_a_wildcard_resource_stands_only_where_the_action_takes_none(lab)
+    test_policies.test_the_boundary_lets_every_role_do_what_its_policies_allow(lab, physical)
+    test_policies.test_no_policy_of_one_stack_overwrites_that_of_another(lab, physical)
+    test_policies.test_imported_roles_exist(lab, physical)
+    test_delivery.test_every_alarm_that_notifies_is_heard(lab, physical)
+    test_delivery.test_every_role_that_publishes_may_use_the_key(lab, physical)
+    test_delivery.test_every_encrypted_log_group_may_use_the_key(lab, physical)
+    test_stacks.test_everything_that_can_carries_the_teams_tags(lab)
+    test_stacks.test_what_is_retained_is_said(lab)
+    test_stacks.test_no_reference_crosses_a_stage(lab)
+
+
+def test_a_stakeholder_reads_and_nothing_else(lab: dict[str, SynthesizedStack]) -> None:
+    physical = Physical({name: stack.template for name, stack in lab.items()}, "123456789012", "eu-west-1")
+    routes = test_policies.invocable(lab, physical, "labcycle-lab-bob", "labcycle-lab-tracking")
+    assert test_policies.may(routes, test_policies.READ)
+    assert not test_policies.may(routes, test_policies.LOG)
+    assert not test_policies.may(routes, test_policies.PROMOTE)
+    for name, stack in lab.items():
+        if name != "labcycle-lab-tracking":
+            for resource in stack.resources.values():
+                if resource["Type"] == "AWS::IAM::Policy":
+                    assert "labcycle-lab-bob" not in resource["Properties"]["Roles"], name
+
+
+def test_only_data_scientists_get_workspaces(lab: dict[str, SynthesizedStack]) -> None:
+    launches = [
+        r["Properties"]["LaunchTemplateName"]
+        for r in lab["labcycle-lab-workspaces"].resources.values()
+        if r["Type"] == "AWS::EC2::LaunchTemplate"
+    ]
+    assert sorted(launches) == [
+        f"labcycle-lab-{who}-{tier}" for who in ("ann", "dee") for tier in ("cpu-small", "gpu-large")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"members": [member("bob", "iam_user", "lead")]}, r"lab\.yaml:\d+:\d+: workspaces: members: got nobody"),
+        (
+            {"models": [model("m", deliver=[{**API, "timeout_seconds": 1}])]},
+            r"lab\.yaml:\d+:\d+: models\[0\].*timeout",
+        ),
+    ],
+)
+def test_what_a_construct_refuses_is_told_with_its_place(
+    change: dict[str, Any], said: str, synthesize: Synthesize, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        synthesize(team="lab", config=folder(tmp_path, TEAM | change))
