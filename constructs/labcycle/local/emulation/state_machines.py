@@ -11,14 +11,14 @@ import contextvars
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 from ministack.services import kms, lambda_svc, sns, stepfunctions
 
 from labcycle.local.clients import client
-from labcycle.local.emulation import policies
+from labcycle.local.emulation import encryption, policies
 from labcycle.local.settings import Settings
 
 POLL_SECONDS = 0.2
@@ -78,12 +78,14 @@ def _enforce_role(settings: Settings) -> None:
         topic = str(data.get("TopicArn", ""))
         _require(settings, "sns:Publish", topic, "SNS.AuthorizationErrorException")
         record = sns._topic_by_arn_any_scope(topic)
-        key = (record or {}).get("attributes", {}).get("KmsMasterKeyId")
-        if key:
-            found = kms._resolve_key(key)
-            arn = str(found["Arn"]) if found else str(key)
-            for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-                _require(settings, action, arn, "SNS.KmsAccessDeniedException")
+        key = encryption.key_arn((record or {}).get("attributes", {}).get("KmsMasterKeyId"))
+        for action in ("kms:GenerateDataKey", "kms:Decrypt") if key and _role.get() else ():
+            document = kms.key_policy_for_arn(key)[0]
+            context = encryption.via("sns", settings)
+            if not policies.role_may_use_key(
+                _role.get(), action, str(key), document, region=settings.region, context=context
+            ):
+                raise _refusal("SNS.KmsAccessDeniedException", action, str(key))
         return publish(resource, data)
 
     stepfunctions._call_lambda = call
@@ -91,11 +93,18 @@ def _enforce_role(settings: Settings) -> None:
     stepfunctions._SERVICE_DISPATCH["arn:aws:states:::sns:publish"] = publish_in_role
 
 
-def _require(settings: Settings, action: str, resource: str, error: str) -> None:
+def _require(
+    settings: Settings, action: str, resource: str, error: str, context: Mapping[str, str] | None = None
+) -> None:
     role = _role.get()
-    if role and not policies.role_may(role, action, resource, region=settings.region):
-        cause = f"User: {role} is not authorized to perform: {action} on resource: {resource}"
-        raise stepfunctions._ExecutionError(error, cause)
+    if role and not policies.role_may(role, action, resource, region=settings.region, context=context):
+        raise _refusal(error, action, resource)
+
+
+def _refusal(error: str, action: str, resource: str) -> Exception:
+    cause = f"User: {_role.get()} is not authorized to perform: {action} on resource: {resource}"
+    refusal: Exception = stepfunctions._ExecutionError(error, cause)
+    return refusal
 
 
 def _train(settings: Settings) -> None:
