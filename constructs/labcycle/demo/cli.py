@@ -32,15 +32,13 @@ def register(app: typer.Typer) -> None:
         with checklist.step("start the embedded local cloud") as step:
             cloud = LocalCloud.start(account="123456789012", region="eu-west-1", port=port)
             step.saw(f"{cloud.endpoint}, process {cloud.pid}")
-        done = False
         try:
             LifeCycle(cloud, Path(".labcycle/cdk.out"), checklist).run()
-            done = True
         finally:
-            if keep and done:
+            if keep:
                 cloud.keep()
             else:
                 cloud.stop()
             checklist.close()
-        if keep and not as_json:
-            typer.echo(cloud.how_to_look_around())
+            if keep and not as_json:
+                typer.echo(cloud.how_to_look_around())
