@@ -121,7 +121,7 @@ class Conclude:
         cool_down = now + self.environment.cool_down if trained else None  # nothing was spent where nothing was trained
         self.reactions.end(model, execution, "failed", cool_down_until=cool_down, event=event)
         live = self.deployments.current(model).live
-        return self._answer(
+        answer = self._answer(
             "failed",
             f"retraining {model} failed",
             [
@@ -134,6 +134,7 @@ class Conclude:
                 'Mend the cause, then start the state machine again with the input {"ignore_cool_down": true}.',
             ],
         )
+        return {**answer, "why": why}
 
     def _end(self, execution: str, outcome: str, now: datetime) -> None:
         cool_down = now + self.environment.cool_down

@@ -1,0 +1,359 @@
+"""The templates of ModelMonitor and Retraining: what is in them, and what no role may do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("CDK_VALIDATION", "false")
+
+from aws_cdk import App, Duration, Environment, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Match, Template
+
+from labcycle.monitoring import ModelMonitor, Retraining
+from labcycle.monitoring.retraining import LOWER_IS_BETTER, METRICS
+from labcycle_lambdas.drift import metric as drift_metric
+from labcycle_lambdas.drift.environment import Environment as DriftEnvironment
+from labcycle_lambdas.reaction.begin import job_name_of
+from labcycle_lambdas.reaction.environment import Environment as ReactionEnvironment
+from labcycle_lambdas.reaction.scoring import METRICS as KNOWN_METRICS
+
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/training:1.2"
+WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+class Bench:
+    """A stack of the team `fraud` with what the constructs take."""
+
+    def __init__(self) -> None:
+        self.stack = Stack(
+            App(analytics_reporting=False),
+            "labcycle-fraud-model-card-fraud",
+            env=Environment(account="123456789012", region="eu-west-1"),
+        )
+        key = kms.Key(self.stack, "Key")
+        attribute = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
+        self.given: dict[str, Any] = {
+            "team": "fraud",
+            "model": "card-fraud",
+            "ledger": dynamodb.Table(self.stack, "Ledger", partition_key=attribute),
+            "artifact_bucket": s3.Bucket(self.stack, "Bucket"),
+            "encryption_key": key,
+            "notice_topic": sns.Topic(self.stack, "Topic", master_key=key),
+        }
+
+    def monitor(self, **settings: Any) -> ModelMonitor:
+        return ModelMonitor(self.stack, "Monitor", **(self.given | settings))
+
+    def retraining(self, **settings: Any) -> Retraining:
+        alarm = cloudwatch.Alarm.from_alarm_arn(
+            self.stack, "Known", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:drift"
+        )
+        return Retraining(self.stack, "Retraining", **({"alarm": alarm, "image": IMAGE} | self.given | settings))
+
+    def template(self) -> Template:
+        return Template.from_stack(self.stack)
+
+
+@pytest.fixture(scope="module")
+def both() -> Template:
+    bench = Bench()
+    monitor = bench.monitor()
+    bench.retraining(alarm=monitor.alarm)
+    return bench.template()
+
+
+def environment_of(template: Template, description: str) -> dict[str, str]:
+    found = template.find_resources("AWS::Lambda::Function", {"Properties": {"Description": description}})
+    variables: dict[str, Any] = next(iter(found.values()))["Properties"]["Environment"]["Variables"]
+    return {name: value if isinstance(value, str) else "token" for name, value in variables.items()}
+
+
+def definition_of(template: Template) -> dict[str, Any]:
+    machine = next(iter(template.find_resources("AWS::StepFunctions::StateMachine").values()))["Properties"]
+    text = machine["DefinitionString"]
+    for name in machine["DefinitionSubstitutions"]:
+        assert "${" + name + "}" in text
+        text = text.replace("${" + name + "}", f"arn-of-{name}")
+    assert "${" not in text and "{#" not in text
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def statements(template: Template) -> list[tuple[str, dict[str, Any]]]:
+    """Every statement of an identity policy, with the policy it stands in."""
+    return [
+        (name, statement)
+        for name, policy in template.find_resources("AWS::IAM::Policy").items()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_alarm_watches_the_metric_that_is_published(both: Template) -> None:
+    both.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "Namespace": drift_metric.NAMESPACE,
+            "MetricName": drift_metric.NAME,
+            "Dimensions": Match.array_with(
+                [{"Name": "model", "Value": "card-fraud"}, {"Name": "team", "Value": "fraud"}]
+            ),
+            "Statistic": "Maximum",
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "Period": 3600,
+            "EvaluationPeriods": 2,
+            "DatapointsToAlarm": 1,
+            "TreatMissingData": "notBreaching",
+            "AlarmDescription": Match.string_like_regexp("labcycle rollback card-fraud"),
+            "AlarmActions": [Match.any_value()],
+        },
+    )
+    alarm = next(iter(both.find_resources("AWS::CloudWatch::Alarm").values()))["Properties"]
+    assert len(alarm["AlarmDescription"]) <= 1024 and len(alarm["Dimensions"]) == 2
+
+
+@pytest.mark.parametrize(("minutes", "period"), [(1, 60), (90, 5400), (720, 43200), (1440, 43200)])
+def test_the_alarm_looks_back_over_two_evaluations_but_a_day_at_most(minutes: int, period: int) -> None:
+    bench = Bench()
+    bench.monitor(every=Duration.minutes(minutes))
+    bench.template().has_resource_properties("AWS::CloudWatch::Alarm", {"Period": period})
+
+
+def test_the_schedule_has_a_zone_a_dead_letter_queue_and_tells_its_time(both: Template) -> None:
+    both.has_resource_properties(
+        "AWS::Scheduler::Schedule",
+        {
+            "ScheduleExpression": "rate(60 minutes)",
+            "ScheduleExpressionTimezone": "Etc/UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Input": '{"scheduled_time": "<aws.scheduler.scheduled-time>"}',
+                "DeadLetterConfig": {"Arn": Match.any_value()},
+                "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 5},
+                "RoleArn": Match.any_value(),
+            },
+        },
+    )
+    both.all_resources_properties("AWS::SQS::Queue", {"SqsManagedSseEnabled": True})
+
+
+def test_one_minute_is_written_as_the_scheduler_wants_it() -> None:
+    bench = Bench()
+    bench.monitor(every=Duration.minutes(1))
+    bench.template().has_resource_properties("AWS::Scheduler::Schedule", {"ScheduleExpression": "rate(1 minute)"})
+
+
+def test_the_functions_can_read_their_settings(both: Template) -> None:
+    drift = DriftEnvironment.read(environment_of(both, "Drift evaluator of card-fraud, team fraud"))
+    assert (drift.threshold, drift.minimum_rows, drift.persistence) == (0.2, 500, 3)
+    reaction = ReactionEnvironment.read(environment_of(both, "Steps of the retraining of card-fraud, team fraud"))
+    assert (reaction.metric, reaction.higher_is_better, reaction.promote) == ("accuracy", True, "after_review")
+    assert reaction.cool_down.total_seconds() == 24 * 3600
+    assert reaction.longest.total_seconds() == definition_of(both)["TimeoutSeconds"]
+
+
+def test_the_rule_starts_the_machine_on_a_change_to_alarm_alone(both: Template) -> None:
+    both.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "EventBusName": Match.absent(),
+            "EventPattern": {
+                "source": ["aws.cloudwatch"],
+                "detail-type": ["CloudWatch Alarm State Change"],
+                "resources": [Match.any_value()],
+                "detail": {"state": {"value": ["ALARM"]}},
+            },
+            "Targets": [
+                Match.object_like({"DeadLetterConfig": {"Arn": Match.any_value()}, "RoleArn": Match.any_value()})
+            ],
+        },
+    )
+
+
+def test_every_task_ends_is_repeated_with_jitter_and_has_a_way_out(both: Template) -> None:
+    definition = definition_of(both)
+    assert definition["QueryLanguage"] == "JSONata"
+    states = definition["States"]
+    tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
+    assert set(tasks) >= {
+        "Begin",
+        "Train",
+        "Register",
+        "Compare",
+        "Promote",
+        "Review",
+        "Reject",
+        "Notify",
+        "MarkFailed",
+    }
+    for name, task in tasks.items():
+        assert task["TimeoutSeconds"] > 0, name
+        assert [catch["ErrorEquals"] for catch in task["Catch"]] == [["States.ALL"]], name
+        assert task["Catch"][0]["Next"] in states
+        for retry in task.get("Retry", []):
+            assert retry["JitterStrategy"] == "FULL" and retry["MaxDelaySeconds"] > 0, name
+        assert ("Retry" in task) == (name != "Train"), name  # a training start is not idempotent
+    for name in ("Begin", "Train", "Register", "Compare", "Promote", "Review", "Reject"):
+        assert tasks[name]["Catch"][0]["Next"] == "MarkFailed"
+    assert (
+        sum(tasks[name]["TimeoutSeconds"] for name in ("Begin", "Train", "Register", "Compare", "Promote"))
+        <= (definition["TimeoutSeconds"])
+    )
+
+
+def test_every_state_can_be_reached_and_every_next_is_there(both: Template) -> None:
+    definition = definition_of(both)
+    states = definition["States"]
+    reached, to_do = set(), [definition["StartAt"]]
+    while to_do:
+        name = to_do.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        to_do += re.findall(r'"(?:Next|Default)": "(\w+)"', json.dumps(states[name]))
+    assert reached == set(states)
+
+
+def test_the_training_job_is_closed_encrypted_and_limited(both: Template) -> None:
+    job = definition_of(both)["States"]["Train"]["Arguments"]
+    assert job["AlgorithmSpecification"]["ContainerEntrypoint"] == ["python", "/opt/ml/input/data/recipe/train.py"]
+    assert job["AlgorithmSpecification"]["TrainingImage"] == IMAGE
+    assert job["EnableNetworkIsolation"] is True
+    assert job["OutputDataConfig"]["KmsKeyId"] == job["ResourceConfig"]["VolumeKmsKeyId"] == "arn-of-Key"
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
+    assert [channel["ChannelName"] for channel in job["InputDataConfig"]] == ["recipe", "training"]
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "encrypted"),
+    [
+        ("ml.m5.large", True),
+        ("ml.g5.xlarge", False),
+        ("ml.g4dn.xlarge", False),
+        ("ml.m5d.large", False),
+        ("ml.p3.2xlarge", True),
+        ("ml.p4d.24xlarge", False),
+        ("ml.c7i.large", True),
+    ],
+)
+def test_only_disks_that_take_a_key_are_given_one(instance_type: str, encrypted: bool) -> None:
+    bench = Bench()
+    bench.retraining(instance_type=instance_type)
+    resources = definition_of(bench.template())["States"]["Train"]["Arguments"]["ResourceConfig"]
+    assert ("VolumeKmsKeyId" in resources) is encrypted
+
+
+def test_actions_are_named_and_only_what_has_no_resource_has_none(both: Template) -> None:
+    for name, statement in statements(both):
+        assert statement["Effect"] == "Allow"
+        for action in listed(statement["Action"]):
+            assert "*" not in action, (name, action)
+            if "*" in listed(statement["Resource"]):
+                assert action in WITHOUT_RESOURCE, (name, action)
+            if action == "cloudwatch:PutMetricData":
+                assert statement["Condition"]["StringEquals"]["cloudwatch:namespace"]
+
+
+def test_a_role_is_passed_to_sagemaker_alone(both: Template) -> None:
+    [passing] = [s for _, s in statements(both) if "iam:PassRole" in listed(s["Action"])]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    assert passing["Resource"] == {"Fn::GetAtt": [role_id(both, "TrainingRole"), "Arn"]}
+
+
+def role_id(template: Template, part: str) -> str:
+    return next(name for name in template.find_resources("AWS::IAM::Role") if part in name)
+
+
+def test_training_jobs_are_allowed_by_the_name_that_the_function_gives(both: Template) -> None:
+    [jobs] = [s for _, s in statements(both) if "sagemaker:CreateTrainingJob" in listed(s["Action"])]
+    allowed = json.dumps(jobs["Resource"])
+    assert "training-job/labcycle-fraud-card-fraud-*" in allowed
+    name = job_name_of("fraud", "card-fraud", "an-execution")
+    assert name.startswith("labcycle-fraud-card-fraud-") and re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name)
+
+
+def test_training_reads_recipe_and_data_and_writes_archives_alone(both: Template) -> None:
+    role = role_id(both, "TrainingRole")
+    policy = next(
+        p["Properties"]["PolicyDocument"]["Statement"]
+        for p in both.find_resources("AWS::IAM::Policy").values()
+        if p["Properties"]["Roles"] == [{"Ref": role}]
+    )
+    by_action = {action: json.dumps(s["Resource"]) for s in policy for action in listed(s["Action"])}
+    assert "/training/card-fraud/*" in by_action["s3:PutObject"] and "experiments" not in by_action["s3:PutObject"]
+    assert "recipe/*" in by_action["s3:GetObject"] and "/data/card-fraud/*" in by_action["s3:GetObject"]
+    assert "repository/team/training" in by_action["ecr:BatchGetImage"]
+    assert not any(action.startswith(("dynamodb", "iam", "lambda", "sts")) for action in by_action)
+
+
+def test_logs_are_encrypted_and_named_for_vended_delivery(both: Template) -> None:
+    both.all_resources_properties("AWS::Logs::LogGroup", {"KmsKeyId": Match.any_value()})
+    both.has_resource_properties(
+        "AWS::Logs::LogGroup", {"LogGroupName": "/aws/vendedlogs/labcycle/fraud/reaction-card-fraud"}
+    )
+    both.all_resources_properties("AWS::Lambda::Function", {"TracingConfig": {"Mode": "Active"}})
+    both.has_resource_properties("AWS::StepFunctions::StateMachine", {"TracingConfiguration": {"Enabled": True}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"drift_threshold": 0.0, "persistence": 0}, ["drift_threshold: got 0", "persistence: got 0"]),
+        ({"minimum_rows": 0}, ["minimum_rows: got 0"]),
+        ({"every": Duration.seconds(30)}, [r"every \(minutes\): got 0.5"]),
+    ],
+)
+def test_monitor_figures_out_of_range_are_all_named(settings: dict[str, Any], said: list[str]) -> None:
+    for words in said:
+        with pytest.raises(ValueError, match=words):
+            Bench().monitor(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"metric": "f7"}, "metric: got 'f7'; allowed accuracy"),
+        ({"metric": "log_loss"}, "higher_is_better: got True for log_loss; use False"),
+        ({"higher_is_better": False}, "higher_is_better: got False for accuracy; use True"),
+        ({"promote": "never"}, "promote: got 'never'"),
+        ({"minimum_gain": -0.1}, "minimum_gain: got -0.1"),
+        ({"image": "python:3.13"}, "image: got 'python:3.13'"),
+        ({"model": "m" * 50}, "Shorten the model's name"),
+    ],
+)
+def test_retraining_refuses_what_could_not_work(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Bench().retraining(**settings)
+
+
+def test_construct_and_function_know_the_same_metrics() -> None:
+    assert set(METRICS) == set(KNOWN_METRICS) and set(LOWER_IS_BETTER) < set(METRICS)
