@@ -127,7 +127,10 @@ class Graph:
         """A single input takes all columns side by side, several take one column each, by name."""
         if len(self._inputs) == 1:
             width = len(table.columns) if table.columns is not None else (len(table.rows[0]) if table.rows else 0)
-            return {self._inputs[0].name: _array(table.rows, "the data").reshape(len(table.rows), width)}
+            array = _array(table.rows, "the data")
+            if table.rows and array.shape != (len(table.rows), width):
+                raise invalid("In the data: expected a number, string or boolean in each place, got arrays.")
+            return {self._inputs[0].name: array.reshape(len(table.rows), width)}
         position = {name: i for i, name in enumerate(table.columns or [])}
         missing = [i.name for i in self._inputs if i.name not in position]
         if missing:

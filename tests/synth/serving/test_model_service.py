@@ -1,0 +1,190 @@
+"""ModelService on its own, in an app that knows nothing else of labcycle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Size, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Match, Template
+
+from labcycle.config import names
+from labcycle.serving import ModelService
+
+KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
+
+def service(stack: Stack, **props: Any) -> ModelService:
+    if "encryption_key" not in props:
+        props["encryption_key"] = kms.Key(stack, "Key")
+    return ModelService(
+        stack,
+        "Service",
+        team="fraud",
+        model="card-fraud",
+        ledger=dynamodb.Table.from_table_arn(
+            stack, "Ledger", "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
+        ),
+        artifact_bucket=s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts"),
+        **props,
+    )
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    stack = Stack(App(), "Stack")
+    made = service(stack, memory=Size.mebibytes(1024), timeout=Duration.seconds(20), requests_per_second=7, burst=9)
+    consumer = iam.Role(stack, "Consumer", assumed_by=iam.AccountRootPrincipal())
+    made.grant_invoke(consumer)
+    return Template.from_stack(stack)
+
+
+def statements(template: Template, action: str) -> list[dict[str, Any]]:
+    """Every statement of a policy that names this action."""
+    found = []
+    for policy in template.find_resources("AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            if action in ([actions] if isinstance(actions, str) else actions):
+                found.append(statement)
+    return found
+
+
+def test_the_function(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Runtime": "python3.13",
+            "Architectures": ["x86_64"],
+            "Handler": "labcycle_lambdas.model_server.handler.handle",
+            "MemorySize": 1024,
+            "Timeout": 20,
+            "TracingConfig": {"Mode": "Active"},
+            "LoggingConfig": {"LogGroup": Match.any_value()},
+            "ReservedConcurrentExecutions": Match.absent(),
+            "Environment": {
+                "Variables": {
+                    "LEDGER_TABLE": "labcycle-fraud-ledger",
+                    "ARTIFACT_BUCKET": "artifacts",
+                    "TEAM": "fraud",
+                    "MODEL": "card-fraud",
+                }
+            },
+        },
+    )
+
+
+def test_every_route_wants_a_signature_and_there_are_no_others(template: Template) -> None:
+    routes = [route["Properties"] for route in template.find_resources("AWS::ApiGatewayV2::Route").values()]
+    assert {route["RouteKey"] for route in routes} == {"POST /invocations", "GET /ping", "GET /version"}
+    assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
+
+
+def test_the_stage_throttles_and_logs_no_payload(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::ApiGatewayV2::Stage",
+        {
+            "StageName": "$default",
+            "DefaultRouteSettings": {"ThrottlingRateLimit": 7, "ThrottlingBurstLimit": 9},
+        },
+    )
+    (stage,) = template.find_resources("AWS::ApiGatewayV2::Stage").values()
+    format_ = stage["Properties"]["AccessLogSettings"]["Format"]
+    assert "$context.status" in json.loads(format_).values()
+    assert "body" not in format_.lower()
+    template.has_resource_properties(
+        "AWS::Logs::LogGroup", {"LogGroupName": "/aws/vendedlogs/labcycle/fraud/model-card-fraud"}
+    )
+
+
+def test_all_logs_are_encrypted_with_the_key_and_do_not_last_for_ever(template: Template) -> None:
+    groups = [group["Properties"] for group in template.find_resources("AWS::Logs::LogGroup").values()]
+    assert len(groups) == 2
+    assert all("KmsKeyId" in group and group["RetentionInDays"] == 90 for group in groups)
+
+
+def test_the_key_of_the_same_stack_serves_the_logs_of_the_account_alone(template: Template) -> None:
+    (key,) = template.find_resources("AWS::KMS::Key").values()
+    principals = json.dumps([s["Principal"] for s in key["Properties"]["KeyPolicy"]["Statement"]])
+    assert '"logs."' in principals
+    (statement,) = [s for s in key["Properties"]["KeyPolicy"]["Statement"] if "Service" in s["Principal"]]
+    assert "kms:EncryptionContext:aws:logs:arn" in statement["Condition"]["ArnLike"]
+
+
+def test_the_policy_of_a_key_from_elsewhere_is_left_alone() -> None:
+    stack = Stack(App(), "Stack")
+    service(stack, encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN))
+    Template.from_stack(stack).resource_count_is("AWS::KMS::Key", 0)
+
+
+def test_the_server_reads_one_record_writes_its_profiles_and_fetches_artifacts(template: Template) -> None:
+    table = "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
+    (read,) = statements(template, "dynamodb:GetItem")
+    assert read["Resource"] == table
+    assert read["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["DEPLOYMENT#card-fraud"]}}
+    (write,) = statements(template, "dynamodb:PutItem")
+    assert write["Resource"] == table
+    assert write["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PROFILE#card-fraud#*"]}}
+    (fetch,) = statements(template, "s3:GetObjectVersion")
+    assert fetch["Action"] == "s3:GetObjectVersion"
+    assert json.dumps(fetch["Resource"]).endswith('/experiments/*"]]}') or "artifacts/experiments/*" in json.dumps(
+        fetch["Resource"]
+    )
+    (key,) = statements(template, "kms:Decrypt")
+    services = json.dumps(key["Condition"]["StringEquals"]["kms:ViaService"])
+    assert "dynamodb." in services
+    assert "s3." in services
+
+
+def test_no_action_is_a_wildcard_and_only_tracing_has_no_resource(template: Template) -> None:
+    for policy in template.find_resources("AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert not any("*" in action for action in actions)
+            if statement["Resource"] == "*":
+                assert all(action.startswith("xray:Put") for action in actions)
+
+
+def test_a_consumer_may_call_the_three_routes(template: Template) -> None:
+    (statement,) = statements(template, "execute-api:Invoke")
+    text = json.dumps(statement["Resource"])
+    assert all(route in text for route in ("$default/POST/invocations", "$default/GET/ping", "$default/GET/version"))
+    assert "*" not in text
+
+
+def test_the_memory_is_published_for_the_preflight(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::SSM::Parameter",
+        {"Name": names.model_server_memory_parameter("fraud", "card-fraud"), "Value": "1024", "Type": "String"},
+    )
+
+
+def test_logs_can_be_retained_and_concurrency_reserved() -> None:
+    stack = Stack(App(), "Stack")
+    service(stack, retain_logs=True, reserved_concurrency=5)
+    template = Template.from_stack(stack)
+    template.has_resource_properties("AWS::Lambda::Function", {"ReservedConcurrentExecutions": 5})
+    template.all_resources("AWS::Logs::LogGroup", {"DeletionPolicy": "RetainExceptOnCreate"})
+
+
+def test_all_figures_out_of_range_are_told_at_once() -> None:
+    stack = Stack(App(), "Stack")
+    with pytest.raises(ValueError, match=r"memory .*got 128; allowed 512 to 10240.*timeout .*got 31.*burst: got 0"):
+        service(stack, memory=Size.mebibytes(128), timeout=Duration.seconds(31), burst=0)
+
+
+def test_metrics_are_those_of_the_api_and_the_function() -> None:
+    stack = Stack(App(), "Stack")
+    made = service(stack)
+    assert [m.metric_name for m in (made.metric_errors(), made.metric_latency(), made.metric_requests())] == [
+        "5xx",
+        "Latency",
+        "Count",
+    ]
+    assert made.metric_latency().statistic == "p99"
+    assert made.metric_refused_versions().dimensions == {"Team": "fraud", "Model": "card-fraud"}
