@@ -21,6 +21,7 @@ def install(settings: Settings) -> Application:
         api_gateway,
         clock,
         deliveries,
+        encryption,
         lambda_runtime,
         metrics,
         moto_services,
@@ -43,6 +44,7 @@ def install(settings: Settings) -> Application:
     alarms.install(settings)
     notices.install()
     deliveries.install(settings)
+    encryption.install(settings)
     schedules.install()
     moto_services.install(settings)
     training.install(settings)

@@ -86,24 +86,73 @@ def _account_of(access_key: str, default: str) -> str:
     return str(iam.find_iam_access_key_account(access_key) or default)
 
 
-def role_may(
-    role_arn: str, action: str, resource: str, *, region: str, context: Mapping[str, str] | None = None
-) -> bool:
+def role_may(role_arn: str, action: str, resource: str, *, region: str) -> bool:
     """Whether a role, as a service uses it, may do something: its policies within its permissions boundary."""
+    return _decides(_role(role_arn), action, resource, region=region)
+
+
+def role_may_use_key(
+    role_arn: str, action: str, key: str, policy: str | None, *, region: str, context: Mapping[str, str]
+) -> bool:
+    """Whether a role may use a KMS key: its own policies, and the key's, which must let it or its account in."""
+    return _decides(_role(role_arn), action, key, region=region, context=context, key_policy=policy or "{}")
+
+
+def refused_principal(
+    access_key: str,
+    action: str,
+    key: str,
+    *,
+    account: str,
+    region: str,
+    policy: str | None,
+    context: Mapping[str, str],
+) -> str | None:
+    """ARN of whoever signed with `access_key`, if they may not use the KMS key; None if they may."""
+    principal = iam.resolve_principal(access_key, _account_of(access_key, account))
+    if isinstance(principal, iam.AuthError) or principal.policies is None:
+        return None  # authentication has had its say, and the account's root may do everything
+    allowed = _decides(principal, action, key, region=region, context=context, key_policy=policy or "{}")
+    return None if allowed else str(principal.arn)
+
+
+def _role(role_arn: str) -> Any:
     account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-    policies = iam._gather_role_policies(name, account)
-    limits = iam._permissions_boundary(iam_service._roles, name, account)
+    return iam.PrincipalInfo(
+        arn=f"arn:aws:sts::{account}:assumed-role/{name}/service",
+        type="AssumedRole",
+        account=account,
+        policies=iam._gather_role_policies(name, account),
+        keys={},
+        limits=iam._permissions_boundary(iam_service._roles, name, account),
+    )
+
+
+def _decides(
+    principal: Any,
+    action: str,
+    resource: str,
+    *,
+    region: str,
+    context: Mapping[str, str] | None = None,
+    key_policy: str | None = None,
+) -> bool:
     asked = iam.EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/service",
-        principal_type="AssumedRole",
-        principal_account=account,
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
         action=action,
         resource_arn=resource,
         region=region,
         secure_transport=True,
         service_context=_tags_of(resource) | {key.lower(): value for key, value in (context or {}).items()},
+        principal_keys=principal.keys,
     )
-    return bool(iam.evaluate(asked, policies, *limits).decision == "Allow")
+    found = iam.evaluate(asked, principal.policies, *principal.limits)
+    if key_policy is not None:
+        limits = tuple(principal.limits)
+        found = iam.combine_resource_policy(found, asked, key_policy, principal.account, required=True, limits=limits)
+    return bool(found.decision == "Allow")
 
 
 def _tags_of(resource: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import contextvars
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -93,11 +93,9 @@ def _enforce_role(settings: Settings) -> None:
     stepfunctions._SERVICE_DISPATCH["arn:aws:states:::sns:publish"] = publish_in_role
 
 
-def _require(
-    settings: Settings, action: str, resource: str, error: str, context: Mapping[str, str] | None = None
-) -> None:
+def _require(settings: Settings, action: str, resource: str, error: str) -> None:
     role = _role.get()
-    if role and not policies.role_may(role, action, resource, region=settings.region, context=context):
+    if role and not policies.role_may(role, action, resource, region=settings.region):
         raise _refusal(error, action, resource)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ministack.services import eventbridge, scheduler, sns
+from ministack.services.cloudformation import provisioners
 
 from labcycle.local.emulation.resources.registration import Made, Properties, afterwards, register
 
@@ -14,7 +16,26 @@ _SCHEDULE = ("ScheduleExpressionTimezone", "StartDate", "EndDate", "KmsKeyArn", 
 def install() -> None:
     afterwards("AWS::SNS::Topic", _topic)
     afterwards("AWS::Scheduler::Schedule", _schedule)
+    _name_log_groups()
     register("AWS::Events::EventBusPolicy", _put_bus_policy, _remove_bus_policy, _change_bus_policy)
+
+
+def _name_log_groups() -> None:
+    """A log group without a name is called as CloudFormation calls it, stack and logical id first: policies name it so."""
+    handler = provisioners._RESOURCE_HANDLERS["AWS::Logs::LogGroup"]
+    create, update = handler["create"], handler["update"]
+
+    def created(logical_id: str, properties: Properties, stack: str) -> Made:
+        name = properties.get("LogGroupName") or provisioners._physical_name(stack, logical_id, max_len=512)
+        made: Made = create(logical_id, {**properties, "LogGroupName": name}, stack)
+        return made
+
+    def updated(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Made:
+        named = [{**given, "LogGroupName": given.get("LogGroupName") or physical_id} for given in (old, new)]
+        made: Made = update(physical_id, *named, *rest)
+        return made
+
+    handler["create"], handler["update"] = created, updated
 
 
 def _topic(arn: str, properties: Properties) -> None:
