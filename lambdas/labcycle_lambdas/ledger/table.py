@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from labcycle_lambdas.ledger.errors import Refused
 
@@ -311,5 +311,5 @@ class _translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] in _THROTTLES:
             raise Throttled(error.response["Error"]["Code"]) from error
-        if isinstance(error, ConnectionError | ReadTimeoutError):
+        if isinstance(error, ConnectionError | HTTPClientError):
             raise Throttled(type(error).__name__) from error

@@ -30,8 +30,8 @@ class Who:
         prefix = f"labcycle-{team}-"
         member = role.removeprefix(prefix) if role.startswith(prefix) else None
         if member and member.endswith(WORKSPACE_SUFFIX):
-            return cls(member.removesuffix(WORKSPACE_SUFFIX), role, session)
-        return cls(member if member == session else None, role, session)
+            return cls(member.removesuffix(WORKSPACE_SUFFIX) or None, role, session)
+        return cls(member if member and member == session else None, role, session)
 
     @classmethod
     def service(cls, role: str, session: str) -> Who:
@@ -41,4 +41,4 @@ class Who:
         return asdict(self)
 
     def __str__(self) -> str:
-        return self.member or f"{self.role}/{self.session}"
+        return self.member or (f"{self.role}/{self.session}" if self.session else self.role)

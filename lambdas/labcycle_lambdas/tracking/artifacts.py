@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, ConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from labcycle_lambdas.ledger.registry import MAXIMUM_FILES, PinnedFile
 from labcycle_lambdas.ledger.table import Throttled
@@ -127,5 +127,5 @@ class ArtifactStore:
             if error.response["Error"]["Code"] in _THROTTLES:
                 raise Throttled(error.response["Error"]["Code"]) from error
             raise
-        except (ConnectionError, ReadTimeoutError) as error:
+        except (ConnectionError, HTTPClientError) as error:
             raise Throttled(type(error).__name__) from error
