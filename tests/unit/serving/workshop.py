@@ -62,7 +62,8 @@ class Trained:
 
 def _saved(model: Any, estimator: Any, signature: Any) -> Trained:
     folder = Path(mkdtemp(prefix="labcycle-model-")) / "model"
-    mlflow.onnx.save_model(model, str(folder), signature=signature)
+    # Named requirements, since MLflow finds them out in a process of its own, which takes seconds.
+    mlflow.onnx.save_model(model, str(folder), signature=signature, pip_requirements=["onnxruntime"])
     return Trained(folder, estimator)
 
 
