@@ -122,7 +122,7 @@ class ModelMonitor(Construct):
         )
 
     def _let_evaluator_work(self, ledger: dynamodb.ITable, key: kms.IKey) -> None:
-        """It reads deployment, profiles and alias-free state of its model, and writes evaluations and custody events."""
+        """It reads deployment, profiles and state of its model, and writes evaluations and custody events."""
         model = self._model
         read = [f"DEPLOYMENT#{model}", f"PROFILE#{model}#*", f"DRIFT#{model}", f"CUSTODY#model/{model}"]
         write = [f"DRIFT#{model}", f"CUSTODY#model/{model}"]
