@@ -51,7 +51,7 @@ class ModelService(Construct):
         Encrypts ledger, bucket and the logs. A key of the same stack is told to serve CloudWatch Logs; the policy of
         any other must allow it.
     memory
-        512 to 10,240 MiB. A promotion is refused where three times the model's files do not fit beside the runtime.
+        512 to 10,240 MiB. A promotion is refused where five times the model's files do not fit beside the runtime.
     timeout
         Of one request, 3 to 30 seconds.
     requests_per_second, burst

@@ -174,11 +174,16 @@ class World:
         return self.deployments.promote(name, self.preflight.prepare(name, version), REVIEWER)
 
 
+@cache
+def _session() -> boto3.Session:
+    """Reads its service descriptions once a process."""
+    return boto3.Session("a", "s", region_name="eu-west-1")
+
+
 @contextmanager
 def world() -> Iterator[World]:
     with mock_aws():
-        session = boto3.Session("a", "s", region_name="eu-west-1")
-        dynamodb = session.client("dynamodb")
+        dynamodb = _session().client("dynamodb")
         dynamodb.create_table(
             TableName=TABLE,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -188,7 +193,7 @@ def world() -> Iterator[World]:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        s3 = session.client("s3")
+        s3 = _session().client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield World(dynamodb, s3)
