@@ -42,7 +42,7 @@ class Ec2Workspaces(Construct):
 
     The image is read from a public SSM parameter when an instance is launched, so that a new workspace has the newest
     drivers without a deployment; the launch template names the parameter as `resolve:ssm:`, which RunInstances and
-    fleets of type `instant` understand. A run records the image that it ran on.
+    fleets of type `instant` understand.
 
     Each member has a home zone, drawn from the name: volumes attach only in their own zone.
 
