@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import botocore.loaders
 import moto.iam.models
 from moto import mock_aws
 
@@ -184,6 +185,9 @@ def cloud() -> Iterator[Cloud]:
         account_of = account_from_access_key(moto.iam.models.get_account_id_from)
         stack.enter_context(mock.patch.object(moto.iam.models, "get_account_id_from", account_of))
         made = Cloud()
+        # One reader of botocore's service models for all sessions: reading them anew takes most of a session's time.
+        loader = botocore.loaders.create_loader()
+        stack.enter_context(mock.patch.object(botocore.loaders, "create_loader", lambda *_: loader))
         made.functions.patch(stack)
         made.faults.patch(stack)
         machines.patch(stack, made.training, made.guard)

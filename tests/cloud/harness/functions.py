@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
+import boto3
 from moto.awslambda.models import LambdaFunction, LambdaVersion
 
 from tests.cloud.harness.assembly import VENDORED_MANIFEST
@@ -41,6 +42,7 @@ class _World:
     names: set[str]
     allowed: set[str]
     modules: dict[str, types.ModuleType] = field(default_factory=dict)
+    session: Any = None  # boto3's default session, which keeps the credentials that it found first
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Failure:
 
     function: str
     event: Any
+    error: str
     trace: str
 
 
@@ -124,7 +127,7 @@ class Functions:
                 return json.dumps(answer)
         except Exception as error:  # noqa: BLE001 - Lambda catches whatever a function raises
             trace = traceback.format_exc()
-            self.failures.append(Failure(function.function_name, event, trace))
+            self.failures.append(Failure(function.function_name, event, type(error).__name__, trace))
             print(trace, file=sys.stderr)
             response_headers["x-amz-function-error"] = "Unhandled"
             frames = traceback.format_tb(error.__traceback__)
@@ -139,11 +142,13 @@ class Functions:
             sys.modules.update(world.modules)
             sys.path.insert(0, str(world.root))
             caller, self._running.function = self.running, function
+            session, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, world.session
             try:
                 module, _, name = function.handler.rpartition(".")
                 yield getattr(importlib.import_module(module.replace("/", ".")), name)
             finally:
                 self._running.function = caller
+                world.session, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, session
                 sys.path.remove(str(world.root))
                 world.modules = _take_modules(world.names)
                 sys.modules.update(outer)
