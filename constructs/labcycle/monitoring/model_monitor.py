@@ -18,6 +18,7 @@ from constructs import Construct
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle.monitoring.dead_letters import dead_letter_queue
+from labcycle.monitoring.notices import let_alarm_publish
 
 NAMESPACE, METRIC = "labcycle", "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
 _LONGEST_PERIOD_SECONDS = (
@@ -46,9 +47,10 @@ class ModelMonitor(Construct):
     artifact_bucket
         Not read: the reference stands in the deployment record. Taken so that all parts of a model's stack are made alike.
     encryption_key
-        Encrypts the ledger and the logs. A key of the same stack is told to serve CloudWatch Logs.
+        Encrypts the ledger and the logs. A key of the same stack is told to serve CloudWatch Logs and alarms.
     notice_topic
-        Gets the alarm. Its policy, and that of its key, must let CloudWatch alarms publish; `TeamFoundation.topic` does.
+        Gets the alarm. A topic of the same stack is told to let the alarm publish; the policy of any other, and that of
+        its key, must allow CloudWatch alarms, as those of `TeamFoundation.topic` do.
     drift_threshold
         Index from which a column has drifted: 0.1 is a small change, 0.25 a large one.
     minimum_rows
@@ -110,6 +112,7 @@ class ModelMonitor(Construct):
         self.schedule = self._schedule(every, time_zone)
         self.alarm = self._alarm(every, drift_threshold, minimum_rows, persistence)
         self.alarm.add_alarm_action(actions.SnsAction(notice_topic))
+        let_alarm_publish(self.alarm.alarm_arn, notice_topic, encryption_key, self)
 
     def metric_drift_detected(self, period: Duration | None = None) -> cloudwatch.Metric:
         """1 where an evaluation found drift that persists, 0 where it did not; nothing where there was nothing to judge."""

@@ -141,6 +141,26 @@ def test_the_alarm_watches_the_metric_that_is_published(both: Template) -> None:
     assert len(alarm["AlarmDescription"]) <= 1024 and len(alarm["Dimensions"]) == 2
 
 
+def test_the_alarm_may_publish_to_an_encrypted_topic_of_the_same_stack(both: Template) -> None:
+    arn = {"Fn::GetAtt": [next(iter(both.find_resources("AWS::CloudWatch::Alarm"))), "Arn"]}
+    cloudwatch_may = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}}
+    publish = cloudwatch_may | {"Action": "sns:Publish", "Condition": {"ArnEquals": {"aws:SourceArn": arn}}}
+    both.has_resource_properties(
+        "AWS::SNS::TopicPolicy", {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(publish)])}}
+    )
+    use = cloudwatch_may | {"Action": ["kms:Decrypt", "kms:GenerateDataKey"]}
+    both.has_resource_properties(
+        "AWS::KMS::Key", {"KeyPolicy": {"Statement": Match.array_with([Match.object_like(use)])}}
+    )
+
+
+def test_a_topic_of_another_stack_keeps_its_policy() -> None:
+    bench = Bench()
+    arn = "arn:aws:sns:eu-west-1:123456789012:labcycle-fraud-notices"
+    bench.monitor(notice_topic=sns.Topic.from_topic_arn(bench.stack, "Imported", arn))
+    bench.template().resource_count_is("AWS::SNS::TopicPolicy", 0)
+
+
 @pytest.mark.parametrize(("minutes", "period"), [(1, 60), (90, 5400), (720, 43200), (1440, 43200)])
 def test_the_alarm_looks_back_over_two_evaluations_but_a_day_at_most(minutes: int, period: int) -> None:
     bench = Bench()
