@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,7 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 from moto import mock_aws
-from moto.core.botocore_stubber import MockRawResponse
-from moto.core.models import botocore_stubber
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from labcycle_lambdas.ledger import custody
 from labcycle_lambdas.ledger import table as ledger_table
@@ -39,18 +39,24 @@ class Clock:
         return self.at
 
 
-@dataclass
-class Faults:
-    """Trouble between the ledger and DynamoDB, at chosen calls of an operation, counted from 0."""
+_CARRY_OUT = BotocoreStubber.__call__
 
-    client: Any
-    struck: list[str] = field(default_factory=list)
+
+class Faults:
+    """Trouble between the ledger and DynamoDB, at chosen calls of an operation, counted from 0 since it was planned.
+
+    `struck` names the operations that were struck, so that a test can prove that its fault happened.
+    """
+
+    def __init__(self) -> None:
+        self.struck: list[str] = []
+        self._planned: list[tuple[str, Iterator[bool], Callable[[Any, Callable[[], Any]], Any]]] = []
 
     def lose_answer(self, operation: str, *calls: int, then: Callable[[], None] | None = None) -> None:
         """Carry the call out (and then `then`), and break the connection before its answer."""
 
-        def strike(request: Any) -> Any:
-            botocore_stubber(f"before-send.dynamodb.{operation}", request)
+        def strike(request: Any, carry_out: Callable[[], Any]) -> Any:
+            carry_out()
             if then:
                 then()
             raise ConnectionClosedError(endpoint_url=request.url)
@@ -58,41 +64,55 @@ class Faults:
         self._plan(operation, calls, strike)
 
     def refuse(self, operation: str, code: str, *calls: int, **fields: Any) -> None:
-        """Answer with an error of DynamoDB."""
+        """Answer with an error of DynamoDB; nothing is carried out."""
 
-        def strike(request: Any) -> Any:
+        def strike(request: Any, carry_out: Callable[[], Any]) -> Any:
             body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code, **fields})
             headers = HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"})
-            return AWSResponse(
-                request.url, 500 if code == "InternalServerError" else 400, headers, MockRawResponse(body)
-            )
+            status = 500 if code == "InternalServerError" else 400
+            return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
         self._plan(operation, calls, strike)
 
     def before(self, operation: str, call: int, do: Callable[[], None]) -> None:
         """Let somebody else be faster."""
 
-        def strike(request: Any) -> None:
+        def strike(request: Any, carry_out: Callable[[], Any]) -> Any:
             do()
+            return carry_out()
 
         self._plan(operation, (call,), strike)
 
-    def _plan(self, operation: str, calls: tuple[int, ...], strike: Callable[[Any], Any]) -> None:
-        seen = -1
+    def _plan(self, operation: str, calls: tuple[int, ...], strike: Callable[[Any, Callable[[], Any]], Any]) -> None:
+        self._planned.append((operation, (number in calls for number in count()), strike))
 
-        def handler(request: Any, **rest: Any) -> Any:
-            nonlocal seen
-            seen += 1
-            if seen in calls:
+    def answer(self, operation: str, request: Any, carry_out: Callable[[], Any]) -> Any:
+        """The answer to a call, struck or not."""
+        for planned, strikes, strike in self._planned:
+            if planned == operation and next(strikes):
                 self.struck.append(operation)
-                return strike(request)
-            return None
-
-        self.client.meta.events.register_first(f"before-send.dynamodb.{operation}", handler)
+                return strike(request, carry_out)
+        return carry_out()
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDBClient]:
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    found = Faults()
+    # moto undoes a failed transaction by putting back a copy of all tables, other threads' writes included.
+    lock = threading.RLock()
+
+    def call(stubber: BotocoreStubber, event_name: str, request: Any, **rest: Any) -> Any:
+        with lock:
+            return found.answer(
+                event_name.rpartition(".")[2], request, lambda: _CARRY_OUT(stubber, event_name, request, **rest)
+            )
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", call)
+    return found
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> Iterator[DynamoDBClient]:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: None))
@@ -123,8 +143,3 @@ def table(client: DynamoDBClient) -> Table:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def faults(client: DynamoDBClient) -> Faults:
-    return Faults(client)
