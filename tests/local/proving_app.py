@@ -24,6 +24,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as states
 from constructs import Construct
 
@@ -71,6 +72,15 @@ class Web(cdk.Stack):
         default.route_settings = {"GET /narrow": {"ThrottlingBurstLimit": 2, "ThrottlingRateLimit": 0.001}}
         prover = integrations.HttpLambdaIntegration("Prover", self.function)
         http.add_routes(path="/items/{proxy+}", methods=[api.HttpMethod.ANY], integration=prover)
+        hurried = api.HttpRoute(
+            self,
+            "Hurried",
+            http_api=http,
+            route_key=api.HttpRouteKey.with_("/hurried", api.HttpMethod.POST),
+            integration=integrations.HttpLambdaIntegration("Hurried", self.function, timeout=cdk.Duration.millis(700)),
+            authorizer=authorizers.HttpIamAuthorizer(),
+        )
+        hurried.node.add_dependency(self.function)
         http.add_routes(path="/narrow", methods=[api.HttpMethod.GET], integration=prover)
         named = {"StringEquals": {"sts:RoleSessionName": "ada"}}
         user = iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:user/ada").with_conditions(named)
@@ -133,6 +143,25 @@ class Data(cdk.Stack):
             time_to_live_attribute="expires",
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        named = {"StringEquals": {"sts:RoleSessionName": "ada"}}
+        user = iam.ArnPrincipal(f"arn:aws:iam::{ACCOUNT}:user/ada").with_conditions(named)
+        for name in ("proving-keyless", "proving-keyed"):
+            role = iam.Role(self, name, role_name=name, assumed_by=user)
+            objects = iam.PolicyStatement(
+                actions=["s3:GetObject", "s3:PutObject"], resources=[self.bucket.arn_for_objects("*")]
+            )
+            role.add_to_policy(objects)
+            items = iam.PolicyStatement(
+                actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[self.table.table_arn]
+            )
+            role.add_to_policy(items)
+            if name == "proving-keyed":
+                via = {"StringEquals": {"kms:ViaService": [f"{s}.{REGION}.amazonaws.com" for s in ("s3", "dynamodb")]}}
+                role.add_to_policy(
+                    iam.PolicyStatement(
+                        actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self.key.key_arn], conditions=via
+                    )
+                )
         dynamodb.Table(
             self,
             "Protected",
@@ -217,6 +246,8 @@ class Signals(cdk.Stack):
         role = iam.Role(self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         function.grant_invoke(role)
         empty = iam.Role(self, "EmptyRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        letters = sqs.Queue(self, "Letters", queue_name="proving-letters")
+        letters.grant_send_messages(empty)
         for name, expression, zone, runs_as in (
             ("proving-hourly", "rate(1 hour)", "UTC", role),
             ("proving-once", "at(2100-01-01T09:00:00)", "Asia/Tokyo", role),
@@ -229,7 +260,12 @@ class Signals(cdk.Stack):
                 flexible_time_window={"mode": "OFF"},
                 schedule_expression=expression,
                 schedule_expression_timezone=zone,
-                target={"arn": function.function_arn, "roleArn": runs_as.role_arn, "input": json.dumps({"by": name})},
+                target={
+                    "arn": function.function_arn,
+                    "roleArn": runs_as.role_arn,
+                    "input": json.dumps({"by": name}),
+                    "deadLetterConfig": {"arn": letters.queue_arn},
+                },
             )
 
     def _machine(self, function: lambda_.Function, data: Data) -> states.StateMachine:

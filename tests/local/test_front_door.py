@@ -158,6 +158,15 @@ def test_a_function_that_fails_is_an_internal_error(proving: Proving, ada: Crede
     assert (answer.status, json.loads(answer.body)) == (500, {"message": "Internal Server Error"})
 
 
+def test_a_function_that_takes_longer_than_the_integration_waits_is_unavailable(
+    proving: Proving, ada: Credentials
+) -> None:
+    text = {"Content-Type": "text/plain"}
+    assert call(ada, REGION, f"{proving.url}/hurried", method="POST", body=b"0", headers=text).status == 200
+    answer = call(ada, REGION, f"{proving.url}/hurried", method="POST", body=b"3", headers=text)
+    assert (answer.status, json.loads(answer.body)) == (503, {"message": "Service Unavailable"})
+
+
 def test_the_access_log_tells_status_caller_and_reason(proving: Proving, ada: Credentials) -> None:
     call(ada, REGION, f"{proving.url}/items/logged")
     call(proving.cloud.assume("proving-stranger", "ada"), REGION, f"{proving.url}/items/logged")

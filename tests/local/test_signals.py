@@ -64,6 +64,10 @@ def test_schedules_fire_on_the_movable_clock_in_the_role_that_they_name(proving:
     assert until(lambda: len(proving.cloud.logs("/proving/prover", containing="REPORT")) > before)
     refusals = [r for r in proving.cloud.refusals() if "proving-forbidden" in r["source"]]
     assert refusals and "does not allow lambda:InvokeFunction" in refusals[0]["reason"]
+    sqs = proving.cloud.client("sqs")
+    url = sqs.get_queue_url(QueueName="proving-letters")["QueueUrl"]
+    letters = until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    assert [json.loads(letter["Body"]) for letter in letters] == [{"by": "proving-forbidden"}]
 
 
 def test_a_schedule_keeps_its_time_zone(proving: Proving) -> None:

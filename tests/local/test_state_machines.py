@@ -97,8 +97,11 @@ def test_a_job_can_be_stopped(proving: Proving, recipe: None) -> None:
     )
     until(lambda: sagemaker.describe_training_job(TrainingJobName="proving-long")["SecondaryStatus"] == "Training")
     sagemaker.stop_training_job(TrainingJobName="proving-long")
-    status = lambda: sagemaker.describe_training_job(TrainingJobName="proving-long")["TrainingJobStatus"]
-    assert until(lambda: status() == "Stopped")
+
+    def stopped() -> bool:
+        return bool(sagemaker.describe_training_job(TrainingJobName="proving-long")["TrainingJobStatus"] == "Stopped")
+
+    assert until(stopped)
 
 
 def test_a_name_is_used_once_and_an_unknown_job_is_not_found(proving: Proving, recipe: None) -> None:

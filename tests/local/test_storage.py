@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -71,3 +74,19 @@ def test_the_network_is_recorded(proving: Proving) -> None:
     assert ec2.describe_flow_logs()["FlowLogs"]
     groups = ec2.describe_security_groups()["SecurityGroups"]
     assert any(pair for group in groups for rule in group["IpPermissions"] for pair in rule["UserIdGroupPairs"])
+
+
+def test_a_role_without_the_key_can_neither_read_nor_write_what_the_key_encrypts(proving: Proving) -> None:
+    keyed, keyless = (proving.cloud.assume(f"proving-{name}", "ada") for name in ("keyed", "keyless"))
+    item = {"pk": {"S": "one"}}
+    proving.cloud.client("s3", keyed).put_object(Bucket="proving-bucket", Key="mine", Body=b"x")
+    proving.cloud.client("dynamodb", keyed).put_item(TableName="proving-table", Item=item)
+    assert proving.cloud.client("dynamodb", keyed).get_item(TableName="proving-table", Key=item)["Item"] == item
+    forbidden: list[Callable[[], Any]] = [
+        lambda: proving.cloud.client("s3", keyless).put_object(Bucket="proving-bucket", Key="mine", Body=b"x"),
+        lambda: proving.cloud.client("s3", keyless).get_object(Bucket="proving-bucket", Key="mine"),
+        lambda: proving.cloud.client("dynamodb", keyless).get_item(TableName="proving-table", Key=item),
+    ]
+    for refused in forbidden:
+        with pytest.raises(ClientError, match=r"not authorized to perform: kms:(Decrypt|GenerateDataKey)"):
+            refused()

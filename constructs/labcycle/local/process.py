@@ -102,6 +102,9 @@ def start(*, port: int, account: str, region: str, folder: Path) -> Started:
                 f"A local cloud of this folder already runs at {found.settings.endpoint} (process {found.pid}). "
                 "Use it, or end it with `labcycle local down`."
             )
+        crashed = _recorded(folder)
+        if crashed:
+            _end(crashed)
         _clear(folder)
         _check_disk(folder)
         _check_port(port)
@@ -160,7 +163,7 @@ def processes_of(start_id: str) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (entry / "environ").read_bytes().split(b"\0") and _state(int(entry.name)) != "Z":
+            if mark in (entry / "environ").read_bytes().split(b"\0") and _began(int(entry.name)):
                 found.append(int(entry.name))
     return [pid for pid in found if pid != os.getpid()]
 
@@ -171,7 +174,7 @@ def _end(running: Running) -> bool:
     if alive:
         with contextlib.suppress(ProcessLookupError):
             os.kill(running.pid, signal.SIGTERM)
-        _wait(lambda: not running.alive() or _state(running.pid) == "Z", STOP_SECONDS)
+        _wait(lambda: not running.alive(), STOP_SECONDS)
     left = _belonging(running)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
@@ -276,18 +279,19 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _began(pid: int) -> str | None:
-    """When a process began; None if there is none. With its number it is unmistakable."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self/stat").exists():
-            return None
+    """When a process began; None if there is none, or only its exit status is left. With its number it is unmistakable."""
+    fields = _stat(pid)
+    if fields is not None:
+        return None if fields[0] == "Z" else fields[19]
+    if Path("/proc/self/stat").exists():
+        return None
     found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return found.stdout.strip() or None
 
 
-def _state(pid: int) -> str:
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat from the state on: proc_pid_stat(5) counts it as the third."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return "Z"
+        return None

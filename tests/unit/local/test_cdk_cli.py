@@ -37,7 +37,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_node_names_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cdk_cli.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(cdk_cli.CdkError, match=r"Node is missing.*pip install"):
         cdk_cli.find(pin(tmp_path, "2.1.0", "2.1.0"))
 

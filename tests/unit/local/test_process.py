@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,11 +17,11 @@ from labcycle.local.settings import START_ID, Settings
 
 
 @pytest.fixture
-def taken() -> int:
+def taken() -> Iterator[int]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        yield listener.getsockname()[1]  # type: ignore[misc]
+        yield int(listener.getsockname()[1])
 
 
 def begin(folder: Path, port: int) -> process.Started:
@@ -39,7 +40,7 @@ def test_a_taken_port_is_refused_and_nothing_is_left(tmp_path: Path, taken: int)
 
 
 def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.shutil, "disk_usage", lambda path: SimpleNamespace(free=1024**3))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1024**3))
     with pytest.raises(process.LocalCloudError, match=r"Only 1\.0 GiB are free"):
         begin(tmp_path, 1)
 

@@ -12,8 +12,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from ministack.core.arn import parse_arn
 from ministack.core.responses import request_scope
-from ministack.services import eventbridge, kms, lambda_svc, sns
+from ministack.services import eventbridge, kms, lambda_svc, sns, sqs
 
 from labcycle.local.emulation import policies
 from labcycle.local.settings import Settings
@@ -52,8 +53,35 @@ def install(settings: Settings) -> None:
     ) -> None:
         if _may(target, event, rule):
             original(target, event, rule, view)
+        else:
+            _to_dead_letters(target, event, rule)
 
     eventbridge._invoke_target = invoke_target
+
+
+def _to_dead_letters(target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any]) -> None:
+    """A delivery that was refused ends in the target's dead-letter queue, if it names one that lets the service in."""
+    assert _settings is not None
+    queue = str((target.get("DeadLetterConfig") or {}).get("Arn") or "")
+    if not queue:
+        return
+    source = str(rule.get("Arn", ""))
+    if event.get("Source") == "aws.scheduler":
+        allowed = policies.role_may(str(target.get("RoleArn")), "sqs:SendMessage", queue, region=_settings.region)
+    else:
+        policy = (sqs.queue_policy_for_arn(queue) or (None,))[0]
+        allowed = policies.service_may(
+            policy,
+            "events.amazonaws.com",
+            "sqs:SendMessage",
+            queue,
+            region=_settings.region,
+            context={"aws:SourceArn": source},
+        )
+    if allowed:
+        eventbridge._dispatch_to_sqs(parse_arn(queue), target.get("Input") or json.dumps(dict(event), default=str))
+    else:
+        refuse(source, queue, "the dead-letter queue does not let the service in either")
 
 
 def topic_takes(topic: str, service: str, source: str) -> bool:

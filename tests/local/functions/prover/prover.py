@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+from typing import Any
 
 
 class Flaky(Exception):
     pass
 
 
-def handle(event, context):
+def handle(event: dict[str, Any], context: object) -> Any:
     asked = event.get("do")
     if asked == "raise":
         raise Flaky("as asked")
@@ -47,6 +48,10 @@ def handle(event, context):
     if "requestContext" in event:
         if event["rawPath"].endswith("/malformed"):
             return {"statusCode": "no number"}
+        if event["rawPath"] == "/hurried":
+            import time
+
+            time.sleep(float(event["body"]))
         if event["rawPath"].endswith("/raise"):
             raise Flaky("over HTTP")
         body = json.dumps({"version": os.environ["VERSION"], "event": event})
