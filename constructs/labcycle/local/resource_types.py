@@ -85,3 +85,10 @@ TYPES: dict[str, Standing] = {
     "AWS::Scheduler::ScheduleGroup": REAL,
     "AWS::StepFunctions::StateMachine": REAL,
 }
+
+
+def table() -> str:
+    """The types as the table of docs/local-cloud.md."""
+    lines = ["| type | standing | why not wholly real |", "|---|---|---|"]
+    lines += [f"| `{name}` | {found.kind} | {found.reason} |" for name, found in sorted(TYPES.items())]
+    return "\n".join(lines) + "\n"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from labcycle.local.report import DeployReport, UnknownTypesError, check_types, standing
-from labcycle.local.resource_types import TYPES
+from labcycle.local.resource_types import TYPES, table
 
 
 def test_every_type_that_is_not_wholly_real_says_why() -> None:
@@ -45,3 +47,8 @@ def test_the_report_counts_and_explains() -> None:
         and "1 of the same version" in text
     )
     assert report.as_json()["types"]["AWS::EC2::Subnet"]["kind"] == "recorded"
+
+
+def test_the_documentation_lists_the_types_as_they_are() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "local-cloud.md").read_text()
+    assert f"\n{table()}\n" in text
