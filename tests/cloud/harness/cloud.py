@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import botocore.loaders
+import botocore.session
 import moto.iam.models
 from moto import mock_aws
 
@@ -187,7 +188,7 @@ def cloud() -> Iterator[Cloud]:
         made = Cloud()
         # One reader of botocore's service models for all sessions: reading them anew takes most of a session's time.
         loader = botocore.loaders.create_loader()
-        stack.enter_context(mock.patch.object(botocore.loaders, "create_loader", lambda *_: loader))
+        stack.enter_context(mock.patch.object(botocore.session, "create_loader", lambda *_: loader))
         made.functions.patch(stack)
         made.faults.patch(stack)
         machines.patch(stack, made.training, made.guard)

@@ -36,11 +36,18 @@ _RUNTIME_PACKAGES = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PYTEST_CURRENT_TEST")
 
 
-@dataclass
-class _World:
+@dataclass(frozen=True)
+class _Code:
+    """An unpacked asset: its own top-level names, and all that its functions may import."""
+
     root: Path
     names: set[str]
     allowed: set[str]
+
+
+@dataclass
+class _World:
+    code: _Code
     modules: dict[str, types.ModuleType] = field(default_factory=dict)
     session: Any = None  # boto3's default session, which keeps the credentials that it found first
 
@@ -73,6 +80,7 @@ class Functions:
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
+        self._codes: dict[str, _Code] = {}
         self._worlds: dict[tuple[str, str, str], _World] = {}
         self._lock = threading.RLock()
         self._running = threading.local()
@@ -97,6 +105,7 @@ class Functions:
 
     def patch(self, stack: ExitStack) -> None:
         """Let moto's functions run here until `stack` closes."""
+        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="functions-")))
 
         def invoke(function: Any, body: str, request_headers: Any, response_headers: Any) -> str:
             return self._invoke(function, body, response_headers)
@@ -138,9 +147,9 @@ class Functions:
         """The function's handler, with its modules and variables in place."""
         with self._lock, _variables(function):
             world = self._world(function)
-            outer = _take_modules(world.names)
+            outer = _take_modules(world.code.names)
             sys.modules.update(world.modules)
-            sys.path.insert(0, str(world.root))
+            sys.path.insert(0, str(world.code.root))
             caller, self._running.function = self.running, function
             session, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, world.session
             try:
@@ -149,22 +158,27 @@ class Functions:
             finally:
                 self._running.function = caller
                 world.session, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, session
-                sys.path.remove(str(world.root))
-                world.modules = _take_modules(world.names)
+                sys.path.remove(str(world.code.root))
+                world.modules = _take_modules(world.code.names)
                 sys.modules.update(outer)
 
     def _world(self, function: Any) -> _World:
         key = (function.function_arn, function.code_sha_256, json.dumps(function.environment_vars, sort_keys=True))
         if key not in self._worlds:
-            root = Path(tempfile.mkdtemp(prefix="function-"))
+            self._worlds[key] = _World(self._code(function))
+        return self._worlds[key]
+
+    def _code(self, function: Any) -> _Code:
+        if function.code_sha_256 not in self._codes:
+            root = self._folder / str(len(self._codes))
             with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
                 archive.extractall(root)
             manifest = root / VENDORED_MANIFEST
             vendored = set(json.loads(manifest.read_text())["names"]) if manifest.exists() else set()
             names = {path.stem for path in root.iterdir() if path.is_dir() or path.suffix == ".py"}
             allowed = names | {Path(name).stem for name in vendored} | _RUNTIME_PACKAGES | sys.stdlib_module_names
-            self._worlds[key] = _World(root, names, allowed)
-        return self._worlds[key]
+            self._codes[function.code_sha_256] = _Code(root, names, allowed)
+        return self._codes[function.code_sha_256]
 
     def _guarded_import(self, original: Any) -> Any:
         """`import` as a function finds it on Lambda: the host's other packages are not there."""
@@ -172,10 +186,10 @@ class Functions:
         def guarded(
             name: str, globals: Mapping[str, Any] | None = None, locals: Any = None, fromlist: Any = (), level: int = 0
         ) -> Any:
-            if level == 0 and globals is not None and self._worlds:
+            if level == 0 and globals is not None:
                 file = str(globals.get("__file__", ""))
-                for world in list(self._worlds.values()):
-                    if file.startswith(f"{world.root}{os.sep}") and name.partition(".")[0] not in world.allowed:
+                for code in list(self._codes.values()) if file.startswith(str(self._folder)) else ():
+                    if file.startswith(f"{code.root}{os.sep}") and name.partition(".")[0] not in code.allowed:
                         raise ModuleNotFoundError(f"No module named '{name}' in the function's asset", name=name)
             return original(name, globals, locals, fromlist, level)
 

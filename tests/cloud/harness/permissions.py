@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from moto.dynamodb.models import dynamodb_backends
@@ -39,6 +40,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.refused: list[str] = []
+        self._clients: dict[tuple[str, Place, str, bool], Any] = {}
 
     def check(self, role_arn: str, place: Place, service: str, operation: str, params: Params) -> None:
         """Raise the ClientError that AWS would answer, unless the role may call `operation`."""
@@ -54,10 +56,16 @@ class Guard:
                 }
                 raise ClientError(answer, operation) from refusal
 
-    def client(self, service: str, place: Place, role_arn: str, **options: Any) -> Any:
+    def client(self, service: str, place: Place, role_arn: str, config: Config | None = None) -> Any:
         """A client that may do what the role may."""
+        known = (service, place, role_arn, config is None)
+        if known not in self._clients:
+            self._clients[known] = self._make(service, place, role_arn, config)
+        return self._clients[known]
+
+    def _make(self, service: str, place: Place, role_arn: str, config: Config | None) -> Any:
         session = boto3.Session(access_key(place.account), "testing", region_name=place.region)
-        client = session.client(service, **options)  # type: ignore[call-overload]
+        client = session.client(service, config=config)  # type: ignore[call-overload]
 
         def check(params: Params, model: Any, **_: Any) -> None:
             self.check(role_arn, place, service, model.name, params)
