@@ -34,7 +34,13 @@ Ec2Workspaces(
     tracking_url_parameter="/ours/tracking-url",
 )
 service = ModelService(
-    stack, "Churn", team="ours", model="churn", ledger=tracking.table, artifact_bucket=tracking.artifact_bucket
+    stack,
+    "Churn",
+    team="ours",
+    model="churn",
+    ledger=tracking.table,
+    artifact_bucket=tracking.artifact_bucket,
+    encryption_key=tracking.encryption_key,
 )
 topic = sns.Topic(stack, "Ours")
 monitor = ModelMonitor(
@@ -44,6 +50,7 @@ monitor = ModelMonitor(
     model="churn",
     ledger=tracking.table,
     artifact_bucket=tracking.artifact_bucket,
+    encryption_key=tracking.encryption_key,
     notice_topic=topic,
 )
 Retraining(
@@ -53,6 +60,7 @@ Retraining(
     model="churn",
     ledger=tracking.table,
     artifact_bucket=tracking.artifact_bucket,
+    encryption_key=tracking.encryption_key,
     notice_topic=topic,
     alarm=monitor.alarm,
     image="111122223333.dkr.ecr.eu-central-1.amazonaws.com/training:1",

@@ -36,7 +36,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment with nothing but the wheel and its `cdk` extra."""
     place = tmp_path_factory.mktemp("environment") / "venv"
     venv.create(place, with_pip=True)
-    pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[cdk]", cwd=place.parent)
     return place
 
@@ -93,7 +93,7 @@ def test_a_foreign_app_synthesizes_one_construct_of_each_capability(environment:
 def test_the_command_works_without_the_extras(wheel: Path, tmp_path: Path) -> None:
     place = tmp_path / "venv"
     venv.create(place, with_pip=True)
-    pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
     listed = json.loads(run(place / "bin" / "python", "-m", "pip", "list", "--format", "json", cwd=tmp_path))
     assert "aws-cdk-lib" not in {package["name"] for package in listed}

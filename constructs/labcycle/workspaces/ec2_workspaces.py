@@ -54,10 +54,10 @@ class Ec2Workspaces(Construct):
         Names in the catalogue `labcycle.config.TIERS`.
     vpc
         Its private subnets need a way to the tracking API: NAT.
-    volume
-        Size of the data volume.
     tracking_url_parameter
         SSM parameter that holds the address of the tracking API; read at every boot.
+    volume
+        Size of the data volume. Absent: 100 GiB.
     encryption_key
         Encrypts the disks. Absent: a key of its own is created, with rotation.
     wheels_bucket
@@ -78,8 +78,8 @@ class Ec2Workspaces(Construct):
         members: Sequence[Member],
         tiers: Sequence[TierName],
         vpc: ec2.IVpc,
-        volume: Size,
         tracking_url_parameter: str,
+        volume: Size | None = None,
         encryption_key: kms.IKey | None = None,
         wheels_bucket: s3.IBucket | None = None,
     ) -> None:
@@ -95,7 +95,7 @@ class Ec2Workspaces(Construct):
         self._team = team
         self._tiers = tuple(tiers)
         self._vpc = vpc
-        self._volume = volume
+        self._volume = volume or Size.gibibytes(100)
         self._parameter = tracking_url_parameter
         self._wheels = wheels_bucket
         self.encryption_key: kms.IKey = encryption_key or kms.Key(self, "Key", enable_key_rotation=True)
