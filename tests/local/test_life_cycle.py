@@ -64,7 +64,8 @@ def test_a_second_one_in_the_folder_is_refused_and_a_kept_one_outlives_its_start
     assert gone(tmp_path, cloud.settings.start_id)
 
 
-def test_after_a_crash_of_the_server_nothing_of_it_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", ["down", "up"])
+def test_after_a_crash_of_the_server_nothing_of_it_stays(tmp_path: Path, then: str) -> None:
     cloud = LocalCloud.start(ACCOUNT, REGION, free_port(), folder=tmp_path)
     start_id = cloud.settings.start_id
     busy = subprocess.Popen(  # as a training job that the server started would be
@@ -74,7 +75,11 @@ def test_after_a_crash_of_the_server_nothing_of_it_stays(tmp_path: Path) -> None
         os.kill(cloud.pid, signal.SIGKILL)
         cloud._started.process.wait()  # type: ignore[union-attr]
         assert process.find(tmp_path) is None
-        assert process.stop(tmp_path)
+        if then == "up":
+            with LocalCloud.start(ACCOUNT, REGION, free_port(), folder=tmp_path) as another:
+                assert another.status()["start_id"] != start_id
+        else:
+            assert process.stop(tmp_path)
         assert busy.wait(timeout=10) == -signal.SIGKILL
         assert gone(tmp_path, start_id)
         assert not (tmp_path / "run").exists()

@@ -11,13 +11,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import io
 import json
 import os
+import queue
 import re
 import sys
 import sysconfig
 import threading
+import time
 import zipfile
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +28,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+from labcycle.local.emulation import function_bootstrap
 from labcycle.local.settings import Settings, bare_environment
 
 MANIFEST = "vendored.json"
@@ -40,41 +44,13 @@ class _LastType(threading.local):
 _swaps: dict[str, dict[str, Any]] = {}
 _last_type = _LastType()
 
-_BOOTSTRAP = """
-import importlib.machinery, json, logging, os, sys, time
-
-def _labcycle_isolate():
-    try:
-        with open("vendored.json") as manifest:
-            vendored = set(json.load(manifest)["names"])
-    except OSError:
-        vendored = set()
-    allowed = {name.split(".")[0] for name in vendored} | set(RUNTIME_PACKAGES)
-    host = [p for p in sys.path if p.rstrip("/").endswith(("site-packages", "dist-packages"))]
-    sys.path[:] = [p for p in sys.path if p in STANDARD_LIBRARY]
-    class HostPackages:
-        @staticmethod
-        def find_spec(name, path=None, target=None):
-            if path is None and name in allowed:
-                return importlib.machinery.PathFinder.find_spec(name, host, target)
-            return None
-    sys.meta_path[:] = [f for f in sys.meta_path if f.__module__ if f.__module__.startswith(("_frozen", "importlib", "zipimport"))
-                        or isinstance(f, type)]
-    sys.meta_path.append(HostPackages)
-
-class _LambdaLog(logging.Formatter):
-    converter = time.gmtime
-    def format(self, record):
-        stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + ".%03dZ" % record.msecs
-        return "[%s]\\t%s\\t%s" % (record.levelname, stamp, super().format(record))
-
-_handler = logging.StreamHandler(sys.stderr)
-_handler.setFormatter(_LambdaLog("%(message)s"))
-logging.getLogger().addHandler(_handler)
-_labcycle_isolate()
-"""
-_OLD_ERROR = '"trace": traceback.format_exc()}'
-_NEW_ERROR = '"trace": traceback.format_exc(), "type": type(e).__name__}'
+_REPLACED = {
+    '"trace": traceback.format_exc()}': '"trace": traceback.format_exc(), "type": type(e).__name__}',
+    '_real_stdout.write(json.dumps({"status": "ok"': 'mark(_ms_ctx); _real_stdout.write(json.dumps({"status": "ok"',
+    '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace"':
+        'mark(_ms_ctx); _real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace"',
+}  # fmt: skip
+LOG_SECONDS = 0.25
 
 
 def swaps() -> list[dict[str, Any]]:
@@ -133,14 +109,18 @@ def _versions(lock: list[str]) -> list[dict[str, str | None]]:
 def _isolate() -> None:
     original = lambda_runtime._detect_runtime_binary
     paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    library = [p for p in sys.path if p in paths or p.endswith(("lib-dynload", ".zip"))]
-    constants = f"RUNTIME_PACKAGES = {RUNTIME_PACKAGES!r}\nSTANDARD_LIBRARY = {sorted({*library, *paths})!r}\n"
+    library = sorted({*(p for p in sys.path if p.endswith(("lib-dynload", ".zip"))), *paths})
+    calls = f"isolate({MANIFEST!r}, {RUNTIME_PACKAGES!r}, {library!r})\nlog_as_lambda_does()\n"
+    bootstrap = inspect.getsource(function_bootstrap) + calls
 
     def detect(runtime: str) -> tuple[str, str]:
         binary, script = original(runtime)
         if runtime.startswith("python"):
-            assert _OLD_ERROR in script, "MiniStack's worker script changed: the error type cannot be added"
-            script = constants + _BOOTSTRAP + script.replace(_OLD_ERROR, _NEW_ERROR)
+            for old, new in reversed(_REPLACED.items()):
+                if script.count(old) != 1:
+                    raise RuntimeError(f"MiniStack's worker script changed, so that it cannot be mended: {old}")
+                script = script.replace(old, new)
+            script = bootstrap + script
         return binary, script
 
     lambda_runtime._detect_runtime_binary = detect
@@ -162,12 +142,14 @@ def _keep_environment_private() -> None:
 def _report_error_types() -> None:
     original = lambda_runtime.Worker.invoke
 
-    def invoke(self: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = original(self, *arguments, **named)
+    def invoke(self: Any, event: Any, request_id: str, **named: Any) -> dict[str, Any]:
+        self.labcycle_request = request_id
+        answer: dict[str, Any] = original(self, event, request_id, **named)
         _last_type.value = answer.get("type")
         return answer
 
     lambda_runtime.Worker.invoke = invoke
+    lambda_runtime.Worker._drain_stderr_bounded = _log_of_invocation
     warm = lambda_svc._execute_function_warm
 
     def execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
@@ -180,6 +162,21 @@ def _report_error_types() -> None:
         return result
 
     lambda_svc._execute_function_warm = execute
+
+
+def _log_of_invocation(worker: Any) -> str:
+    """What the invocation wrote, up to its mark. MiniStack waits 50 ms for a line that may never come."""
+    lines: list[str] = []
+    deadline = time.monotonic() + LOG_SECONDS
+    while True:
+        try:
+            line = worker._stderr_queue.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return "\n".join(lines)
+        if line == f"{function_bootstrap.MARK}{worker.labcycle_request}":
+            return "\n".join(lines)
+        if not line.startswith(function_bootstrap.MARK):
+            lines.append(line)
 
 
 def _ended(message: str) -> str:
