@@ -85,6 +85,10 @@ class Story:
         version: int = self.reviewer.deployment(MODEL)["live"]["version"]
         return version
 
+    def generation(self) -> int:
+        number: int = self.reviewer.deployment(MODEL)["generation"]
+        return number
+
     def actions(self) -> list[str]:
         told = self.reviewer.history(MODEL)
         assert (told["verified"], told["problems"]) == (True, [])
@@ -221,15 +225,32 @@ def test_a_busy_ledger_is_waited_for(story: Story, operation: str) -> None:
     assert story.actions() == ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
 
 
-@pytest.mark.parametrize("position", range(5))
-def test_a_lost_answer_does_not_double_anything(story: Story, position: int) -> None:
+# How many transactions a reaction writes, by how the training goes; each of them loses its answer once.
+TRANSACTIONS = {"good": 6, "bad": 7, "broken": 3}
+
+
+@pytest.mark.parametrize(("outcome", "position"), [(o, i) for o, count in TRANSACTIONS.items() for i in range(count)])
+def test_a_lost_answer_does_not_double_anything(story: Story, outcome: str, position: int) -> None:
     """Whichever transaction of the reaction loses its answer, the story is the same."""
-    version = story.go_live(BEFORE)
-    story.new_data(AFTER)
+    first, second = story.go_live(BEFORE), story.go_live(BEFORE, outcome=outcome)
+    story.new_data(BEFORE if outcome == "bad" else AFTER)
+    told = len(story.actions())
+    calls = story.cloud.faults.lose_answer("dynamodb.TransactWriteItems", skip=99)  # only counts
     fault = story.cloud.faults.lose_answer("dynamodb.TransactWriteItems", skip=position)
-    assert story.finish(story.start(f"lost-{position}")) == {"outcome": "promoted"}
-    assert fault.struck == 1
-    assert story.live() == version + 1
-    assert story.reviewer.deployment(MODEL)["generation"] == 2
-    assert story.actions() == ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    execution = story.start(f"lost-{outcome}-{position}")
+    finish(execution)
+    assert (99 - calls.skip, fault.struck) == (TRANSACTIONS[outcome] + 1, 1), "the lost one is sent twice"
+    if outcome == "good":
+        assert story.finish(execution) == {"outcome": "promoted"}
+        assert (story.live(), story.generation()) == (second + 1, 3)
+        expected = ["retraining_started", "registered", "retrained", "promoted"]
+    elif outcome == "bad":
+        assert story.finish(execution) == {"outcome": "rejected"}
+        assert (story.live(), story.generation()) == (first, 3)
+        expected = ["retraining_started", "registered", "retrained", "challenger_rejected", "rolled_back"]
+    else:
+        story.finish(execution, "FAILED")
+        assert (story.live(), story.generation()) == (second, 2)
+        expected = ["retraining_started", "retraining_failed"]
+    assert story.actions()[told:] == expected
     assert len(story.hear()) == 1
