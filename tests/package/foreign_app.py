@@ -1,6 +1,7 @@
 """A CDK app of somebody else, who installed the wheel and imports one construct of each capability."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
 from labcycle.config import Member
@@ -23,7 +24,8 @@ foundation = TeamFoundation(base, "Foundation", team="ours", owner="ada@example.
 
 stack = cdk.Stack(app, "Ours", env=ENVIRONMENT)
 tracking = ExperimentTracking(stack, "Tracking", team="ours")
-tracking.grant_log(foundation.member_roles["ada"])
+# By name: a grant to the role itself would make the stack of the roles depend on this one, and so on each other.
+tracking.grant_log(iam.Role.from_role_name(stack, "Ada", foundation.member_roles["ada"].role_name))
 Ec2Workspaces(
     stack,
     "Workspaces",
