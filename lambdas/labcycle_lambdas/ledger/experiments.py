@@ -57,6 +57,7 @@ class Experiments:
 
     def create(self, name: str, artifact_location: str = "", tags: Mapping[str, str] | None = None) -> Experiment:
         """Raises `AlreadyExists`, also where a deleted experiment has that name."""
+        self._keep_default_name(name)
         # Ids are ordered by time and never reused: MLflow wants strings that parse as an integer.
         return self._create(
             f"{milliseconds(self._now)}{secrets.randbelow(10**5):05d}", name, artifact_location, tags or {}
@@ -113,6 +114,8 @@ class Experiments:
 
     def rename(self, experiment_id: str, name: str) -> None:
         """Raises `NotFound`, `AlreadyExists`, `Refused` (deleted)."""
+
+        self._keep_default_name(name)
 
         def work() -> None:
             header = self._header_item(experiment_id)
@@ -180,6 +183,11 @@ class Experiments:
         if record.header is None:
             raise NotFound(f"No Experiment with id={experiment_id} exists")
         return record
+
+    def _keep_default_name(self, name: str) -> None:
+        """Let the default experiment come to be before another takes its name."""
+        if name == DEFAULT_NAME and self._root:
+            self.header(DEFAULT_ID)
 
     def _header_item(self, experiment_id: str) -> Item:
         header = self._record(experiment_id).header

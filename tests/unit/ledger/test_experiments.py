@@ -23,6 +23,12 @@ def test_the_default_experiment_is_there_in_an_empty_table(experiments: Experime
     assert experiments.get("0").artifact_location == f"{ROOT}/0"
 
 
+def test_nobody_takes_the_name_of_the_default_experiment(experiments: Experiments) -> None:
+    with pytest.raises(AlreadyExists):
+        experiments.create("Default")
+    assert experiments.get("0").name == "Default"
+
+
 def test_it_is_found_by_name_and_by_id_right_after(experiments: Experiments) -> None:
     made = experiments.create("größer / card", tags={"a": "b"})
     assert made.experiment_id.isdigit()

@@ -51,7 +51,7 @@ class Recorder:
 @contextmanager
 def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorder | None = None) -> Iterator[str]:
     """The address of a server on a free port of 127.0.0.1."""
-    recorder = recorder or Recorder()
+    record = recorder or Recorder()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -63,8 +63,8 @@ def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorde
             made = event(self.command, unquote(parts.path), parts.query, body, arn(), headers)
             said = answer(ledgers, Request.from_event(made)).to_event()
             content = base64.b64decode(said["body"]) if said["isBase64Encoded"] else said["body"].encode()
-            recorder.calls.append((self.command, unquote(parts.path), said["statusCode"]))
-            recorder.bodies.append(content)
+            record.calls.append((self.command, unquote(parts.path), said["statusCode"]))
+            record.bodies.append(content)
             self.send_response(said["statusCode"])
             for name, value in said["headers"].items():
                 self.send_header(name, value)
