@@ -17,8 +17,8 @@ from pathlib import Path
 AIM_SECONDS, AIM_DEPLOY_SECONDS, AIM_BYTES = 90.0, 30.0, 1.5e9
 
 
-def tree(root: int) -> set[int]:
-    """Process ids of `root` and all that descend from it."""
+def with_descendants(roots: set[int]) -> set[int]:
+    """`roots` and the process ids of all that descend from them."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -26,7 +26,7 @@ def tree(root: int) -> set[int]:
         except OSError:
             continue
         parents[int(stat.parent.name)] = int(fields[1])
-    found = {root}
+    found = set(roots)
     while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
         found |= more
     return found
@@ -51,10 +51,9 @@ def main() -> int:
     seen = {demo.pid}  # a server that leaves its parent's tree is still ours
 
     def sample() -> None:
-        nonlocal peak
+        nonlocal peak, seen
         while not ended.wait(0.2):
-            for pid in seen:
-                seen.update(tree(pid))
+            seen = with_descendants(seen)
             peak = max(peak, proportional_bytes(seen))
 
     sampler = threading.Thread(target=sample)
