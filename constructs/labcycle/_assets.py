@@ -69,7 +69,7 @@ def stage(function: str) -> Path:
         return out
     with _building(out) as build:
         if lock:
-            shutil.copytree(_vendored(lock, requirements), build, dirs_exist_ok=True)
+            shutil.copytree(_vendored(lock, requirements), build, dirs_exist_ok=True, copy_function=_link)
         shutil.copytree(source, build / "labcycle_lambdas", ignore=_JUNK)
         size = sum(p.stat().st_size for p in build.rglob("*") if p.is_file())
         if size > UNZIPPED_LIMIT_BYTES:
@@ -110,6 +110,14 @@ def _vendored(lock: str, requirements: Path) -> Path:
             shutil.rmtree(junk) if junk.is_dir() else junk.unlink(missing_ok=True)
         (build / VENDORED_MANIFEST).write_text(json.dumps({"names": names, "lock": lock.splitlines()}, indent=1))
     return out
+
+
+def _link(source: str, target: str) -> None:
+    """A second name for a file of the same cache: the wheels of a function take 100 MB, and its code changes often."""
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
 
 
 class _building:

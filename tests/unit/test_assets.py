@@ -1,0 +1,87 @@
+"""Staging the code of functions: the same input gives the same folder, and a half-made one is never used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from labcycle import _assets
+from labcycle._assets import VENDORED_MANIFEST, AssetError, stage
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of functions of its own, and an empty cache."""
+    package = tmp_path / "labcycle_lambdas"
+    for function in ("plain", "vendoring"):
+        (package / function).mkdir(parents=True)
+        (package / function / "handler.py").write_text("def handle(event, context): ...\n")
+    (package / "vendoring" / "requirements.txt").write_text("no-such-package-of-ours==1.0\n")
+    (package / "plain" / "__pycache__").mkdir()
+    (package / "plain" / "__pycache__" / "handler.pyc").write_bytes(b"x")
+    monkeypatch.setattr(_assets, "package_directory", lambda name: package)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return package
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_code_and_nothing_else_is_staged(source: Path) -> None:
+    assert set(files(stage("plain"))) == {
+        "labcycle_lambdas/plain/handler.py",
+        "labcycle_lambdas/vendoring/handler.py",
+    }
+
+
+def test_the_same_code_is_staged_once_and_changed_code_anew(source: Path) -> None:
+    first = stage("plain")
+    assert stage("plain") == first
+    (source / "plain" / "handler.py").write_text("def handle(event, context): return 1\n")
+    second = stage("plain")
+    assert second != first
+    assert b"return 1" in files(second)["labcycle_lambdas/plain/handler.py"]
+    assert b"return 1" not in files(first)["labcycle_lambdas/plain/handler.py"]
+
+
+def test_wheels_that_cannot_be_had_are_told_and_leave_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(AssetError, match=r"vendoring/requirements\.txt cannot be had for Python 3\.13"):
+        stage("vendoring")
+    assert files(_assets.cache_directory()) == {}
+
+
+def test_vendored_names_are_listed_and_tests_are_left_out(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        target = Path(command[command.index("--target") + 1])
+        for name in ("thing/__init__.py", "thing/tests/test_it.py", "thing-1.0.dist-info/RECORD", "bin/thing"):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text("#!" + sys.executable)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", install)
+    staged = files(stage("vendoring"))
+    assert json.loads(staged[VENDORED_MANIFEST]) == {"names": ["thing"], "lock": ["no-such-package-of-ours==1.0"]}
+    assert "thing/__init__.py" in staged
+    assert not [name for name in staged if "tests" in name or name.startswith("bin") or "RECORD" in name]
+
+
+def test_code_that_lambda_would_not_take_is_refused(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_assets, "UNZIPPED_LIMIT_BYTES", 10)
+    with pytest.raises(AssetError, match="Lambda allows"):
+        stage("plain")
+    assert files(_assets.cache_directory()) == {}
+
+
+def test_several_at_once_end_with_one_whole_folder(source: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        staged = set(pool.map(lambda _: stage("plain"), range(24)))
+    assert len(staged) == 1
+    assert len(files(staged.pop())) == 2
+    assert [path for path in (_assets.cache_directory() / "assets").iterdir() if path.name.startswith(".build")] == []
