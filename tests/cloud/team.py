@@ -115,7 +115,7 @@ class Team:
         return HttpApi(self.output(names.model_stack(name), "ModelUrl"), self.place.account)
 
     def wipe(self) -> None:
-        """As on the day of its deployment: no records, no objects, no metrics, all functions cold."""
+        """As on the day of its deployment: no records, no objects, no metrics, no model loaded."""
         table, bucket = self.place.client("dynamodb"), self.place.client("s3")
         for page in table.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True):
             for item in page["Items"]:
@@ -124,7 +124,13 @@ class Team:
             for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 bucket.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
         self.cloud.forget_metrics(self.place)
-        self.cloud.functions.restart()
+        self.restart_servers()
+
+    def restart_servers(self) -> None:
+        """Model servers, which keep the live version for some seconds, start cold at the next request."""
+        for outputs in self.cloud.outputs.values():
+            if "ServerFunction" in outputs:
+                self.cloud.functions.restart(outputs["ServerFunction"])
 
     @property
     def notices(self) -> str:

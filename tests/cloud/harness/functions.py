@@ -99,9 +99,9 @@ class Functions:
         finally:
             self._running.function = function
 
-    def restart(self) -> None:
-        """Every function starts cold again at its next call."""
-        self._worlds.clear()
+    def restart(self, name: str = "") -> None:
+        """Functions whose name holds `name` start cold again at their next call."""
+        self._worlds = {key: world for key, world in self._worlds.items() if name not in key[0]}
 
     def patch(self, stack: ExitStack) -> None:
         """Let moto's functions run here until `stack` closes."""

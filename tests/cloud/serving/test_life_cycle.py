@@ -32,7 +32,7 @@ def score(member: Member, *amounts: float, **how: Any) -> Answer:
 
 def live(member: Member) -> Any:
     """What a new sandbox of the model server says is live; a warm one looks every few seconds."""
-    member.team.cloud.functions.restart()
+    member.team.restart_servers()
     return member.team.model(MODEL).call("GET", "/version", member.caller).json()
 
 
@@ -47,7 +47,7 @@ def test_promote_score_promote_roll_back(scientist: Member, reviewer: Member, fr
     first, second = scientist.log_model(MODEL, LARGE), scientist.log_model(MODEL, SMALL)
     promoted = reviewer.promote(MODEL, first)
     assert (promoted["changed"], promoted["deployment"]["live"]["version"], promoted["notes"]) == (True, first, [])
-    fraud.cloud.functions.restart()
+    fraud.restart_servers()
     answer = score(reviewer, 2.0, -2.0)
     assert (answer.json(), answer.headers["x-labcycle-model-version"]) == ({"predictions": [1, 0]}, str(first))
     reviewer.promote(MODEL, second)
@@ -67,7 +67,7 @@ def test_what_was_registered_is_what_runs(scientist: Member, reviewer: Member, f
     source = scientist.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]["source"]
     scientist.put(source, "model.onnx", b"something else")
     reviewer.promote(MODEL, version)
-    fraud.cloud.functions.restart()
+    fraud.restart_servers()
     assert score(reviewer, 2.0).json() == {"predictions": [1]}
 
 
@@ -91,7 +91,7 @@ def test_who_may_not_promote_or_score(scientist: Member, fraud: Team, growth: Te
 )
 def test_wrong_input_is_told_as_a_400(scientist: Member, reviewer: Member, fraud: Team, body: Any, says: str) -> None:
     reviewer.promote(MODEL, scientist.log_model(MODEL, LARGE))
-    fraud.cloud.functions.restart()
+    fraud.restart_servers()
     answer = fraud.model(MODEL).call(
         "POST", "/invocations", reviewer.caller, body=body, headers={"content-type": "application/json"}
     )
@@ -145,11 +145,11 @@ def test_a_model_that_answers_keeps_answering_when_the_ledger_is_busy(
     scientist: Member, reviewer: Member, fraud: Team
 ) -> None:
     reviewer.promote(MODEL, scientist.log_model(MODEL, LARGE))
-    fraud.cloud.functions.restart()
+    fraud.restart_servers()
     assert score(reviewer, 2.0).status == 200
     for operation in ("GetItem", "PutItem", "Query"):
         fraud.cloud.faults.throttle(f"dynamodb.{operation}", times=99)
     assert score(reviewer, 2.0).json() == {"predictions": [1]}
-    fraud.cloud.functions.restart()
+    fraud.restart_servers()
     answer = score(reviewer, 2.0)
     assert (answer.status, answer.headers.get("retry-after")) == (429, "1"), "a cold one has nothing to answer with"
