@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, StringConstraints, model_va
 
 from . import rules
 from .hardware import TierName
+from .metrics import Metric
 from .origin import Origin
 from .ruling import obey
 from .vocabulary import Allowed, Email, Name, Settings, TagValue
@@ -41,11 +42,6 @@ _TrainingInstance = Annotated[
     str,
     StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"),
     Allowed("a SageMaker instance type such as ml.m5.large"),
-]
-_Metric = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_. /-]+$", max_length=250),
-    Allowed("the name of a metric that the training logs"),
 ]
 
 
@@ -168,12 +164,10 @@ class Retrain(Settings):
     """SageMaker instance type."""
     maximum_minutes: Annotated[int, Field(ge=1, le=40320)] = 60
     """Minutes after which the training is stopped."""
-    metric: _Metric = "accuracy"
-    """Metric by which challenger and champion are compared."""
-    higher_is_better: bool = True
-    """Whether a higher value of the metric is better."""
+    metric: Metric = "accuracy"
+    """Metric by which challenger, champion and the version before are compared; log_loss, rmse and mae are better when lower."""
     minimum_gain: Annotated[float, Field(ge=0)] = 0.0
-    """How much better the challenger must be to be promoted."""
+    """How much better than the live version another must be to replace it, in units of the metric."""
 
 
 class Reaction(Settings):
@@ -184,7 +178,7 @@ class Reaction(Settings):
     do: Literal["retrain"]
     """What is done."""
     promote: Literal["automatic", "after_review"] = "after_review"
-    """Whether a better challenger goes live at once, or waits for a reviewer."""
+    """Whether a better challenger goes live at once, or waits for a reviewer; a roll back waits for nobody."""
     cool_down_hours: Annotated[int, Field(ge=0, le=8760)] = 24
     """Hours after a reaction in which none is started."""
 

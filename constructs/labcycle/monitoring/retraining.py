@@ -1,4 +1,4 @@
-"""React to an alarm: retrain, compare, promote the better version or roll back, and tell the owner."""
+"""React to an alarm: retrain, compare, make the best version live, and tell the owner."""
 
 from __future__ import annotations
 
@@ -20,18 +20,9 @@ from constructs import Construct
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._templates import render
+from labcycle.config.metrics import METRICS, Metric
 from labcycle.monitoring.dead_letters import dead_letter_queue
 
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "log_loss",
-    "roc_auc",
-    "rmse",
-    "mae",
-    "r2",
-)  # as reaction/scoring.py knows them
-LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
 PROMOTE = ("automatic", "after_review")
 _IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<repository>[^:@]+)[:@].+"
@@ -48,8 +39,10 @@ class Retraining(Construct):
 
     It runs the recipe of the run that made the live version (its artifact `recipe/train.py`) as a SageMaker training job
     on the CSV files below `s3://<artifact_bucket>/data/<model>/`, as a new tracked run; registers the result; measures
-    it and the live version on the same holdout; promotes it if it is better (or asks for a review), else rolls back to
-    the version before, where there is one. The owner gets a notice either way, and each step is a custody event.
+    it, the live version and the version before on the same holdout. If the new one is better than the live one, and no
+    worse than the one before, it is promoted (or a review is asked for); else, if the version before is better than the
+    live one, it comes back; else nothing changes. The owner gets a notice with all figures in each case, and each step is
+    a custody event.
 
     One reaction at a time for a model, and none within `cool_down` of the last: a start that comes too early ends at
     once and is recorded. Idle it costs nothing; a reaction costs its training instance.
@@ -72,10 +65,12 @@ class Retraining(Construct):
         SageMaker instance type.
     maximum_duration
         Of the training; then it is stopped, and the reaction fails.
-    metric, higher_is_better, minimum_gain
-        By which the two are compared: accuracy, balanced_accuracy, log_loss, roc_auc, rmse, mae or r2.
+    metric
+        By which the versions are compared.
+    minimum_gain
+        How much better than the live version another must be to replace it, in units of `metric`; equal is not better.
     promote
-        `automatic`, or `after_review`: a better version waits for a person.
+        `automatic`, or `after_review`: a better new version waits for a person. A roll back waits for nobody.
     cool_down
         Time after a reaction in which none is started.
     volume
@@ -102,8 +97,7 @@ class Retraining(Construct):
         image: str,
         instance_type: str = "ml.m5.large",
         maximum_duration: Duration | None = None,
-        metric: str = "accuracy",
-        higher_is_better: bool = True,
+        metric: Metric = "accuracy",
         minimum_gain: float = 0.0,
         promote: str = "after_review",
         cool_down: Duration | None = None,
@@ -113,7 +107,7 @@ class Retraining(Construct):
         maximum_duration = maximum_duration or Duration.hours(1)
         cool_down = cool_down or Duration.days(1)
         self._job_prefix = f"labcycle-{team}-{model}"
-        _check(self._job_prefix, image, metric, higher_is_better, minimum_gain, promote)
+        _check(self._job_prefix, image, metric, minimum_gain, promote)
         self._team, self._model = team, model
         let_logs_use(encryption_key, self)
         longest_seconds = int(maximum_duration.to_seconds()) + _BESIDE_TRAINING_SECONDS
@@ -123,7 +117,6 @@ class Retraining(Construct):
             encryption_key,
             {
                 "TRAINING_METRIC": metric,
-                "HIGHER_IS_BETTER": "true" if higher_is_better else "false",
                 "MINIMUM_GAIN": f"{minimum_gain:g}",
                 "PROMOTE": promote,
                 "COOL_DOWN_HOURS": f"{cool_down.to_hours(integral=False):g}",
@@ -350,7 +343,7 @@ class Retraining(Construct):
         )
 
 
-def _check(prefix: str, image: str, metric: str, higher_is_better: bool, minimum_gain: float, promote: str) -> None:
+def _check(prefix: str, image: str, metric: str, minimum_gain: float, promote: str) -> None:
     problems = []
     if len(prefix) > _PREFIX_LENGTH:
         problems.append(
@@ -361,8 +354,6 @@ def _check(prefix: str, image: str, metric: str, higher_is_better: bool, minimum
         problems.append(f"image: got {image!r}; allowed is an ECR image with its tag or digest.")
     if metric not in METRICS:
         problems.append(f"metric: got {metric!r}; allowed {', '.join(METRICS)}.")
-    elif higher_is_better == (metric in LOWER_IS_BETTER):
-        problems.append(f"higher_is_better: got {higher_is_better} for {metric}; use {not higher_is_better}.")
     if minimum_gain < 0:
         problems.append(f"minimum_gain: got {minimum_gain:g}; allowed 0 or more.")
     if promote not in PROMOTE:

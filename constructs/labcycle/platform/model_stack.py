@@ -96,7 +96,6 @@ class ModelStack(Stack):
             instance_type=retrain.instance_type,
             maximum_duration=Duration.minutes(retrain.maximum_minutes),
             metric=retrain.metric,
-            higher_is_better=retrain.higher_is_better,
             minimum_gain=retrain.minimum_gain,
             promote=reaction.promote,
             cool_down=Duration.hours(reaction.cool_down_hours),

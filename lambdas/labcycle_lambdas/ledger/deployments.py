@@ -107,6 +107,22 @@ class Deployments:
         item = self.table.get(_partition(model), _CURRENT)
         return int(item.doc["generation"]) if item else 0
 
+    def whole(self, model: str, previous: Previous) -> Deployed:
+        """A version that was live, of the record of `model`, with all that it was promoted with. Raises `Throttled`."""
+        item = self.table.get(_partition(model), f"DETAIL#{previous.detail}")
+        if item is None:  # never removed, and written with the record
+            raise LookupError(f"the ledger lost the detail {previous.detail} of {model} version {previous.version}")
+        return Deployed(
+            previous.version,
+            previous.source_run,
+            previous.model_file,
+            tuple(DeployedFile(**file) for file in item.doc["files"]),
+            item.doc["signature"],
+            item.doc["reference"],
+            previous.promoted_at,
+            previous.promoted_by,
+        )
+
     def promote(self, model: str, deployed: Deployed, who: Who, *, reason: str = "") -> Change:
         """Make `deployed` live. A version that is live already, with the same bytes, stays as it is: no new event.
 
@@ -145,16 +161,25 @@ class Deployments:
 
         return self.table.until_unchanged(once)
 
-    def roll_back(self, model: str, who: Who, *, from_version: int | None = None, reason: str = "") -> Change:
+    def roll_back(
+        self,
+        model: str,
+        who: Who,
+        *,
+        from_version: int | None = None,
+        to_version: int | None = None,
+        reason: str = "",
+    ) -> Change:
         """Make the version live that was live before. The one that was live is dropped; `promote` brings it back.
 
         `from_version`: only if this version is live. With it a call whose answer was lost can be repeated: where the
-        roll back has happened already, nothing changes.
+        roll back has happened already, nothing changes. `to_version`: only if this is the version that comes back.
 
         Raises
         ------
         Refused
-            If nothing was live before, it was deleted, or another version than `from_version` is live.
+            If nothing was live before, it was deleted, another version than `from_version` is live, or another than
+            `to_version` would come back.
         Throttled
             If DynamoDB did not take it, or too many change the record at once.
         """
@@ -166,7 +191,7 @@ class Deployments:
             if not live:
                 raise Refused(f"No version of {model} is live: there is nothing to roll back.")
             if from_version is not None and live["version"] != from_version:
-                if doc.get("rolled_back_from") == from_version:
+                if doc.get("rolled_back_from") == from_version and to_version in (None, live["version"]):
                     return Change(self._deployment(model, doc), changed=False)
                 raise Refused(
                     f"Version {live['version']} of {model} is live, not version {from_version}: nothing was rolled back."
@@ -177,6 +202,11 @@ class Deployments:
                     f"back to. Promote another version instead."
                 )
             target, *rest = doc["previous"]
+            if to_version is not None and target["version"] != to_version:
+                raise Refused(
+                    f"Version {target['version']} of {model} was live before version {live['version']}, not version "
+                    f"{to_version}: nothing was rolled back."
+                )
             new_live = {**target, "promoted_at": _stamp(self.now()), "promoted_by": str(who)}
             new = {
                 "generation": doc["generation"] + 1,
@@ -213,21 +243,8 @@ class Deployments:
     def _deployment(self, model: str, doc: Doc | None) -> Deployment:
         if not doc or not doc["live"]:
             return Deployment(model)
-        live = _previous(doc["live"])
-        item = self.table.get(_partition(model), f"DETAIL#{live.detail}")
-        if item is None:  # never removed, and written with the record
-            raise LookupError(f"the ledger lost the detail {live.detail} of {model} version {live.version}")
-        deployed = Deployed(
-            live.version,
-            live.source_run,
-            live.model_file,
-            tuple(DeployedFile(**file) for file in item.doc["files"]),
-            item.doc["signature"],
-            item.doc["reference"],
-            live.promoted_at,
-            live.promoted_by,
-        )
-        return Deployment(model, doc["generation"], deployed, tuple(_previous(p) for p in doc["previous"]))
+        live = self.whole(model, _previous(doc["live"]))
+        return Deployment(model, doc["generation"], live, tuple(_previous(p) for p in doc["previous"]))
 
 
 def _partition(model: str) -> str:

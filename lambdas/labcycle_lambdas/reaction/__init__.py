@@ -1,1 +1,1 @@
-"""The steps of the retraining state machine, one function: begin, register, compare, promote, review, reject, fail."""
+"""The steps of the retraining state machine, one function: begin, register, compare, how it concludes, or fail."""

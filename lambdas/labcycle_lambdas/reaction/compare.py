@@ -1,4 +1,4 @@
-"""Champion and challenger on the same holdout, which neither was trained on by this reaction."""
+"""Challenger, champion and the version before on the same holdout, which none was trained on by this reaction."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments
+from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.reactions import Reactions
+from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Run, Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -21,13 +23,16 @@ from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.payload import Table as Rows
 from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
 from labcycle_lambdas.reaction.environment import AUTOMATIC, Environment
-from labcycle_lambdas.reaction.scoring import CannotScore, measure
+from labcycle_lambdas.reaction.scoring import CannotScore, gain, measure
+from labcycle_lambdas.reaction.verdict import Verdict, decide
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 TARGET = "target"
 COMPARED = "COMPARED"
+REVIEW = "review"
+_REASON_LENGTH = 1000
 
 
 @dataclass(frozen=True)
@@ -36,18 +41,21 @@ class Compare:
     s3: S3Client
     deployments: Deployments
     runs: Runs
+    registry: Registry
     reactions: Reactions
     preflight: Preflight
 
     def __call__(self, execution: str, begun: Mapping[str, Any], version: int, who: Who) -> dict[str, Any]:
-        """The values of both, and the `decision`: promote, review or reject. Again: the same answer.
+        """The values of all, and the `decision`: promote, review, roll_back or keep. Again: the same answer.
 
-        The challenger is better when it gains something, and at least the minimum. The champion is what is live now.
+        The champion is what is live now; the version before is what a roll back would bring back. The latter has
+        `previous_version` and either `previous`, its value, or `previous_left_out`, why it cannot be measured (deleted,
+        files gone, other inputs); none of them where there is no version before.
 
         Raises
         ------
         CannotRetrain
-            If one of them cannot be loaded or measured.
+            If challenger or champion cannot be loaded or measured.
         """
         model = self.environment.model
         done = self.reactions.mark(model, execution, COMPARED)
@@ -55,7 +63,8 @@ class Compare:
             return done
         run = self.runs.get(begun["run_id"])
         challenger = self.preflight.prepare(model, version)
-        champion = self.deployments.current(model).live
+        deployment = self.deployments.current(model)
+        champion = deployment.live
         if champion is None:
             raise CannotRetrain(f"no version of {model} is live any more: there is nothing to compare with")
         rows, truth = self._holdout(run)
@@ -63,26 +72,47 @@ class Compare:
             "champion": self._measure(champion, rows, truth),
             "challenger": self._measure(challenger, rows, truth),
         }
-        sign = 1 if self.environment.higher_is_better else -1
-        gain = sign * (values["challenger"] - values["champion"])
-        better = gain > 0 and gain >= self.environment.minimum_gain
+        before: dict[str, Any] = {}
+        if deployment.previous:
+            before["previous_version"] = deployment.previous[0].version
+            try:
+                values["previous"] = self._measure(self._previous(deployment), rows, truth)
+            except CannotRetrain as reason:
+                before["previous_left_out"] = str(reason)[:_REASON_LENGTH]
+        metric, minimum_gain = self.environment.metric, self.environment.minimum_gain
+        verdict = decide(
+            metric,
+            minimum_gain,
+            challenger=values["challenger"],
+            champion=values["champion"],
+            previous=values.get("previous"),
+        )
+        review = verdict is Verdict.PROMOTE and self.environment.promote != AUTOMATIC
         at = run.end_time or run.start_time
         self.runs.log_batch(
-            run.run_id,
-            metrics=[Metric(f"{side}_{self.environment.metric}", value, at) for side, value in values.items()],
+            run.run_id, metrics=[Metric(f"{side}_{metric}", value, at) for side, value in values.items()]
         )
-        detail = {
+        compared = {
             "version": version,
             "run_id": run.run_id,
             "champion_version": champion.version,
-            "metric": self.environment.metric,
+            **before,
+            "metric": metric,
             **values,
+            "gain": gain(metric, values["challenger"], values["champion"]),
+            "minimum_gain": minimum_gain,
             "holdout_rows": len(truth),
-            "better": better,
+            "decision": REVIEW if review else verdict.value,
         }
-        promote = "promote" if self.environment.promote == AUTOMATIC else "review"
-        answer = {**detail, "gain": gain, "decision": promote if better else "reject"}
-        return self.reactions.once(model, execution, COMPARED, answer, action="retrained", who=who, detail=detail)
+        return self.reactions.once(model, execution, COMPARED, compared, action="retrained", who=who, detail=compared)
+
+    def _previous(self, deployment: Deployment) -> Deployed:
+        previous = deployment.previous[0]
+        try:
+            self.registry.version(deployment.model, previous.version)
+        except NotFound:
+            raise CannotRetrain(f"version {previous.version} was deleted from the registry") from None
+        return self.deployments.whole(deployment.model, previous)
 
     def _holdout(self, run: Run) -> tuple[Rows, list[object]]:
         """The features, and the target of each row."""

@@ -1,4 +1,4 @@
-"""The last step: promote, leave it to a reviewer, reject and roll back, or fail; each ends with a notice to the owner."""
+"""The last step: promote, leave it to a reviewer, roll back, keep the champion, or fail; each ends with a notice to the owner."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
-from labcycle_lambdas.reaction.begin import run_id_of
+from labcycle_lambdas.reaction.begin import data_prefix, run_id_of
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.notice import Notice
+from labcycle_lambdas.reaction.scoring import LOWER_IS_BETTER
 
 REJECTED = "REJECTED"
 _CAUSE_LENGTH = 1000
@@ -37,7 +38,7 @@ class Conclude:
         if live is None or live.version not in (champion, version):
             seen = f"version {live.version}" if live else "nothing"
             return self.review(execution, compared, now, because=f"{seen} went live while it was retrained")
-        reason = f"{self._figures(compared)} after drift"
+        reason = f"better after drift: {self._figures(compared)}"
         self.deployments.promote(model, self.preflight.prepare(model, version), who, reason=reason)
         self._end(execution, "promoted", now)
         return self._answer(
@@ -79,32 +80,73 @@ class Conclude:
             ],
         )
 
-    def reject(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
-        """The challenger is no better: the version before the drifted champion comes back, where there is one."""
-        model, version, champion = self.environment.model, compared["version"], compared["champion_version"]
-        names = ("version", "champion_version", "metric", "champion", "challenger")
-        detail = {name: compared[name] for name in names}
-        self.reactions.once(model, execution, REJECTED, detail, action="challenger_rejected", who=who, detail=detail)
+    def roll_back(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
+        """The version before measured best: it comes back, unless something else was changed since the comparison."""
+        model, version = self.environment.model, compared["version"]
+        champion, previous = compared["champion_version"], compared["previous_version"]
+        self._reject(execution, compared, who)
+        reason = f"better than version {champion} after drift: {self._figures(compared)}"
         try:
-            change = self.deployments.roll_back(model, who, from_version=champion, reason="no better after retraining")
-            live = change.deployment.live
-            done = f"version {live.version} is live again, which was live before version {champion}" if live else "?"
+            self.deployments.roll_back(model, who, from_version=champion, to_version=previous, reason=reason)
         except Refused as refused:
-            done = f"version {champion} stays live ({refused})"
-        self._end(execution, "rejected", now)
+            return self._kept(execution, compared, now, f"Version {previous} is better, but: {refused}")
+        self._end(execution, "rolled_back", now)
         return self._answer(
-            "rejected",
-            f"retraining {model} did not help",
+            "rolled_back",
+            f"version {previous} of {model} is live again",
             [
                 f"Drift was detected for {model}. It was retrained as version {version}.",
-                f"That is no better than version {champion}: it was not promoted, and {done}.",
+                f"Version {previous} is better than that, and than version {champion} that was live: it is live again.",
                 "",
                 *self._details(compared),
                 "",
-                "Look at the data: the labels, the features that moved most, the amount of rows. Then train a new version.",
+                f"To take it back: labcycle promote {model} {champion}",
                 f"To see what happened: labcycle history {model}",
-                f"To bring a version back: labcycle promote {model} VERSION",
             ],
+        )
+
+    def keep(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
+        """Nothing better is at hand: the champion stays live, and the owner learns that the drift persists."""
+        champion, minimum = compared["champion_version"], compared["minimum_gain"]
+        wanted = f"better than version {champion}" + (f" by {minimum:g} or more" if minimum else "")
+        said = f"Version {compared['version']} is not {wanted}"
+        if "previous" in compared:
+            said += f", and neither is version {compared['previous_version']}, which was live before"
+        self._reject(execution, compared, who)
+        return self._kept(execution, compared, now, f"{said}.")
+
+    def _kept(self, execution: str, compared: Mapping[str, Any], now: datetime, because: str) -> dict[str, Any]:
+        model, version = self.environment.model, compared["version"]
+        self._end(execution, "kept", now)
+        return self._answer(
+            "kept",
+            f"drift of {model} persists, nothing better is at hand",
+            [
+                f"Drift was detected for {model}. It was retrained as version {version}.",
+                because,
+                f"Nothing was changed. Live: {self._live()}.",
+                "",
+                *self._details(compared),
+                "",
+                "The drift persists, and while it lasts there is no second notice. What to do:",
+                f"- See which columns moved: labcycle history {model}. Where their source is broken, mend it.",
+                f"- Are the rows below s3://{self.environment.artifact_bucket}/{data_prefix(model)} many, recent, labelled right?",
+                '  Mend them, then start the state machine again with the input {"ignore_cool_down": true}.',
+                f"- Where the world has changed: train with other columns, then labcycle promote {model} VERSION",
+                f"- Where version {version} is good enough, and the change lasts: labcycle promote {model} {version}",
+                "  Drift is then measured from the new data on.",
+            ],
+        )
+
+    def _reject(self, execution: str, compared: Mapping[str, Any], who: Who) -> None:
+        self.reactions.once(
+            self.environment.model,
+            execution,
+            REJECTED,
+            dict(compared),
+            action="challenger_rejected",
+            who=who,
+            detail=compared,
         )
 
     def fail(self, execution: str, error: str, cause: str, now: datetime, who: Who) -> dict[str, Any]:
@@ -120,14 +162,13 @@ class Conclude:
         event = ("retraining_failed", who, detail)
         cool_down = now + self.environment.cool_down if trained else None  # nothing was spent where nothing was trained
         self.reactions.end(model, execution, "failed", cool_down_until=cool_down, event=event)
-        live = self.deployments.current(model).live
         answer = self._answer(
             "failed",
             f"retraining {model} failed",
             [
                 f"Drift was detected for {model}, but it could not be retrained: {why}",
                 "",
-                f"Live, as before: {f'version {live.version}' if live else 'nothing'}.",
+                f"Live, as before: {self._live()}.",
                 *([f"Run: {run_id}"] if run_id else []),
                 f"Execution: {execution}",
                 "",
@@ -143,16 +184,44 @@ class Conclude:
     def _answer(self, outcome: str, subject: str, lines: list[str]) -> dict[str, Any]:
         return {"outcome": outcome, "notice": Notice.of(f"labcycle {self.environment.team}: {subject}", lines).to_doc()}
 
+    def _live(self) -> str:
+        live = self.deployments.current(self.environment.model).live
+        return f"version {live.version}" if live else "nothing"
+
     def _figures(self, compared: Mapping[str, Any]) -> str:
-        return f"{compared['metric']} {compared['champion']:.4f} -> {compared['challenger']:.4f}"
+        said = (
+            f"{compared['metric']} of version {compared['version']} (retrained) {_figure(compared['challenger'])}, "
+            f"version {compared['champion_version']} (live) {_figure(compared['champion'])}"
+        )
+        if "previous_version" not in compared:
+            return said
+        value = _figure(compared["previous"]) if "previous" in compared else "left out"
+        return f"{said}, version {compared['previous_version']} (before) {value}"
 
     def _details(self, compared: Mapping[str, Any]) -> list[str]:
-        return [
-            f"{compared['metric']} on the same {compared['holdout_rows']} rows:",
-            f"  version {compared['champion_version']} (live when drift was found): {compared['champion']:.4f}",
-            f"  version {compared['version']} (retrained): {compared['challenger']:.4f}",
-            f"Run: {compared['run_id']}",
+        metric = compared["metric"]
+        better = "lower" if metric in LOWER_IS_BETTER else "higher"
+        lines = [
+            f"{metric} on the same {compared['holdout_rows']} rows ({better} is better):",
+            f"  version {compared['version']} (retrained): {_figure(compared['challenger'])}",
+            f"  version {compared['champion_version']} (live when they were compared): {_figure(compared['champion'])}",
         ]
+        if "previous" in compared:
+            lines.append(
+                f"  version {compared['previous_version']} (live before that): {_figure(compared['previous'])}"
+            )
+        elif "previous_version" in compared:
+            lines.append(
+                f"  version {compared['previous_version']} (live before that): left out, since "
+                f"{compared['previous_left_out']}"
+            )
+        if compared["minimum_gain"]:
+            lines.append(f"Minimum gain: {compared['minimum_gain']:g}")
+        return [*lines, f"Run: {compared['run_id']}"]
+
+
+def _figure(value: float) -> str:
+    return f"{value:.6g}"
 
 
 def explain(error: str, cause: str) -> str:

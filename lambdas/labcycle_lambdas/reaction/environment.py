@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from labcycle_lambdas.reaction.scoring import METRICS
+
 AUTOMATIC, AFTER_REVIEW = "automatic", "after_review"
 _REQUIRED = (
     "LEDGER_TABLE",
@@ -14,7 +16,6 @@ _REQUIRED = (
     "TEAM",
     "MODEL",
     "TRAINING_METRIC",
-    "HIGHER_IS_BETTER",
     "MINIMUM_GAIN",
     "PROMOTE",
     "COOL_DOWN_HOURS",
@@ -30,7 +31,6 @@ class Environment:
     team: str
     model: str
     metric: str
-    higher_is_better: bool
     minimum_gain: float
     promote: str
     cool_down: timedelta
@@ -44,15 +44,14 @@ class Environment:
             raise RuntimeError(f"environment variables are missing: {', '.join(missing)}")
         if variables["PROMOTE"] not in (AUTOMATIC, AFTER_REVIEW):
             raise ValueError(f"PROMOTE is {variables['PROMOTE']!r}; allowed: {AUTOMATIC}, {AFTER_REVIEW}")
-        if variables["HIGHER_IS_BETTER"] not in ("true", "false"):
-            raise ValueError(f"HIGHER_IS_BETTER is {variables['HIGHER_IS_BETTER']!r}; allowed: true, false")
+        if variables["TRAINING_METRIC"] not in METRICS:
+            raise ValueError(f"TRAINING_METRIC is {variables['TRAINING_METRIC']!r}; allowed: {', '.join(METRICS)}")
         return cls(
             ledger_table=variables["LEDGER_TABLE"],
             artifact_bucket=variables["ARTIFACT_BUCKET"],
             team=variables["TEAM"],
             model=variables["MODEL"],
             metric=variables["TRAINING_METRIC"],
-            higher_is_better=variables["HIGHER_IS_BETTER"] == "true",
             minimum_gain=float(variables["MINIMUM_GAIN"]),
             promote=variables["PROMOTE"],
             cool_down=timedelta(hours=float(variables["COOL_DOWN_HOURS"])),

@@ -117,6 +117,12 @@ METRICS: dict[str, Callable[[Sequence[object], Mapping[str, Answers]], float]] =
     "mae": _mae,
     "r2": _r2,
 }
+LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+
+
+def gain(metric: str, value: float, over: float) -> float:
+    """How much better `value` is than `over`: positive where it is better, whichever direction the metric has."""
+    return over - value if metric in LOWER_IS_BETTER else value - over
 
 
 def _first(outputs: Mapping[str, Answers]) -> Answers:
@@ -150,10 +156,10 @@ def _chances(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[di
     named = {name.removeprefix("probability_"): o for name, o in outputs.items() if name.startswith("probability_")}
     if named:
         rows = zip(*named.values(), strict=True)
-        return [{c: float(p) for c, p in zip(named, row, strict=True)} for row in rows]
+        return [{c: _chance(p) for c, p in zip(named, row, strict=True)} for row in rows]
     others = list(outputs.values())[1:]
     if others and isinstance(others[0][0], Mapping):
-        return [{str(category(c) or c): float(p) for c, p in row.items()} for row in others[0]]
+        return [{str(category(c) or c): _chance(p) for c, p in row.items()} for row in others[0]]
     if others and isinstance(others[0][0], Sequence) and not isinstance(others[0][0], str):
         matrix = [list(row) for row in others[0]]
     elif others:
@@ -163,4 +169,11 @@ def _chances(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[di
     classes = sorted({str(label) for label in _labels([*truth, *_first(outputs)])}, key=_order)
     if len(classes) != len(matrix[0]):
         raise CannotScore(f"the model gives {len(matrix[0])} chances a row, the holdout has {len(classes)} classes")
-    return [{c: float(p) for c, p in zip(classes, row, strict=True)} for row in matrix]
+    return [{c: _chance(p) for c, p in zip(classes, row, strict=True)} for row in matrix]
+
+
+def _chance(value: object) -> float:
+    chance = number(value)
+    if chance is None:
+        raise CannotScore("the model gives chances that are no numbers")
+    return float(chance)

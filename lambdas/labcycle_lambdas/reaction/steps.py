@@ -53,15 +53,23 @@ class Steps:
                 from labcycle_lambdas.reaction.compare import Compare  # brings onnxruntime
 
                 compare = Compare(
-                    self.environment, self.s3, self.deployments, self.runs, self.reactions, self.preflight
+                    self.environment,
+                    self.s3,
+                    self.deployments,
+                    self.runs,
+                    self.registry,
+                    self.reactions,
+                    self.preflight,
                 )
                 return compare(execution, event["begun"], event["version"], who)
             case "promote":
                 return self._conclude().promote(execution, event["compared"], now, who)
             case "review":
                 return self._conclude().review(execution, event["compared"], now)
-            case "reject":
-                return self._conclude().reject(execution, event["compared"], now, who)
+            case "roll_back":
+                return self._conclude().roll_back(execution, event["compared"], now, who)
+            case "keep":
+                return self._conclude().keep(execution, event["compared"], now, who)
             case "fail":
                 return self._conclude().fail(execution, event.get("error", ""), event.get("cause", ""), now, who)
             case action:

@@ -36,7 +36,7 @@ class Story:
     def go_live(self, rows: Rows, **parameters: str) -> int:
         version = self.scientist.log_model(MODEL, rows, parameters=parameters)
         self.reviewer.promote(MODEL, version)
-        self.cloud.functions.restart()
+        self.team.restart_servers()
         return version
 
     def new_data(self, rows: Rows) -> None:
@@ -131,7 +131,7 @@ def test_drift_is_noticed_told_and_cured(story: Story) -> None:
     measured = {m["key"]: m["value"] for m in run["data"]["metrics"]}
     assert measured["challenger_accuracy"] > 0.95
     assert measured["champion_accuracy"] < 0.6
-    story.cloud.functions.restart()
+    story.team.restart_servers()
     body = {"dataframe_split": {"columns": COLUMNS, "data": [[17.5, 12], [22.5, 12]]}}
     answer = story.team.model(MODEL).call("POST", "/invocations", story.reviewer.caller, body=body)
     assert answer.json() == {"predictions": [1, 0]}
@@ -177,17 +177,43 @@ def test_without_data_nothing_is_trained_and_the_owner_knows_what_to_do(story: S
     assert story.raised() == {"CannotRetrain"}
 
 
-def test_a_worse_challenger_is_rejected_and_the_version_before_comes_back(story: Story) -> None:
+def test_the_version_before_comes_back_where_it_measures_best(story: Story) -> None:
     first = story.go_live(BEFORE)
-    second = story.go_live(BEFORE, outcome="bad")
+    second = story.go_live(AFTER, outcome="bad")
     story.new_data(BEFORE)
-    assert story.finish(story.start("worse")) == {"outcome": "rejected"}
+    assert story.finish(story.start("worse")) == {"outcome": "rolled_back"}
     assert story.live() == first
     (notice,) = story.hear()
-    assert f"version {first} is live again" in notice
+    assert f"Version {first} is better than that, and than version {second} that was live" in notice
     assert story.actions()[-4:] == ["registered", "retrained", "challenger_rejected", "rolled_back"]
     assert story.retraining_run()["info"]["status"] == "FINISHED"
     assert second == first + 1
+
+
+def test_a_champion_stays_where_nothing_measures_better_and_the_owner_knows_what_to_do(story: Story) -> None:
+    first = story.go_live(AFTER)
+    second = story.go_live(BEFORE, outcome="bad")
+    story.new_data(BEFORE)
+    assert story.finish(story.start("nothing-better")) == {"outcome": "kept"}
+    assert (story.live(), story.generation()) == (second, 2)
+    (notice,) = story.hear()
+    assert f"Version {second + 1} is not better than version {second}, and neither is version {first}" in notice
+    assert "The drift persists" in notice
+    assert f"labcycle promote {MODEL} {second + 1}" in notice
+    assert story.actions()[-3:] == ["registered", "retrained", "challenger_rejected"]
+
+
+def test_a_version_before_whose_files_are_gone_is_left_out(story: Story) -> None:
+    first = story.go_live(BEFORE)
+    graph = story.reviewer.deployment(MODEL)["live"]["model_file"]
+    second = story.go_live(AFTER, outcome="bad")
+    story.new_data(BEFORE)
+    bucket = story.team.place.client("s3")
+    bucket.delete_object(Bucket=story.team.bucket, Key=graph["key"], VersionId=graph["version_id"])
+    assert story.finish(story.start("files-gone")) == {"outcome": "kept"}
+    assert story.live() == second
+    (notice,) = story.hear()
+    assert f"version {first} (live before that): left out" in notice
 
 
 def test_a_second_start_while_one_runs_does_nothing(story: Story) -> None:
@@ -232,7 +258,8 @@ TRANSACTIONS = {"good": 6, "bad": 7, "broken": 3}
 @pytest.mark.parametrize(("outcome", "position"), [(o, i) for o, count in TRANSACTIONS.items() for i in range(count)])
 def test_a_lost_answer_does_not_double_anything(story: Story, outcome: str, position: int) -> None:
     """Whichever transaction of the reaction loses its answer, the story is the same."""
-    first, second = story.go_live(BEFORE), story.go_live(BEFORE, outcome=outcome)
+    first = story.go_live(BEFORE)
+    second = story.go_live(AFTER if outcome == "bad" else BEFORE, outcome=outcome)
     story.new_data(BEFORE if outcome == "bad" else AFTER)
     told = len(story.actions())
     calls = story.cloud.faults.lose_answer("dynamodb.TransactWriteItems", skip=99)  # only counts
@@ -245,7 +272,7 @@ def test_a_lost_answer_does_not_double_anything(story: Story, outcome: str, posi
         assert (story.live(), story.generation()) == (second + 1, 3)
         expected = ["retraining_started", "registered", "retrained", "promoted"]
     elif outcome == "bad":
-        assert story.finish(execution) == {"outcome": "rejected"}
+        assert story.finish(execution) == {"outcome": "rolled_back"}
         assert (story.live(), story.generation()) == (first, 3)
         expected = ["retraining_started", "registered", "retrained", "challenger_rejected", "rolled_back"]
     else:

@@ -20,12 +20,11 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from labcycle.monitoring import ModelMonitor, Retraining
-from labcycle.monitoring.retraining import LOWER_IS_BETTER, METRICS
 from labcycle_lambdas.drift import metric as drift_metric
 from labcycle_lambdas.drift.environment import Environment as DriftEnvironment
 from labcycle_lambdas.reaction.begin import job_name_of
 from labcycle_lambdas.reaction.environment import Environment as ReactionEnvironment
-from labcycle_lambdas.reaction.scoring import METRICS as KNOWN_METRICS
+from labcycle_lambdas.reaction.verdict import Verdict
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/training:1.2"
 WITHOUT_RESOURCE = {
@@ -196,7 +195,7 @@ def test_the_functions_can_read_their_settings(both: Template) -> None:
     drift = DriftEnvironment.read(environment_of(both, "Drift evaluator of card-fraud, team fraud"))
     assert (drift.threshold, drift.minimum_rows, drift.persistence) == (0.2, 500, 3)
     reaction = ReactionEnvironment.read(environment_of(both, "Steps of the retraining of card-fraud, team fraud"))
-    assert (reaction.metric, reaction.higher_is_better, reaction.promote) == ("accuracy", True, "after_review")
+    assert (reaction.metric, reaction.minimum_gain, reaction.promote) == ("accuracy", 0, "after_review")
     assert reaction.cool_down.total_seconds() == 24 * 3600
     assert reaction.longest.total_seconds() == definition_of(both)["TimeoutSeconds"]
 
@@ -231,7 +230,8 @@ def test_every_task_ends_is_repeated_with_jitter_and_has_a_way_out(both: Templat
         "Compare",
         "Promote",
         "Review",
-        "Reject",
+        "RollBack",
+        "Keep",
         "Notify",
         "MarkFailed",
     }
@@ -242,7 +242,7 @@ def test_every_task_ends_is_repeated_with_jitter_and_has_a_way_out(both: Templat
         for retry in task.get("Retry", []):
             assert retry["JitterStrategy"] == "FULL" and retry["MaxDelaySeconds"] > 0, name
         assert ("Retry" in task) == (name != "Train"), name  # a training start is not idempotent
-    for name in ("Begin", "Train", "Register", "Compare", "Promote", "Review", "Reject"):
+    for name in ("Begin", "Train", "Register", "Compare", "Promote", "Review", "RollBack", "Keep"):
         assert tasks[name]["Catch"][0]["Next"] == "MarkFailed"
     assert (
         sum(tasks[name]["TimeoutSeconds"] for name in ("Begin", "Train", "Register", "Compare", "Promote"))
@@ -261,6 +261,15 @@ def test_every_state_can_be_reached_and_every_next_is_there(both: Template) -> N
         reached.add(name)
         to_do += re.findall(r'"(?:Next|Default)": "(\w+)"', json.dumps(states[name]))
     assert reached == set(states)
+
+
+def test_each_decision_has_a_step_of_its_own(both: Template) -> None:
+    states = definition_of(both)["States"]
+    ways = {re.findall(r"'(\w+)'", choice["Condition"])[0]: choice["Next"] for choice in states["Decide"]["Choices"]}
+    ways["keep"] = states["Decide"]["Default"]
+    assert ways.keys() == {*Verdict, "review"}
+    for decision, name in ways.items():
+        assert states[name]["Arguments"]["Payload"]["action"] == decision
 
 
 def test_the_training_job_is_closed_encrypted_and_limited(both: Template) -> None:
@@ -362,8 +371,6 @@ def test_monitor_figures_out_of_range_are_all_named(settings: dict[str, Any], sa
     ("settings", "said"),
     [
         ({"metric": "f7"}, "metric: got 'f7'; allowed accuracy"),
-        ({"metric": "log_loss"}, "higher_is_better: got True for log_loss; use False"),
-        ({"higher_is_better": False}, "higher_is_better: got False for accuracy; use True"),
         ({"promote": "never"}, "promote: got 'never'"),
         ({"minimum_gain": -0.1}, "minimum_gain: got -0.1"),
         ({"image": "python:3.13"}, "image: got 'python:3.13'"),
@@ -373,7 +380,3 @@ def test_monitor_figures_out_of_range_are_all_named(settings: dict[str, Any], sa
 def test_retraining_refuses_what_could_not_work(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Bench().retraining(**settings)
-
-
-def test_construct_and_function_know_the_same_metrics() -> None:
-    assert set(METRICS) == set(KNOWN_METRICS) and set(LOWER_IS_BETTER) < set(METRICS)

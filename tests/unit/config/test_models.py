@@ -95,7 +95,7 @@ def test_nothing_is_converted_silently() -> None:
     with pytest.raises(ValidationError):
         Drift.model_validate({"minimum_rows": 500.0})
     with pytest.raises(ValidationError):
-        Retrain.model_validate({"image": IMAGE, "higher_is_better": 1})
+        Retrain.model_validate({"image": IMAGE, "maximum_minutes": 60.0})
     with pytest.raises(ValidationError):
         SignIn.model_validate({"saml_provider": 1})
 

@@ -10,6 +10,7 @@ import pytest
 
 from labcycle.config import TIERS, json_schema
 from labcycle.config.document import read
+from labcycle.config.metrics import METRICS
 from labcycle.config.regions import known_regions
 from tests.unit.config.files import TARGET, TEAM, bent, written
 
@@ -47,6 +48,8 @@ def test_the_example_files_are_valid(kind: Any) -> None:
         ("volume_gib: 100", "volume_gib: '100'"),
         ("{iam_user: reviewer-1}", "{iam_user: reviewer-1, saml_subject: x}"),
         ("roles: [data_scientist]", "roles: [boss]"),
+        ("training:1", "training:1\n      metric: f7"),
+        ("training:1", "training:1\n      higher_is_better: false"),
         ("owner: fraud-leads@example.com\n", ""),
     ],
 )
@@ -63,4 +66,5 @@ def test_editors_can_complete_closed_sets() -> None:
     team = json_schema("team")
     assert team["properties"]["stage"]["enum"] == ["sandbox", "staging", "production"]
     assert team["$defs"]["Workspaces"]["properties"]["tiers"]["items"]["enum"] == list(TIERS)
+    assert team["$defs"]["Retrain"]["properties"]["metric"]["enum"] == list(METRICS)
     assert json_schema("target")["properties"]["region"]["enum"] == list(known_regions())

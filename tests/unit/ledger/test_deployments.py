@@ -122,6 +122,28 @@ def test_a_repeated_roll_back_from_a_version_rolls_back_once(table: Table, deplo
         deployments.roll_back(MODEL, REVIEWER, from_version=1)
 
 
+def test_roll_back_to_another_version_than_expected_is_refused_and_changes_nothing(
+    table: Table, deployments: Deployments
+) -> None:
+    for _ in range(3):
+        deployments.promote(MODEL, version(table), REVIEWER)
+    before = deployments.current(MODEL)
+    with pytest.raises(Refused, match="Version 2 of card-fraud was live before version 3, not version 1"):
+        deployments.roll_back(MODEL, REVIEWER, from_version=3, to_version=1)
+    assert deployments.current(MODEL) == before
+    assert deployments.roll_back(MODEL, REVIEWER, from_version=3, to_version=2).changed
+    assert not deployments.roll_back(MODEL, REVIEWER, from_version=3, to_version=2).changed
+    with pytest.raises(Refused, match="Version 2 of card-fraud is live, not version 3"):
+        deployments.roll_back(MODEL, REVIEWER, from_version=3, to_version=1)
+
+
+def test_a_version_that_was_live_is_told_whole(table: Table, deployments: Deployments) -> None:
+    one = version(table)
+    live = deployments.promote(MODEL, one, REVIEWER).deployment.live
+    previous = deployments.promote(MODEL, version(table), REVIEWER).deployment.previous
+    assert [deployments.whole(MODEL, entry) for entry in previous] == [live]
+
+
 def test_roll_back_to_a_deleted_version_is_refused_and_changes_nothing(table: Table, deployments: Deployments) -> None:
     one, two = version(table), version(table)
     deployments.promote(MODEL, one, REVIEWER)

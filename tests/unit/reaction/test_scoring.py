@@ -1,4 +1,4 @@
-"""Metrics agree with scikit-learn."""
+"""Metrics agree with scikit-learn, and with those that a team file may name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from labcycle.config.metrics import METRICS as ALLOWED
 from labcycle_lambdas.reaction.notice import Notice
-from labcycle_lambdas.reaction.scoring import METRICS, CannotScore, measure
+from labcycle_lambdas.reaction.scoring import METRICS, CannotScore, gain, measure
 
 RANDOM = np.random.default_rng(5)
 
@@ -60,6 +61,7 @@ def test_labels_are_compared_by_value() -> None:
         ("accuracy", [], {"y": []}, "no rows"),
         ("log_loss", [1, 0], {"label": [1, 0]}, "no chances"),
         ("log_loss", [1, 0], {"label": [1, 0], "p": [[0.1, 0.2, 0.7]] * 2}, "3 chances a row, the holdout has 2"),
+        ("log_loss", [1, 0], {"label": [1, 0], "p": [[0.1, 0.9], [None, 0.1]]}, "chances that are no numbers"),
         ("roc_auc", [1, 1], {"label": [1, 1], "probability_1": [0.5, 0.6]}, "two classes"),
         ("rmse", ["a"], {"y": [1.0]}, "must be numbers"),
         ("rmse", [1.0], {"y": [None]}, "must be numbers"),
@@ -74,8 +76,16 @@ def test_what_cannot_be_measured_is_said(
         measure(metric, truth, outputs)
 
 
-def test_every_metric_has_a_test() -> None:
-    assert set(METRICS) == {"accuracy", "balanced_accuracy", "log_loss", "roc_auc", "rmse", "mae", "r2"}
+def test_a_team_file_may_name_the_metrics_that_can_be_measured_and_no_other() -> None:
+    assert tuple(METRICS) == ALLOWED
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_right_model_gains_over_a_wrong_one(metric: str) -> None:
+    truth = [0, 1, 0, 1]
+    right = measure(metric, truth, {"label": truth, "p": [[0.9, 0.1], [0.1, 0.9]] * 2})
+    wrong = measure(metric, truth, {"label": [1, 0, 1, 0], "p": [[0.1, 0.9], [0.9, 0.1]] * 2})
+    assert gain(metric, right, wrong) > 0 > gain(metric, wrong, right)
 
 
 def test_a_subject_is_what_sns_takes() -> None:

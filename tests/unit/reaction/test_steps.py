@@ -12,8 +12,24 @@ from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
 from labcycle_lambdas.reaction.conclude import explain
 from labcycle_lambdas.reaction.environment import Environment
-from tests.unit.reaction.workbench import METRICS, VARIABLES, Workbench, archive, holdout, turned
-from tests.unit.serving.workshop import BUCKET, MODEL, World, classifier, with_external_weights
+from tests.unit.reaction.workbench import METRICS, VARIABLES, Workbench, archive, holdout, middling, turned
+from tests.unit.serving.workshop import (
+    BUCKET,
+    MODEL,
+    REVIEWER,
+    Trained,
+    World,
+    classifier,
+    mixed,
+    with_external_weights,
+)
+
+SIDES = ("challenger", "champion", "previous")
+
+
+def figure(value: float) -> str:
+    """As notices and reasons write it."""
+    return f"{value:.6g}"
 
 
 def test_a_better_challenger_goes_live(world: World) -> None:
@@ -52,11 +68,11 @@ def test_a_better_challenger_goes_live(world: World) -> None:
     assert live and live.reference and live.source_run == run.run_id
     assert concluded["outcome"] == "promoted"
     message = concluded["notice"]["message"]
-    assert f"{compared['champion']:.4f}" in message and f"{compared['challenger']:.4f}" in message
+    assert figure(compared["champion"]) in message and figure(compared["challenger"]) in message
     assert f"labcycle rollback {MODEL}" in message
     expected = ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
     assert bench.actions() == expected
-    assert bench.events()[-2].detail["better"] is True
+    assert bench.events()[-2].detail == compared
     assert bench.events()[-1].who == {"member": None, "role": "reaction", "session": "e1"}
     assert bench.reactions.lock(MODEL).execution == ""
 
@@ -85,27 +101,141 @@ def test_every_step_may_be_repeated(world: World) -> None:
     assert len(bench.runs.history(begun["run_id"], "accuracy")) == 1
 
 
-def test_a_challenger_that_is_no_better_brings_the_version_before_back(world: World) -> None:
+def test_the_version_before_comes_back_where_it_is_better(world: World) -> None:
     bench = Workbench(world)
-    bench.champion(turned())
+    bench.champion(classifier())
+    bench.champion(middling())
+    compared = bench.through_compare(turned(), flipped=False)
+    assert compared["decision"] == "roll_back"
+    assert (compared["version"], compared["champion_version"], compared["previous_version"]) == (3, 2, 1)
+    assert compared["challenger"] < compared["champion"] < compared["previous"]
+    measured = bench.run(compared["run_id"]).metrics
+    assert measured["previous_accuracy"] == compared["previous"]
+    concluded = bench.do("roll_back", compared=compared)
+    assert bench.do("roll_back", compared=compared) == concluded
+    assert concluded["outcome"] == "rolled_back"
+    assert bench.live() == 1
+    assert concluded["notice"]["subject"] == f"labcycle fraud: version 1 of {MODEL} is live again"
+    message = concluded["notice"]["message"]
+    assert f"labcycle promote {MODEL} 2" in message
+    assert all(figure(compared[side]) in message for side in SIDES)
+    assert bench.actions()[-3:] == ["retrained", "challenger_rejected", "rolled_back"]
+    retrained, rejected, rolled_back = bench.events()[-3:]
+    assert retrained.detail == rejected.detail == compared
+    assert all(figure(compared[side]) in rolled_back.detail["reason"] for side in SIDES)
+    assert bench.reactions.lock(MODEL).execution == ""
+
+
+def test_a_good_champion_stays_where_the_version_before_is_worse(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion(middling())
     bench.champion(classifier())
     compared = bench.through_compare(turned(), flipped=False)
-    assert compared["decision"] == "reject" and compared["champion_version"] == 2
-    concluded = bench.do("reject", compared=compared)
-    assert bench.do("reject", compared=compared)["outcome"] == concluded["outcome"] == "rejected"
-    assert bench.live() == 1
-    assert "version 1 is live again" in concluded["notice"]["message"]
-    assert bench.actions()[-3:] == ["retrained", "challenger_rejected", "rolled_back"]
+    assert compared["decision"] == "keep"
+    concluded = bench.do("keep", compared=compared)
+    assert bench.do("keep", compared=compared) == concluded
+    assert concluded["outcome"] == "kept"
+    assert bench.live() == 2
+    message = concluded["notice"]["message"]
+    assert "Version 3 is not better than version 2, and neither is version 1" in message
+    assert "The drift persists" in message and "Live: version 2." in message
+    assert f"s3://{BUCKET}/data/{MODEL}/" in message and f"labcycle promote {MODEL} 3" in message
+    assert all(figure(compared[side]) in message for side in SIDES)
+    assert bench.actions()[-2:] == ["retrained", "challenger_rejected"]
+    assert bench.events()[-1].detail == compared
+    assert bench.reactions.lock(MODEL).execution == ""
+    assert "cools down" in bench.do("begin", "e2")["reason"]
+
+
+def test_a_challenger_must_not_be_worse_than_the_version_before(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion(classifier())
+    bench.champion(turned())
+    compared = bench.through_compare(middling(), flipped=False)
+    assert compared["champion"] < compared["challenger"] < compared["previous"]
+    assert compared["decision"] == "roll_back"
+
+
+def test_a_challenger_as_good_as_the_version_before_goes_live(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion(classifier())
+    bench.champion(turned())
+    compared = bench.through_compare(classifier(), flipped=False)
+    assert compared["challenger"] == compared["previous"] and compared["decision"] == "promote"
+    concluded = bench.do("promote", compared=compared)
+    assert bench.live() == 3
+    assert all(figure(compared[side]) in concluded["notice"]["message"] for side in SIDES)
+    assert all(figure(compared[side]) in bench.events()[-1].detail["reason"] for side in SIDES)
+
+
+def test_the_version_before_must_reach_the_minimum_gain_as_well(world: World) -> None:
+    bench = Workbench(world, MINIMUM_GAIN="0.9")
+    bench.champion(classifier())
+    bench.champion(middling())
+    compared = bench.through_compare(turned(), flipped=False)
+    assert compared["previous"] > compared["champion"] and compared["decision"] == "keep"
+    message = bench.do("keep", compared=compared)["notice"]["message"]
+    assert "not better than version 2 by 0.9 or more" in message and "Minimum gain: 0.9" in message
+
+
+def test_a_roll_back_waits_for_nobody(world: World) -> None:
+    bench = Workbench(world, PROMOTE="after_review")
+    bench.champion(classifier())
+    bench.champion(middling())
+    assert bench.through_compare(turned(), flipped=False)["decision"] == "roll_back"
+
+
+@pytest.mark.parametrize("lost", ["files gone", "other inputs", "deleted"])
+@pytest.mark.parametrize(("challenger", "decision"), [(turned(), "keep"), (classifier(), "promote")])
+def test_a_version_before_that_cannot_be_measured_is_left_out(
+    world: World, lost: str, challenger: Trained, decision: str
+) -> None:
+    bench = Workbench(world)
+    before = bench.champion(mixed() if lost == "other inputs" else classifier())
+    bench.champion(middling())
+    if lost == "files gone":
+        file = before.model_file
+        world.s3.delete_object(Bucket=BUCKET, Key=file.key, VersionId=file.version_id)
+    if lost == "deleted":
+        bench.registry.delete_version(MODEL, 1, REVIEWER)
+    compared = bench.through_compare(challenger, flipped=False)
+    why = {
+        "files gone": "the file model.onnx cannot be read from the bucket",
+        "other inputs": "missing: 'amount', 'kind'",
+        "deleted": "version 1 was deleted from the registry",
+    }[lost]
+    assert compared["decision"] == decision and compared["previous_version"] == 1
+    assert "previous" not in compared and why in compared["previous_left_out"]
+    message = bench.do(decision, compared=compared)["notice"]["message"]
+    assert "version 1 (live before that): left out, since version 1" in message and why in message
+    assert bench.live() == {"keep": 2, "promote": 3}[decision]
+    assert bench.events()[-1 if decision == "keep" else -2].detail == compared
+
+
+def test_a_roll_back_does_not_undo_what_people_did_meanwhile(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion(classifier())
+    bench.champion(middling())
+    compared = bench.through_compare(turned(), flipped=False)
+    other = world.register(classifier(regularisation=0.1), run_id=world.run())
+    world.promote(other)
+    concluded = bench.do("roll_back", compared=compared)
+    assert (bench.live(), concluded["outcome"]) == (other, "kept")
+    assert f"Version 1 is better, but: Version {other} of {MODEL} is live" in concluded["notice"]["message"]
+    world.promote(2)  # now another version than the one that was measured would come back
+    assert bench.do("roll_back", compared=compared)["outcome"] == "kept"
+    assert bench.live() == 2
 
 
 def test_the_first_version_stays_where_there_is_none_to_go_back_to(world: World) -> None:
     bench = Workbench(world)
     bench.champion()
     compared = bench.through_compare(classifier(), flipped=False)
-    assert compared["gain"] == 0 and compared["decision"] == "reject"  # as good is no better
-    concluded = bench.do("reject", compared=compared)
+    assert compared["gain"] == 0 and compared["decision"] == "keep"  # as good is no better
+    assert not {"previous", "previous_version", "previous_left_out"} & compared.keys()
+    concluded = bench.do("keep", compared=compared)
     assert bench.live() == 1
-    assert "version 1 stays live" in concluded["notice"]["message"]
+    assert "Version 2 is not better than version 1." in concluded["notice"]["message"]
     assert bench.actions()[-1] == "challenger_rejected"
 
 
@@ -120,7 +250,7 @@ def test_after_review_nothing_changes_but_a_person_is_asked(world: World) -> Non
     assert bench.reactions.lock(MODEL).execution == ""
 
 
-@pytest.mark.parametrize(("minimum_gain", "decision"), [("0.5", "promote"), ("1.5", "reject")])
+@pytest.mark.parametrize(("minimum_gain", "decision"), [("0.5", "promote"), ("1.5", "keep")])
 def test_the_gain_must_reach_the_minimum(world: World, minimum_gain: str, decision: str) -> None:
     bench = Workbench(world, MINIMUM_GAIN=minimum_gain)
     bench.champion()
@@ -128,10 +258,12 @@ def test_the_gain_must_reach_the_minimum(world: World, minimum_gain: str, decisi
 
 
 def test_lower_can_be_better(world: World) -> None:
-    bench = Workbench(world, TRAINING_METRIC="log_loss", HIGHER_IS_BETTER="false")
+    bench = Workbench(world, TRAINING_METRIC="log_loss")
     bench.champion()
     compared = bench.through_compare()
     assert compared["challenger"] < compared["champion"] and compared["decision"] == "promote"
+    assert compared["gain"] > 0
+    assert "(lower is better)" in bench.do("promote", compared=compared)["notice"]["message"]
 
 
 def test_who_promotes_something_else_meanwhile_is_not_overruled(world: World) -> None:
@@ -366,8 +498,8 @@ def test_settings_are_checked() -> None:
         Environment.read({k: v for k, v in VARIABLES.items() if k != "TRAINING_METRIC"})
     with pytest.raises(ValueError, match="PROMOTE is 'never'"):
         Environment.read(VARIABLES | {"PROMOTE": "never"})
-    with pytest.raises(ValueError, match="HIGHER_IS_BETTER is 'True'"):
-        Environment.read(VARIABLES | {"HIGHER_IS_BETTER": "True"})
+    with pytest.raises(ValueError, match="TRAINING_METRIC is 'f7'; allowed: accuracy, "):
+        Environment.read(VARIABLES | {"TRAINING_METRIC": "f7"})
 
 
 @pytest.mark.parametrize(
