@@ -33,6 +33,9 @@ _THROTTLES = {
 }
 _CHANGE_ATTEMPTS = 12
 _DOCUMENT_BYTES = 395_000  # an item holds 400 KB, its keys included
+_TRANSACTION_ITEMS = 100
+_TRANSACTION_BYTES = 3_900_000  # of 4 MB
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-dynamodb-transactions
 
 
 class Exists(Exception):
@@ -162,12 +165,14 @@ class Table:
         Exists, Changed
             If a condition does not hold; nothing was written.
         Refused
-            If a document is larger than an item can be.
+            If a document is larger than an item can be, or all together are more than a transaction can be.
         Throttled
             If DynamoDB took none of it.
         """
         token = uuid.uuid4().hex
         requests = [_request(self._name, write, token) for write in writes]
+        if len(requests) > 1:
+            _check_transaction(requests)
         for attempt in range(_CHANGE_ATTEMPTS):
             try:
                 if len(requests) == 1:
@@ -301,6 +306,15 @@ def _request(table: str, write: Write, token: str) -> dict[str, Any]:
         "doc": {"S": text},
     }
     return {"Put": {"TableName": table, "Item": item, **condition}}
+
+
+def _check_transaction(requests: Sequence[dict[str, Any]]) -> None:
+    size = sum(len(r["Put"]["Item"]["doc"]["S"].encode()) for r in requests if "Put" in r)
+    if len(requests) > _TRANSACTION_ITEMS or size > _TRANSACTION_BYTES:
+        raise Refused(
+            f"This is too much to be written at once: {len(requests)} records of {size} bytes together, where "
+            f"{_TRANSACTION_ITEMS} records and {_TRANSACTION_BYTES} bytes are possible. Write it in several requests."
+        )
 
 
 class _translated:

@@ -72,7 +72,7 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("PATCH", "/2.0/mlflow/logged-models/{model_id}"): logged_models.finalize,
     ("DELETE", "/2.0/mlflow/logged-models/{model_id}"): logged_models.delete,
     ("PATCH", "/2.0/mlflow/logged-models/{model_id}/tags"): logged_models.set_tags,
-    ("DELETE", "/2.0/mlflow/logged-models/{model_id}/tags/{tag_key}"): logged_models.delete_tag,
+    ("DELETE", "/2.0/mlflow/logged-models/{model_id}/tags/{tag_key...}"): logged_models.delete_tag,
     ("POST", "/2.0/mlflow/logged-models/{model_id}/params"): logged_models.log_params,
     ("GET", "/2.0/mlflow/logged-models/{model_id}/artifacts/directories"): logged_models.list_artifacts,
     ("POST", "/2.0/mlflow/registered-models/create"): registered_models.create,
