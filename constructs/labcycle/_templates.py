@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 _ENVIRONMENT = Environment(
     loader=PackageLoader("labcycle_templates", ""),
     undefined=StrictUndefined,
-    autoescape=False,  # noqa: S701 - shell and JSON, not HTML
+    autoescape=False,
     keep_trailing_newline=True,
 )
 
