@@ -252,7 +252,11 @@ def test_a_version_pins_the_object_versions_of_its_files(api: Api) -> None:
     assert copy.files == version.files  # the bytes of version 1, not what lies there today
     assert (copy.source, copy.run_id) == ("models:/cards/1", version.run_id)
     api.ok("POST", "model-versions/create", {"name": "cards", "source": source})
-    assert api.ledgers.registry.version("cards", 3).files[1].size == len(b"overwritten later")
+    api.s3.delete_object(Bucket=BUCKET, Key=key.replace("model.onnx", "MLmodel"))
+    api.ok("POST", "model-versions/create", {"name": "cards", "source": source})
+    sizes = [[(f.path, f.size) for f in api.ledgers.registry.version("cards", n).files] for n in (3, 4)]
+    later = ("model.onnx", len(b"overwritten later"))
+    assert sizes == [[("MLmodel", 7), later], [later]]  # one version of each, and nothing that was deleted
     uri = api.ok("GET", "model-versions/get-download-uri", {"name": "cards", "version": "2"})["artifact_uri"]
     assert uri == source
 
@@ -279,6 +283,8 @@ def test_a_version_pins_the_object_versions_of_its_files(api: Api) -> None:
 )
 def test_a_source_must_be_bytes_of_the_team(api: Api, source: str) -> None:
     model(api)
+    if source.startswith(f"s3://{BUCKET}/") and "nothing" not in source:  # even where an object has that very key
+        api.file(source.removeprefix(f"s3://{BUCKET}/") + "/MLmodel")
     assert api.fails("POST", "model-versions/create", {"name": "cards", "source": source})[:2] == INVALID
     assert len(api.ledgers.registry.versions("cards")) == 1
 
