@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.ledger.pages import PAGE_BYTES, Pages
-from labcycle_lambdas.ledger.table import Changed, Exists, Item, Replace, Table, Write
+from labcycle_lambdas.ledger.table import Changed, Create, Exists, Item, Replace, Table, Write
 from tests.unit.ledger.conftest import Faults
 
 KEYS = st.sampled_from([f"k{n}" for n in range(12)])
