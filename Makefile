@@ -24,7 +24,7 @@ demo: setup
 	labcycle demo
 
 test: setup
-	pytest
+	pytest -n 2 --dist loadfile
 
 check: setup
 	ruff check .
