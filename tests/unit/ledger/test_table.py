@@ -196,3 +196,16 @@ def test_a_mistake_of_ours_is_not_hidden(client: DynamoDBClient) -> None:
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         Table(client, "no-such-table").get("p", "s")
     assert NAME != "no-such-table"
+
+
+def test_every_read_is_strongly_consistent(table: Table, client: DynamoDBClient) -> None:
+    """moto cannot show the difference, so that the calls themselves are looked at."""
+    asked = []
+
+    def note(params: dict[str, object], model: object, **rest: object) -> None:
+        asked.append((getattr(model, "name", ""), params.get("ConsistentRead"), "IndexName" in params))
+
+    client.meta.events.register("provide-client-params.dynamodb", note)
+    table.get("p", "s")
+    list(table.query("p"))
+    assert asked == [("GetItem", True, False), ("Query", True, False)]
