@@ -62,5 +62,7 @@ class Response:
                 "body": base64.b64encode(self.body).decode(),
                 "isBase64Encoded": True,
             }
-        text = self.body if isinstance(self.body, str) else json.dumps(self.body, separators=(",", ":"), allow_nan=False)
+        text = (
+            self.body if isinstance(self.body, str) else json.dumps(self.body, separators=(",", ":"), allow_nan=False)
+        )
         return {"statusCode": self.status, "headers": headers, "body": text, "isBase64Encoded": False}

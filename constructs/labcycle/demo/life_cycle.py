@@ -89,7 +89,9 @@ class LifeCycle:
             self._expect(step, 403, f"a member of team {OTHER_TEAM}", call("GET", url, outsider))
 
     def _expect(self, step: Step, status: int, who: str, answer: Answer) -> None:
-        step.saw(f"{who}: {answer.status}" + (f" {answer.headers.get('x-amzn-errortype', '')}" if status >= 400 else ""))
+        step.saw(
+            f"{who}: {answer.status}" + (f" {answer.headers.get('x-amzn-errortype', '')}" if status >= 400 else "")
+        )
         step.require(answer.status == status, f"{who} got {answer.status} instead of {status}: {answer.text[:300]}")
 
     # ---- the data scientist -------------------------------------------------------------------------------------
