@@ -32,6 +32,11 @@ time.sleep(600)
 """
 
 
+def hear_ctrl_c() -> None:
+    """In a child about to start: tests that run in a shell's background inherit that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def gone(folder: Path, start_id: str) -> bool:
     return bool(until(lambda: not process.processes_of(start_id)))
 
@@ -39,12 +44,14 @@ def gone(folder: Path, start_id: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_its_starter(tmp_path: Path, number: signal.Signals) -> None:
     arguments = [sys.executable, "-c", STARTER, str(free_port()), str(tmp_path)]
-    starter = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    starter = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=hear_ctrl_c
+    )
     assert starter.stdout is not None and starter.stdout.readline()
     running = process.find(tmp_path)
     assert running is not None
     starter.send_signal(number)
-    starter.wait()
+    starter.wait(timeout=60)
     assert gone(tmp_path, running.settings.start_id)
     assert process.find(tmp_path) is None
 
@@ -187,7 +194,14 @@ def test_the_command_line(tmp_path: Path) -> None:
 
 def test_ctrl_c_in_the_foreground_ends_everything(tmp_path: Path) -> None:
     arguments = [*COMMAND, "up", "--foreground", "--json", "--port", str(free_port())]
-    owner = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        arguments,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+    )
     assert owner.stdout is not None
     while "clock_ahead" not in owner.stdout.readline():
         assert owner.poll() is None
