@@ -45,7 +45,11 @@ def gone(folder: Path, start_id: str) -> bool:
 def test_the_server_ends_with_its_starter(tmp_path: Path, number: signal.Signals) -> None:
     arguments = [sys.executable, "-c", STARTER, str(free_port()), str(tmp_path)]
     starter = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=hear_ctrl_c
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
     )
     assert starter.stdout is not None and starter.stdout.readline()
     running = process.find(tmp_path)
@@ -200,7 +204,7 @@ def test_ctrl_c_in_the_foreground_ends_everything(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - it takes no lock
     )
     assert owner.stdout is not None
     while "clock_ahead" not in owner.stdout.readline():
