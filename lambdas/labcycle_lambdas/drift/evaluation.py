@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from labcycle_lambdas.drift.environment import Environment
@@ -12,6 +12,7 @@ from labcycle_lambdas.ledger.deployments import Deployment, Deployments
 from labcycle_lambdas.ledger.evaluations import DriftState, Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles, StoredProfile
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.profiles import Profile, Reference, population_stability_index
 
@@ -49,7 +50,7 @@ class Evaluator:
         return self.table.until_unchanged(lambda: self._once(at, who))
 
     def _once(self, at: datetime, who: Who) -> dict[str, Any]:
-        model, key = self.environment.model, _stamp(at)
+        model, key = self.environment.model, stamp(at)
         recorded = self.evaluations.find(model, key)
         if recorded:
             return recorded
@@ -74,7 +75,7 @@ class Evaluator:
     def _judge(self, at: datetime, deployment: Deployment, before: DriftState) -> tuple[dict[str, Any], DriftState]:
         """The evaluation, and the state that it leaves."""
         settings, live = self.environment, deployment.live
-        state = replace(before, last_key=_stamp(at))
+        state = replace(before, last_key=stamp(at))
         answer: dict[str, Any] = {
             "model": settings.model,
             "version": live.version if live else None,
@@ -86,7 +87,7 @@ class Evaluator:
             "minimum_rows": settings.minimum_rows,
             "persistence": settings.persistence,
             "consecutive": before.consecutive,
-            "evaluated_at": _stamp(at),
+            "evaluated_at": stamp(at),
             "window_start": None,
             "features": {},
             "table": [],
@@ -107,7 +108,7 @@ class Evaluator:
         for profile in stored:
             merged = merged.merge(Profile.from_doc(reference, profile.doc))
         new_rows, seen = _new(stored, before.seen)
-        answer |= {"rows": merged.rows, "new_rows": new_rows, "window_start": _stamp(since)}
+        answer |= {"rows": merged.rows, "new_rows": new_rows, "window_start": stamp(since)}
         if merged.rows < settings.minimum_rows:
             return answer | {"reason": f"{merged.rows} rows of at least {settings.minimum_rows}"}, state
         results = sorted(population_stability_index(reference, merged), key=lambda feature: -feature.psi)
@@ -145,7 +146,3 @@ def _new(stored: Sequence[StoredProfile], seen: dict[str, list[int]]) -> tuple[i
             new += max(0, rows - counted)
         marks[profile.sandbox_id] = [profile.number, rows]
     return new, marks
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,6 +1,6 @@
 """The chain of custody: one append-only, hash-chained list of events a subject.
 
-A subject is `model/<name>` or `run/<id>`. Each event holds the hash of the one before it, so that a change of any past
+A subject is `model/<name>`. Each event holds the hash of the one before it, so that a change of any past
 event breaks the chain from there on. The hash is the SHA-256 of the event's canonical JSON (sorted keys, no blanks,
 UTF-8) without the hash itself.
 """
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labcycle_lambdas.ledger.table import Changed, Create, Exists, Replace, Table, Throttled, Write, pause
+from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
 
 GENESIS = "0" * 64
@@ -65,8 +66,7 @@ class Custody:
             head = self._table.get(pk, _HEAD)
             seq = head.doc["seq"] + 1 if head else 1
             previous = head.doc["hash"] if head else GENESIS
-            at = self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            event = Event(subject, seq, at, action, who.to_doc(), dict(detail), previous, "")
+            event = Event(subject, seq, stamp(self._now()), action, who.to_doc(), dict(detail), previous, "")
             event = Event(**{**asdict(event), "hash": event.computed_hash()})
             new_head = {"seq": seq, "hash": event.hash}
             move = Replace(head, new_head) if head else Create(pk, _HEAD, new_head)

@@ -18,6 +18,7 @@ from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Replace, Table, Write
+from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
 
 CHAMPION = "champion"
@@ -147,7 +148,7 @@ class Deployments:
                 "version": deployed.version,
                 "source_run": deployed.source_run,
                 "model_file": asdict(deployed.model_file),
-                "promoted_at": _stamp(self.now()),
+                "promoted_at": stamp(self.now()),
                 "promoted_by": str(who),
                 "detail": detail,
             }
@@ -207,7 +208,7 @@ class Deployments:
                     f"Version {target['version']} of {model} was live before version {live['version']}, not version "
                     f"{to_version}: nothing was rolled back."
                 )
-            new_live = {**target, "promoted_at": _stamp(self.now()), "promoted_by": str(who)}
+            new_live = {**target, "promoted_at": stamp(self.now()), "promoted_by": str(who)}
             new = {
                 "generation": doc["generation"] + 1,
                 "live": new_live,
@@ -273,7 +274,3 @@ def _detail(model: str, deployed: Deployed) -> tuple[str, Write]:
         )
     name = hashlib.sha256(text).hexdigest()[:32]
     return name, Put(_partition(model), f"DETAIL#{name}", doc)
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -40,10 +40,6 @@ class Evaluations:
         item = self._table.get(_partition(model), f"EVALUATION#{key}")
         return item.doc if item else None
 
-    def history(self, model: str, limit: int = 100) -> list[dict[str, Any]]:
-        """The last evaluations, newest first."""
-        return [item.doc for item in self._table.query(_partition(model), "EVALUATION#", reverse=True, limit=limit)]
-
     def state(self, model: str) -> tuple[DriftState | None, Item | None]:
         """What the last evaluation left, and the item to write the next state over."""
         item = self._table.get(_partition(model), _STATE)

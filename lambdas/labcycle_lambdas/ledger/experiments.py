@@ -12,6 +12,7 @@ from typing import Any, Literal
 from labcycle_lambdas.ledger.errors import AlreadyExists, NotFound, Refused
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
 from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table
+from labcycle_lambdas.ledger.times import milliseconds
 
 EXPERIMENTS = "EXPERIMENTS"
 DEFAULT_ID = "0"
@@ -32,10 +33,6 @@ class Experiment:
     last_update_time: int
     epoch: int = 0
     tags: dict[str, str] = field(default_factory=dict)
-
-
-def milliseconds(now: Callable[[], datetime]) -> int:
-    return int(now().timestamp() * 1000)
 
 
 class Experiments:

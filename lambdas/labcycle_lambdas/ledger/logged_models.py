@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.experiments import Experiments, milliseconds
+from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.points import Metric, rank
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
 from labcycle_lambdas.ledger.table import Create, Exists, Replace, Table, Write
+from labcycle_lambdas.ledger.times import milliseconds
 
 VERSIONS_TAG = "mlflow.modelVersions"
 STATUSES = ("LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED")

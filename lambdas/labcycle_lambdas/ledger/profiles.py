@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labcycle_lambdas.ledger.table import Put, Table
+from labcycle_lambdas.ledger.times import stamp
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,5 @@ def _partition(model: str, version: int) -> str:
 
 
 def _stamp(at: datetime) -> str:
-    """UTC with a fixed number of digits, so that text order is time order. A time without a zone is UTC."""
-    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A time without a zone is UTC."""
+    return stamp(at if at.tzinfo else at.replace(tzinfo=UTC))

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.table import Create, Doc, Exists, Replace, Table, Write
+from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
 
 _LOCK = "LOCK"
@@ -96,7 +97,7 @@ class Reactions:
             before = Lock(**item.doc) if item else Lock()
             if (begun := self.mark(model, execution, _BEGUN)) is not None:
                 return Begun(**begun)
-            lock = Lock(execution, run_id, _stamp(now + longest), before.cool_down_until)
+            lock = Lock(execution, run_id, stamp(now + longest), before.cool_down_until)
             answer = Begun(before.run_id if before.execution else "")
             self._custody.append(
                 f"model/{model}",
@@ -161,7 +162,7 @@ class Reactions:
             lock = Lock(**item.doc) if item else Lock()
             writes: list[Write] = [self._mark(model, execution, _ENDED, {"outcome": outcome})]
             if item and lock.execution == execution:
-                until = _stamp(cool_down_until) if cool_down_until else lock.cool_down_until
+                until = stamp(cool_down_until) if cool_down_until else lock.cool_down_until
                 writes.append(Replace(item, asdict(Lock(cool_down_until=until))))
             if event:
                 action, who, detail = event
@@ -178,7 +179,3 @@ class Reactions:
 
 def _partition(model: str) -> str:
     return f"REACTION#{model}"
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,10 +14,10 @@ from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import AlreadyExists, InUse, NotFound, Refused
-from labcycle_lambdas.ledger.experiments import milliseconds
 from labcycle_lambdas.ledger.logged_models import LoggedModels
-from labcycle_lambdas.ledger.records import HEADER, Record, read_all
+from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
 from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table, Write
+from labcycle_lambdas.ledger.times import milliseconds
 from labcycle_lambdas.ledger.who import Who
 
 MODELS = "REGISTERED_MODELS"
@@ -260,13 +260,6 @@ class Registry:
         """The living versions, in order. Raises `NotFound`."""
         return self.model(name).versions
 
-    def latest_version(self, name: str) -> ModelVersion:
-        """The highest living version of any stage. Raises `NotFound`, also where there is none."""
-        versions = self.versions(name)
-        if not versions:
-            raise NotFound(f"Registered Model (name={name}) has no version")
-        return self.version(name, versions[-1].version)
-
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version behind an alias; `latest` is always the highest one. Raises `NotFound` for the model."""
         header = self._header(name)
@@ -404,9 +397,9 @@ class Registry:
     def _version(self, name: str, version: int | str, header: Item) -> Record:
         text = str(version)
         if text.isascii() and text.isdigit() and len(text) <= 10:
-            for record in read_all(self._table, VERSIONS, f"{_version_id(header, int(text))}/"):
-                if record.header and not record.header.doc["deleted"]:
-                    return record
+            record = read(self._table, VERSIONS, _version_id(header, int(text)))
+            if record.header and not record.header.doc["deleted"]:
+                return record
         raise NotFound(f"Model Version (name={name}, version={version}) not found")
 
     def _touch(self, header: Item, change: Mapping[str, Any]) -> Replace:
@@ -425,8 +418,7 @@ class Registry:
 
     def _change_tags(self, record_id: Callable[[], str], tags: Mapping[str, str], remove: str | None = None) -> None:
         def work() -> None:
-            found = record_id()
-            record = next(read_all(self._table, VERSIONS, f"{found}/"), Record(VERSIONS, found))
+            record = read(self._table, VERSIONS, record_id())
             self._table.write(*record.part("TAGS").writes(tags, [remove] if remove is not None else []))
 
         self._table.until_unchanged(work)

@@ -16,8 +16,10 @@ VERSIONS / <uid>/TAGS/<page>, <uid>/ALIAS/<alias>, <uid>.<version>/HEADER, /TAGS
 FILES#<uid>.<version> / <page>                             the pinned files of a version
 REQUEST#<key> / HEADER                                     -> version made by the request of that idempotency key
 CUSTODY#<subject> / HEAD, <sequence number>                the chain of custody
-DEPLOYMENT#<model> / CURRENT                               the deployment record
-PROFILE#... / ...                                          profiles of live traffic (ledger/profiles.py)
+DEPLOYMENT#<model> / CURRENT, DETAIL#<content>             the deployment record, and what its versions bring along
+PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traffic
+DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations
+REACTION#<model> / LOCK, <execution>#<mark>                reactions
 
 Every read is strongly consistent; there is no index. A mapping that may grow is packed in pages (pages.py).
 """
@@ -27,6 +29,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -34,10 +37,11 @@ from typing import Any
 
 from labcycle_lambdas.ledger.datasets import Dataset, Datasets, dataset_key
 from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.experiments import Experiment, Experiments, Stage, milliseconds
+from labcycle_lambdas.ledger.experiments import Experiment, Experiments, Stage
 from labcycle_lambdas.ledger.points import Entry, Metric, history, rank, write_points
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
 from labcycle_lambdas.ledger.table import Create, Exists, Replace, Table, Write
+from labcycle_lambdas.ledger.times import milliseconds
 
 RUN_NAME_TAG = "mlflow.runName"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
@@ -138,14 +142,12 @@ class Runs:
         }
         record = Record(f"RUNS#{experiment_id}", run_id)
         all_tags = {**(tags or {}), RUN_NAME_TAG: name}
-        try:
+        with suppress(Exists):
             self._table.write(
                 Create(f"RUN#{run_id}", HEADER, {"experiment_id": experiment_id}),
                 Create(record.pk, f"{run_id}/{HEADER}", doc),
                 *record.part("TAGS").writes(all_tags),
             )
-        except Exists:
-            return self.get(run_id)
         return self.get(run_id)
 
     def get(self, run_id: str) -> Run:

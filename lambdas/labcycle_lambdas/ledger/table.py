@@ -117,12 +117,10 @@ class Table:
             )
         return _item(answer["Item"]) if "Item" in answer else None
 
-    def query(
-        self, pk: str, prefix: str = "", *, after: str | None = None, reverse: bool = False, limit: int | None = None
-    ) -> Iterator[Item]:
+    def query(self, pk: str, prefix: str = "", *, after: str | None = None) -> Iterator[Item]:
         """Items of a partition whose sort key starts with `prefix`, in the order of their sort keys, read page by page.
 
-        `after`: only those behind this sort key (before it with `reverse`).
+        `after`: only those behind this sort key.
         """
         if not _is_key(pk, prefix or "-"):
             return
@@ -134,25 +132,20 @@ class Table:
             values[":prefix"] = {"S": prefix}
             condition += " AND begins_with(#sk, :prefix)"
         start: dict[str, Any] | None = {"pk": {"S": pk}, "sk": {"S": after}} if after is not None else None
-        left = limit
-        while left is None or left > 0:
+        while True:
             arguments: dict[str, Any] = {
                 "TableName": self._name,
                 "KeyConditionExpression": condition,
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": values,
                 "ConsistentRead": True,
-                "ScanIndexForward": not reverse,
             }
             if start:
                 arguments["ExclusiveStartKey"] = start
-            if left is not None:
-                arguments["Limit"] = left
             with _translated():
                 page = self._client.query(**arguments)
             for raw in page["Items"]:
                 yield _item(raw)
-            left = None if left is None else left - len(page["Items"])
             start = page.get("LastEvaluatedKey")
             if not start:
                 return
@@ -183,24 +176,6 @@ class Table:
             except _Busy:
                 pause(attempt)
         raise Throttled("the item is written by too many at once")
-
-    def change(self, pk: str, sk: str, change: Callable[[Doc | None], Doc | None], *also: Write) -> Doc | None:
-        """Read, change, write, again as often as somebody else was faster.
-
-        `change` takes the document (None where there is none) and returns the new one, or None to leave it as it is.
-        `also` is written in the same transaction. Returns the document as it then stands.
-        """
-        for attempt in range(_CHANGE_ATTEMPTS):
-            item = self.get(pk, sk)
-            new = change(json.loads(json.dumps(item.doc)) if item else None)
-            if new is None or (item and new == item.doc):
-                return item.doc if item else None
-            try:
-                self.write(Replace(item, new) if item else Create(pk, sk, new), *also)
-                return new
-            except (Exists, Changed):
-                pause(attempt)
-        raise Throttled(f"{pk} {sk} is changed by too many at once")
 
     def until_unchanged(self, work: Callable[[], T]) -> T:
         """Do `work` (read, decide, write), again as often as somebody else was faster."""

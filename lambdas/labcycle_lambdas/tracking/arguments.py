@@ -35,9 +35,6 @@ class Arguments:
             values[name] = [*_list(values[name]), value] if name in values else value
         return cls(values)
 
-    def with_values(self, more: Mapping[str, Any]) -> Arguments:
-        return Arguments({**self._values, **more}, self._path)
-
     def has(self, name: str) -> bool:
         return self._get(name) is not None
 

@@ -224,16 +224,3 @@ def fire_schedule(place: Place, name: str, at: datetime, group: str = "default")
     ):
         payload = payload.replace(f"<aws.scheduler.{attribute}>", value)
     _deliver(target, payload, "scheduler.amazonaws.com", schedule["Arn"])
-
-
-def fire_rule(place: Place, name: str) -> None:
-    """What EventBridge does when a rule with a schedule is due."""
-    events = place.client("events")
-    rule = events.describe_rule(Name=name)
-    event = {
-        "version": "0", "id": str(uuid.uuid4()), "detail-type": "Scheduled Event", "source": "aws.events",
-        "account": place.account, "region": place.region, "resources": [rule["Arn"]], "detail": {},
-        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }  # fmt: skip
-    for target in events.list_targets_by_rule(Rule=name)["Targets"]:
-        _deliver(target, _input(target, event), "events.amazonaws.com", rule["Arn"])

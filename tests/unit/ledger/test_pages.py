@@ -26,7 +26,6 @@ def applied(pages: Pages, writes: list[Write]) -> Pages:
         if isinstance(write, Replace):
             items[write.item.sk] = Item("p", write.item.sk, write.doc, write.item.rev + 1)
         else:
-            assert not (write is None) and hasattr(write, "sk")
             items[write.sk] = Item("p", write.sk, write.doc, 1)
     return Pages("p", "r/TAGS/", [items[sk] for sk in sorted(items)])
 

@@ -8,7 +8,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from labcycle_lambdas.ledger.errors import Refused
-from labcycle_lambdas.ledger.table import Changed, Create, Delete, Doc, Exists, Item, Put, Replace, Table, Throttled
+from labcycle_lambdas.ledger.table import Changed, Create, Delete, Exists, Item, Put, Replace, Table, Throttled
 from tests.unit.ledger.conftest import NAME, Faults
 
 
@@ -70,7 +70,6 @@ def test_queries_read_page_by_page_in_order(table: Table) -> None:
         table.write(Put("p", f"a{number:02d}", {"text": "x" * 100_000}))
     table.write(Put("p", "b", {}), Put("q", "a99", {}))
     assert [item.sk for item in table.query("p", "a")] == [f"a{n:02d}" for n in range(25)]
-    assert [item.sk for item in table.query("p", "a", reverse=True, limit=2)] == ["a24", "a23"]
     assert [item.sk for item in table.query("p", after="a22")] == ["a23", "a24", "b"]
 
 
@@ -91,8 +90,12 @@ def test_no_change_of_many_is_lost(table: Table) -> None:
     table.write(Create("p", "s", {"seen": []}))
 
     def add(number: int) -> bool:
+        def work() -> None:
+            item = read(table)
+            table.write(Replace(item, {"seen": [*item.doc["seen"], number]}))
+
         try:
-            table.change("p", "s", lambda doc: {"seen": [*(doc or {})["seen"], number]})
+            table.until_unchanged(work)
         except Throttled:
             return False  # nothing was written, and the caller knows
         return True
@@ -101,18 +104,6 @@ def test_no_change_of_many_is_lost(table: Table) -> None:
         done = [number for number, was in enumerate(pool.map(add, range(18))) if was]
     assert sorted(read(table).doc["seen"]) == done
     assert done
-
-
-def test_a_change_that_changes_nothing_writes_nothing(table: Table) -> None:
-    table.write(Create("p", "s", {"a": [1]}))
-
-    def scribble(doc: Doc | None) -> Doc | None:
-        assert doc
-        return {"a": [1]}
-
-    assert table.change("p", "s", scribble) == {"a": [1]}
-    assert table.change("p", "none", lambda doc: None) is None
-    assert read(table).rev == 1
 
 
 @pytest.mark.parametrize("kind", ["create", "replace", "delete"])
