@@ -21,9 +21,8 @@ from labcycle.monitoring.dead_letters import dead_letter_queue
 from labcycle.monitoring.notices import let_alarm_publish
 
 NAMESPACE, METRIC = "labcycle", "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
-_LONGEST_PERIOD_SECONDS = (
-    12 * 3600
-)  # two of them are a day: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+# Two of them are a week: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+_LONGEST_PERIOD_SECONDS = 84 * 3600
 _MINUTES = (1, 7 * 24 * 60)
 
 

@@ -264,6 +264,7 @@ class Retraining(Construct):
                 "sagemaker:AddTags",
                 "sagemaker:CreateTrainingJob",
                 "sagemaker:DescribeTrainingJob",
+                "sagemaker:ListTags",
                 "sagemaker:StopTrainingJob",
             ],
             [jobs],

@@ -160,8 +160,8 @@ def test_a_topic_of_another_stack_keeps_its_policy() -> None:
     bench.template().resource_count_is("AWS::SNS::TopicPolicy", 0)
 
 
-@pytest.mark.parametrize(("minutes", "period"), [(1, 60), (90, 5400), (720, 43200), (1440, 43200)])
-def test_the_alarm_looks_back_over_two_evaluations_but_a_day_at_most(minutes: int, period: int) -> None:
+@pytest.mark.parametrize(("minutes", "period"), [(1, 60), (90, 5400), (1440, 86400), (10080, 302400)])
+def test_the_alarm_looks_back_over_two_evaluations_but_a_week_at_most(minutes: int, period: int) -> None:
     bench = Bench()
     bench.monitor(every=Duration.minutes(minutes))
     bench.template().has_resource_properties("AWS::CloudWatch::Alarm", {"Period": period})
@@ -320,6 +320,16 @@ def test_a_role_is_passed_to_sagemaker_alone(both: Template) -> None:
 
 def role_id(template: Template, part: str) -> str:
     return next(name for name in template.find_resources("AWS::IAM::Role") if part in name)
+
+
+def test_the_machine_may_run_a_training_job_to_its_end(both: Template) -> None:
+    """All that `.sync` takes: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html"""
+    [jobs] = [s for _, s in statements(both) if "sagemaker:CreateTrainingJob" in listed(s["Action"])]
+    verbs = {"AddTags", "CreateTrainingJob", "DescribeTrainingJob", "ListTags", "StopTrainingJob"}
+    assert {f"sagemaker:{verb}" for verb in verbs} == set(listed(jobs["Action"]))
+    [rule] = [s for _, s in statements(both) if "events:PutRule" in listed(s["Action"])]
+    assert {"events:DescribeRule", "events:PutRule", "events:PutTargets"} == set(listed(rule["Action"]))
+    assert "StepFunctionsGetEventsForSageMakerTrainingJobsRule" in json.dumps(rule["Resource"])
 
 
 def test_training_jobs_are_allowed_by_the_name_that_the_function_gives(both: Template) -> None:
