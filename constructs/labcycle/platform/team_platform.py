@@ -12,6 +12,7 @@ from constructs import Construct
 from labcycle.config import ConfigError, Target, Team, check_together, names
 from labcycle.platform.foundation_stack import FoundationStack
 from labcycle.platform.guardrails_stack import GuardrailsStack
+from labcycle.platform.inline_policies import problems_of_size
 from labcycle.platform.model_stack import ModelStack
 from labcycle.platform.target_platform import give_zones
 from labcycle.platform.tracking_stack import TrackingStack
@@ -35,7 +36,8 @@ class TeamPlatform(Stage):
     Raises
     ------
     ConfigError
-        If the team cannot live in the target, or asks of a construct what it does not take.
+        If the team cannot live in the target, or asks of a construct what it does not take, or a member's role would hold
+        more policies than IAM allows.
     """
 
     def __init__(self, scope: Construct, *, team: Team, target: Target) -> None:
@@ -64,14 +66,20 @@ class TeamPlatform(Stage):
             with _told(team, "models", n):
                 self.models[model.name] = ModelStack(self, team=team, model=model, key=key)
         self._in_order()
+        if problems := list(problems_of_size(team, [*self.shared_stacks, *self.models.values()])):
+            raise ConfigError(problems)
         for tag, value in (("team", team.team), ("cost-centre", team.cost_centre), ("stage", team.stage)):
             Tags.of(self).add(f"labcycle:{tag}", value)
 
+    @property
+    def shared_stacks(self) -> list[Stack]:
+        """All stacks but those of the models, in the order in which they are deployed."""
+        shared: list[Stack] = [self.guardrails, self.foundation, self.tracking]
+        return [*shared, self.workspaces] if self.workspaces else shared
+
     def _in_order(self) -> None:
         """Boundary before roles; then what is named before those that look it up by name."""
-        base: list[Stack] = [self.guardrails, self.foundation, self.tracking]
-        if self.workspaces:
-            base.append(self.workspaces)
+        base = self.shared_stacks
         for earlier, later in pairwise(base):
             later.add_stack_dependency(earlier)
         for model in self.models.values():

@@ -59,12 +59,14 @@ class TrackingStack(Stack):
         role = contract.member_role(self, team.team, member.name)
         rights = rights_of(member.roles)
         bucket = self.tracking.artifact_bucket
-        if "read" in rights:
-            self.tracking.grant_read(role)
-        if "log" in rights:
+        if "log" in rights:  # which reads too
             self.tracking.grant_log(role)
+        elif "read" in rights:
+            self.tracking.grant_read(role)
         if "promote" in rights:
             self.tracking.grant_promote(role)
+        if "operate" in rights:  # of all models; these two take no resource
+            allow(role, ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"], ["*"])
         if "publish wheels" in rights:
             allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
             allow_key(role, self._key, "s3", region=self.region)
