@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from labcycle_lambdas.variables import required
+
 _REQUIRED = ("LEDGER_TABLE", "TEAM", "MODEL", "DRIFT_THRESHOLD", "DRIFT_MINIMUM_ROWS", "DRIFT_PERSISTENCE")
 
 
@@ -25,9 +27,7 @@ class Environment:
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises RuntimeError if a variable is missing, ValueError if a number is none."""
-        missing = [name for name in _REQUIRED if not variables.get(name)]
-        if missing:
-            raise RuntimeError(f"environment variables are missing: {', '.join(missing)}")
+        required(_REQUIRED, variables, "drift evaluator")
         return cls(
             ledger_table=variables["LEDGER_TABLE"],
             team=variables["TEAM"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from labcycle_lambdas.reaction.scoring import METRICS
+from labcycle_lambdas.variables import required
 
 AUTOMATIC, AFTER_REVIEW = "automatic", "after_review"
 _REQUIRED = (
@@ -39,9 +40,7 @@ class Environment:
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises RuntimeError if a variable is missing, ValueError if one has no allowed value."""
-        missing = [name for name in _REQUIRED if not variables.get(name)]
-        if missing:
-            raise RuntimeError(f"environment variables are missing: {', '.join(missing)}")
+        required(_REQUIRED, variables, "reaction function")
         if variables["PROMOTE"] not in (AUTOMATIC, AFTER_REVIEW):
             raise ValueError(f"PROMOTE is {variables['PROMOTE']!r}; allowed: {AUTOMATIC}, {AFTER_REVIEW}")
         if variables["TRAINING_METRIC"] not in METRICS:

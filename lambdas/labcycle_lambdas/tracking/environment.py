@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labcycle_lambdas.variables import required
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -16,8 +18,4 @@ class Environment:
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
-        names = ("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM")
-        missing = [name for name in names if not variables.get(name)]
-        if missing:
-            raise RuntimeError(f"the tracking function needs the environment variable {', '.join(missing)}")
-        return cls(*(variables[name] for name in names))
+        return cls(*required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "tracking function"))
