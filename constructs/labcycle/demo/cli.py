@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from labcycle.errors import LabcycleError
-
-PORT = 4566
+from labcycle.local.settings import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def demo(
-        port: Annotated[int, typer.Option(help="Port of the local cloud on 127.0.0.1.")] = PORT,
+        port: Annotated[int, typer.Option(help="Port of the local cloud on 127.0.0.1.")] = DEFAULT_PORT,
         keep: Annotated[bool, typer.Option("--keep", help="Leave the cloud up, and say how to look around.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the steps as one JSON document.")] = False,
     ) -> None:
@@ -30,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
         checklist = Checklist(STEPS, as_json=as_json)
         with checklist.step("start the embedded local cloud") as step:
-            cloud = LocalCloud.start(account="123456789012", region="eu-west-1", port=port)
+            cloud = LocalCloud.start(DEFAULT_ACCOUNT, DEFAULT_REGION, port)
             step.saw(f"{cloud.endpoint}, process {cloud.pid}")
         try:
             LifeCycle(cloud, Path(".labcycle/cdk.out"), checklist).run()

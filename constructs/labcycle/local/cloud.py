@@ -234,7 +234,7 @@ class LocalCloud:
     def _sign_in_by_identity_center(self, permission_set: str, user: str) -> Credentials:
         """A session of the permission set's role, as Identity Center makes it for a user."""
         iam = self.client("iam")
-        role = f"AWSReservedSSO_{permission_set}_{'0123456789abcdef'}"
+        role = f"AWSReservedSSO_{permission_set}_0123456789abcdef"
         trust = {
             "Effect": "Allow",
             "Principal": {"AWS": f"arn:aws:iam::{self.account}:root"},

@@ -216,12 +216,12 @@ def _tail(log: Path) -> str:
 
 
 def _check_port(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise LocalCloudError(f"--port: got {port}; allowed 1024 to 65535.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OverflowError:
-            raise LocalCloudError(f"--port: got {port}; allowed 1024 to 65535.") from None
         except OSError as error:
             if error.errno == errno.EACCES:
                 raise LocalCloudError(

@@ -32,6 +32,12 @@ def settings(folder: Path, start_id: str) -> Settings:
     return Settings(1, "123456789012", "eu-west-1", start_id, str(folder))
 
 
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_a_number_that_is_no_port_is_refused_at_once(tmp_path: Path, port: int) -> None:
+    with pytest.raises(process.LocalCloudError, match=rf"--port: got {port}; allowed 1024 to 65535"):
+        begin(tmp_path, port)
+
+
 def test_a_taken_port_is_refused_and_nothing_is_left(tmp_path: Path, taken: int) -> None:
     with pytest.raises(process.LocalCloudError, match=rf"Port {taken} .*--port"):
         begin(tmp_path, taken)
