@@ -19,11 +19,13 @@ POLICY_LIMIT = 128
 TABLE_LIMIT = 255
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-using-console-create-stack-parameters.html
 STACK_LIMIT = 128
+# https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
 TOPIC_LIMIT = 256
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateEventBus.html
+BUS_LIMIT = 256
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 TRAINING_JOB_LIMIT = 63
 _TRAINING_JOB_DIGEST = "0" * 12  # what the reaction appends for each execution
-BUS_LIMIT = 256
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,7 @@ class DerivedName:
 def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
     """Every name that `team` makes in `target`."""
     name, path = team.team, ("team",)
-    longest = max(("artifacts", "logs", "anchors"), key=len)
-    bucket = names.bucket(name, longest, target.account, target.region)
+    bucket = names.bucket(name, "artifacts", target.account, target.region)  # the longest of its buckets' names
     yield DerivedName("bucket", bucket, BUCKET_LIMIT, name, path)
     yield DerivedName("IAM policy", names.boundary(name), POLICY_LIMIT, name, path)
     yield DerivedName("table", names.ledger_table(name), TABLE_LIMIT, name, path)

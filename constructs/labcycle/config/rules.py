@@ -87,10 +87,10 @@ def principal_rules(principal: Any) -> Iterator[Broken]:
     given = [kind for kind in PRINCIPAL_KINDS if principal.get(kind) is not None]
     if len(given) == 1 or (not given and any(kind not in PRINCIPAL_KINDS for kind in principal)):
         return  # a misspelt kind is reported as such
-    got = " and ".join(given) or "none"
+    got, mend = (" and ".join(given), "Keep") if given else ("none", "Add")
     yield Broken(
         (),
-        f"got {got}; allowed exactly one of {', '.join(PRINCIPAL_KINDS)}. Keep the one by which this member signs in",
+        f"got {got}; allowed exactly one of {', '.join(PRINCIPAL_KINDS)}. {mend} the one by which this member signs in",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
@@ -74,7 +74,7 @@ class Principal(Settings):
         return str(getattr(self, self.kind))
 
 
-_KINDS: tuple[PrincipalKind, ...] = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
+_KINDS: tuple[PrincipalKind, ...] = get_args(PrincipalKind)
 
 
 class Member(Settings):

@@ -105,7 +105,8 @@ def _duplicates(settings: Sequence[Team] | Sequence[Target], key: str) -> Iterat
 
 def _too_long(name: DerivedName) -> str:
     longest = name.limit - (len(name.text) - len(name.part))
+    mend = f"Use a name of at most {longest} characters" if longest > 0 else "Shorten the team's name first"
     return (
         f"got {name.part} ({len(name.part)} characters); it makes the {name.kind} {name.text}, of {len(name.text)} characters; "
-        f"AWS allows {name.limit}. Use a name of at most {max(longest, 0)} characters"
+        f"AWS allows {name.limit}. {mend}"
     )

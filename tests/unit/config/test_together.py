@@ -135,6 +135,11 @@ def test_a_member_is_refused_exactly_when_a_role_would_be_too_long(length: int, 
         check_together(team, target)
 
 
+def test_a_team_whose_name_leaves_no_room_for_a_member_is_what_is_to_be_shortened() -> None:
+    with pytest.raises(ConfigError, match=r"members\[0\]\.name: .*AWS allows 64\. Shorten the team's name first"):
+        check_together(team_of("t" * 60, "ada"), EU)
+
+
 def test_a_model_is_refused_when_its_stack_would_be_too_long() -> None:
     with pytest.raises(ConfigError, match=r"models\[0\]\.name: .*; it makes the stack .*AWS allows 128"):
         check_together(team_of("fraud", "ada", models=("m" * 120,)), EU)
