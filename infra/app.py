@@ -18,11 +18,10 @@ from pathlib import Path
 from aws_cdk import App
 
 from labcycle.config import ConfigError, Problem, Target, check_together, load_all, load_target, load_team
-from labcycle.errors import LabcycleError
+from labcycle.errors import WRONG, LabcycleError
 from labcycle.platform import TargetPlatform, TeamPlatform
 
 HERE = Path(__file__).parent
-WRONG = 2  # exit code of everything that the user can mend
 
 
 def build(app: App) -> None:

@@ -17,9 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from labcycle.config import ConfigError, json_schema, load_all, load_paths
-from labcycle.errors import LabcycleError
+from labcycle.errors import WRONG, LabcycleError
 
-WRONG = 2  # exit code of everything that the user can mend
 _TEAMS = Path("infra/teams")
 _TARGETS = Path("infra/targets")
 _CALLED = "labcycle.called"  # in a context: the command that was called, as against listed in a help text
