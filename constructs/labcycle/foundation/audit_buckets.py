@@ -1,6 +1,7 @@
 """The two buckets for evidence: access logs, and anchors of the custody chains.
 
-Both are encrypted by S3 itself (SSE-S3). S3 delivers access logs to no bucket with a customer key or an Object Lock, and
+Both are retained, but not when the deployment that made them fails: their names would be taken at the next attempt. Both
+are encrypted by S3 itself (SSE-S3). S3 delivers access logs to no bucket with a customer key or an Object Lock, and
 an anchor must stay readable when the team's key is gone.
 """
 
@@ -34,7 +35,7 @@ def log_bucket(scope: Construct, construct_id: str, *, team: str) -> s3.Bucket:
         lifecycle_rules=[
             s3.LifecycleRule(id="expire", expiration=LOGS_KEPT, abort_incomplete_multipart_upload_after=_UNFINISHED)
         ],
-        removal_policy=RemovalPolicy.RETAIN,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     )
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html#grant-log-delivery-permissions-general
     bucket.add_to_resource_policy(
@@ -82,7 +83,7 @@ def anchor_bucket(
         server_access_logs_bucket=s3.Bucket.from_bucket_name(scope, f"{construct_id}Log", logs.bucket_name),
         server_access_logs_prefix="anchors/",
         lifecycle_rules=[s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=_UNFINISHED)],
-        removal_policy=RemovalPolicy.RETAIN,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     )
     Annotations.of(bucket).acknowledge_warning(
         "@aws-cdk/aws-s3:accessLogsPolicyNotAdded", "log_bucket has the statement"

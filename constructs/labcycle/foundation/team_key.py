@@ -24,7 +24,7 @@ def team_key(scope: Construct, construct_id: str, *, team: str, retain: bool) ->
         enable_key_rotation=True,
         pending_window=WAITING_PERIOD,
         policy=iam.PolicyDocument(statements=[_statement(use, places) for use in KEY_USES]),
-        removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY,
     )
 
 

@@ -193,7 +193,8 @@ class ExperimentTracking(Construct):
                     abort_incomplete_multipart_upload_after=_UNFINISHED,
                 )
             ],
-            removal_policy=RemovalPolicy.RETAIN,
+            # Not retained where the deployment that made it fails: its name would be taken at the next attempt.
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
 
     def _let_functions_work(self) -> None:

@@ -111,7 +111,7 @@ def test_member_roles_have_no_policy_of_their_own(production: Template) -> None:
 
 
 def test_the_key_rotates_and_waits_thirty_days(production: Template, sandbox: Template) -> None:
-    for template, policy in ((production, "Retain"), (sandbox, "Delete")):
+    for template, policy in ((production, "RetainExceptOnCreate"), (sandbox, "Delete")):
         (key,) = resources(template, "AWS::KMS::Key")
         assert key["DeletionPolicy"] == policy
         assert key["Properties"]["EnableKeyRotation"] is True
@@ -145,7 +145,7 @@ def test_the_log_bucket_can_be_delivered_to(production: Template) -> None:
 def test_buckets_are_private_tls_only_and_retained(production: Template, sandbox: Template) -> None:
     for template in (production, sandbox):
         for bucket in resources(template, "AWS::S3::Bucket"):
-            assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+            assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
             assert all(bucket["Properties"]["PublicAccessBlockConfiguration"].values())
         policies = of_type(template, "AWS::S3::BucketPolicy")
         assert len(policies) == 2

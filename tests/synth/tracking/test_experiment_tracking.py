@@ -79,7 +79,7 @@ def test_the_bucket_keeps_versions_and_is_private(assertions: Assertions, templa
     assertions.has_resource(
         "AWS::S3::Bucket",
         {
-            "DeletionPolicy": "Retain",
+            "DeletionPolicy": "RetainExceptOnCreate",
             "Properties": {
                 "VersioningConfiguration": {"Status": "Enabled"},
                 "PublicAccessBlockConfiguration": {
@@ -212,7 +212,7 @@ def test_a_sandbox_lets_its_table_go_but_never_its_bucket() -> None:
     template = alone(lambda stack: ExperimentTracking(stack, "Tracking", team="ours", retain_data=False))
     (table,) = resources(template, "AWS::DynamoDB::Table")
     (bucket,) = resources(template, "AWS::S3::Bucket")
-    assert (table["DeletionPolicy"], bucket["DeletionPolicy"]) == ("Delete", "Retain")
+    assert (table["DeletionPolicy"], bucket["DeletionPolicy"]) == ("Delete", "RetainExceptOnCreate")
     assert not table["Properties"].get("DeletionProtectionEnabled")
 
 
