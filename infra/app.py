@@ -17,7 +17,8 @@ from pathlib import Path
 
 from aws_cdk import App
 
-from labcycle.config import ConfigError, Problem, Target, check_together, load_all, load_target, load_team
+from labcycle.config import ConfigError, Problem, Target, Team, check_together, load_all, load_target, load_team
+from labcycle.config.loader import SUFFIXES, unknown_target
 from labcycle.errors import WRONG, LabcycleError
 from labcycle.platform import TargetPlatform, TeamPlatform
 
@@ -40,7 +41,7 @@ def build(app: App) -> None:
         )
     if team_name:
         team = load_team(_file(folder / "teams", team_name, "team"))
-        target = load_target(_file(folder / "targets", team.target, "target"))
+        target = load_target(_target_file(folder / "targets", team))
         check_together(team, target)
         TargetPlatform(app, target=target)
         TeamPlatform(app, team=team, target=target)
@@ -63,9 +64,21 @@ def _by_name(targets: dict[str, Target]) -> list[Target]:
     return [targets[name] for name in sorted(targets)]
 
 
+def _target_file(folder: Path, team: Team) -> Path:
+    """The file of the team's target; told with the place in the team file where there is none."""
+    files = _files(folder)
+    if team.target not in files:
+        raise ConfigError([unknown_target(team, folder, files)])
+    return files[team.target]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
+
+
 def _file(folder: Path, name: str, key: str) -> Path:
     """The file of this name in the folder; never a path outside of it."""
-    files = {file.stem: file for file in sorted(folder.glob("*.y*ml"))}
+    files = _files(folder)
     if name not in files:
         known = ", ".join(files) or "none: the folder is empty or missing"
         raise ConfigError(

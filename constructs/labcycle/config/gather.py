@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
 from .document import read
-from .loader import SUFFIXES, load_target, load_team
+from .loader import SUFFIXES, load_target, load_team, unknown_target
 from .problem import ConfigError, Problem
 from .target import Target
 from .team import Team
@@ -19,7 +19,7 @@ def load_paths(paths: Iterable[FilePath]) -> tuple[list[Team], dict[str, Target]
     """Teams and targets in these files and folders, folders with all below them.
 
     A file is a target when its keys are those of a target, else a team. A team is checked together with its target where
-    that is among the files, or beside them in `../targets`.
+    that is among the files, or beside them in `../targets`; where that folder has others and not this one, it is refused.
 
     Raises
     ------
@@ -39,12 +39,15 @@ def load_paths(paths: Iterable[FilePath]) -> tuple[list[Team], dict[str, Target]
             problems.extend(error.problems)
     by_name = {target.target: target for target in targets}
     for team in teams:
-        beside = FilePath(team.origin.file).parent.parent / "targets" / f"{team.target}.yaml"
-        if team.target not in by_name and beside.is_file():
+        folder = FilePath(team.origin.file).parent.parent / "targets"
+        beside = {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
+        if team.target not in by_name and team.target in beside:
             try:
-                by_name[team.target] = load_target(beside)
+                by_name[team.target] = load_target(beside[team.target])
             except ConfigError as error:
                 problems.extend(error.problems)
+        elif team.target not in by_name and beside:
+            problems.append(unknown_target(team, folder, beside))
         if team.target in by_name:
             problems.extend(problems_together(team, by_name[team.target]))
     problems.extend(problems_among(teams, by_name, targets))
@@ -59,7 +62,7 @@ def _files(paths: Iterable[FilePath], problems: list[Problem]) -> list[FilePath]
         if not path.is_dir():
             found[path] = None
             continue
-        inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+        inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and not file.is_dir())
         if not inside:
             problems.append(Problem("there is no .yaml file in this folder. Name another folder", "", str(path)))
         found.update(dict.fromkeys(inside))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path as FilePath
 from typing import TypeVar
@@ -66,14 +66,18 @@ def load_all(teams_dir: FilePath | str, targets_dir: FilePath | str) -> tuple[li
         if team.target in by_name:
             problems.extend(problems_together(team, by_name[team.target]))
         elif team.target not in written:  # one that is there and broken has been told
-            mend = nearest(team.target, by_name) or f"Write {FilePath(targets_dir) / team.target}.yaml"
-            known = ", ".join(sorted(by_name)) or "none yet"
-            message = f"got {team.target}; allowed the targets in {targets_dir} ({known}). {mend}"
-            problems.append(team.origin.problem(("target",), message))
+            problems.append(unknown_target(team, FilePath(targets_dir), by_name))
     problems.extend(problems_among(teams, by_name, targets))
     if problems:
         raise ConfigError(problems)
     return sorted(teams, key=lambda team: team.team), by_name
+
+
+def unknown_target(team: Team, folder: FilePath, known: Iterable[str]) -> Problem:
+    """What to tell of a team whose target is not among the `known` ones of the folder."""
+    mend = nearest(team.target, known) or f"Write {folder / team.target}.yaml"
+    message = f"got {team.target}; allowed the targets in {folder} ({', '.join(sorted(known)) or 'none yet'}). {mend}"
+    return team.origin.problem(("target",), message)
 
 
 def _files(folder: FilePath, problems: list[Problem]) -> list[FilePath]:

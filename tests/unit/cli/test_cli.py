@@ -71,6 +71,24 @@ def test_validate_takes_single_files_and_knows_teams_from_targets(repository: Pa
     assert call("validate", "infra").exit_code == 0
 
 
+@pytest.mark.parametrize("path", ["infra", "infra/teams", "infra/teams/fraud.yaml"])
+def test_a_team_whose_target_is_not_beside_it_is_refused(repository: Path, path: str) -> None:
+    text = bent(TEAM, ("target: eu-production", "target: eu-productoin"))
+    written(repository / "infra/teams", "fraud.yaml", text)
+    result = call("validate", path)
+    assert result.exit_code == 2
+    place = f"infra/teams/fraud.yaml:{line_of(text, 'target: eu')}:9: target"
+    assert result.stderr == (
+        f"{place}: got eu-productoin; allowed the targets in infra/targets (eu-production). Did you mean eu-production?\n"
+    )
+
+
+def test_a_link_to_nowhere_is_not_passed_over(repository: Path) -> None:
+    (repository / "infra/teams/growth.yaml").symlink_to(repository / "nowhere.yaml")
+    result = call("validate", "infra")
+    assert (result.exit_code, result.stderr.count("there is no such file")) == (2, 1)
+
+
 def test_a_single_team_file_is_checked_with_the_target_beside_it(repository: Path) -> None:
     written(repository / "infra/targets", "eu-production.yaml", bent(TARGET, ("egress: nat", "egress: none")))
     result = call("validate", "infra/teams/fraud.yaml")

@@ -63,7 +63,7 @@ def test_models_are_made_in_python_and_never_change() -> None:
 def test_the_rules_hold_without_a_file_too() -> None:
     with pytest.raises(ValidationError, match="got iam_user and saml_subject; allowed exactly one"):
         Principal(iam_user="ada", saml_subject="ada@x")
-    with pytest.raises(ValidationError, match="got none; allowed exactly one .* Add the one"):
+    with pytest.raises(ValidationError, match=r"got none; allowed exactly one .* Add the one"):
         Principal()
     with pytest.raises(ValidationError, match="do not end with -workspace"):
         Member(name="ada-workspace", principal=Principal(iam_user="ada"), roles=("lead",))
