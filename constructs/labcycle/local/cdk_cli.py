@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labcycle.errors import LabcycleError
 from labcycle.local.settings import bare_environment
@@ -72,7 +73,7 @@ def find(start: Path | None = None) -> CdkCli:
         raise CdkError(
             f"The AWS CDK CLI {pinned} is not installed in {root / 'node_modules'}. Run `make setup` in {root}."
         )
-    installed = json.loads((folder / "package.json").read_text())["version"]
+    installed = str(_json(folder / "package.json").get("version"))
     if installed != pinned:
         raise CdkError(
             f"The AWS CDK CLI in {root / 'node_modules'} is {installed}; {root / 'package.json'} pins {pinned}, and another "
@@ -99,13 +100,21 @@ def _pin(start: Path) -> tuple[Path, str]:
         path = folder / "package.json"
         if not path.exists():
             continue
-        found = json.loads(path.read_text())
+        found = _json(path)
         version = {**found.get("dependencies", {}), **found.get("devDependencies", {})}.get("aws-cdk")
         if version:
             return folder, str(version)
     raise CdkError(
         f"No package.json from {start} upwards pins aws-cdk. Take the one of labcycle's repository, with its lock, and run `npm ci`."
     )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CdkError(f"{path} cannot be read: {error}. Mend it, or run in another folder.") from None
+    return found if isinstance(found, dict) else {}
 
 
 def _reason(output: str) -> str:

@@ -36,6 +36,12 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
         cdk_cli.find(pin(tmp_path, "2.1.0", "3.0.0"))
 
 
+def test_a_torn_package_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text("{")
+    with pytest.raises(cdk_cli.CdkError, match=r"package\.json cannot be read"):
+        cdk_cli.find(tmp_path)
+
+
 def test_missing_node_names_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(cdk_cli.CdkError, match=r"Node is missing.*pip install"):
