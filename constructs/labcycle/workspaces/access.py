@@ -22,6 +22,7 @@ def grant_workspaces(
     member: str,
     templates: Sequence[str],
     images: Sequence[str],
+    instance_types: Sequence[str],
     role: iam.IRole,
     key: kms.IKey,
 ) -> None:
@@ -33,6 +34,8 @@ def grant_workspaces(
         Ids of the launch templates.
     images
         Names of the public SSM parameters that the templates take their image from; EC2 reads them as the caller.
+    instance_types
+        Those of the templates; the caller of RunInstances could name another one, of any price.
     """
 
     def arn(service: str, resource: str) -> str:
@@ -45,14 +48,17 @@ def grant_workspaces(
     own = {"StringEquals": {"aws:ResourceTag/labcycle:team": team, "aws:ResourceTag/labcycle:member": member}}
 
     allow(grantee, ["ec2:RunInstances"], template_arns)
-    # Nothing that the template says may be replaced by the caller:
-    # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/permissions-for-launch-templates.html
-    allow(
-        grantee,
-        ["ec2:RunInstances"],
-        [*launched, *used, image],
-        {"ArnEquals": {"ec2:LaunchTemplate": template_arns}, "Bool": {"ec2:IsLaunchTemplateResource": "true"}},
-    )
+    # No resource that the template names may be replaced by the caller. That does not hold for other parameters, of which
+    # the type of the instance costs money:
+    # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/use-launch-templates-to-control-launching-instances.html
+    from_template: dict[str, dict[str, object]] = {
+        "ArnEquals": {"ec2:LaunchTemplate": template_arns},
+        "Bool": {"ec2:IsLaunchTemplateResource": "true"},
+    }
+    instance, *attached = launched
+    of_type: dict[str, dict[str, object]] = {"StringEquals": {"ec2:InstanceType": list(instance_types)}}
+    allow(grantee, ["ec2:RunInstances"], [instance], {**from_template, **of_type})
+    allow(grantee, ["ec2:RunInstances"], [*attached, *used, image], from_template)
     allow(grantee, ["ec2:CreateTags"], launched, {"StringEquals": {"ec2:CreateAction": "RunInstances"}})
     allow(
         grantee,

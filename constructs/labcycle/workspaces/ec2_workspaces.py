@@ -128,6 +128,7 @@ class Ec2Workspaces(Construct):
             member=member,
             templates=templates,
             images=sorted({_image(tier) for tier in self._tiers}),
+            instance_types=sorted({TIERS[tier].instance_type for tier in self._tiers}),
             role=self.roles[member],
             key=self.encryption_key,
         )

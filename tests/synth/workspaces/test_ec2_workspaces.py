@@ -9,7 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
-from labcycle.config import Member, TierName, names
+from labcycle.config import TIERS, Member, TierName, names
 from labcycle.workspaces import Ec2Workspaces
 from labcycle.workspaces.ec2_workspaces import CPU_IMAGE, GPU_IMAGE
 from tests.synth.assembly import HERE, Template, alone, as_list, of_type
@@ -132,11 +132,21 @@ def test_a_member_launches_from_the_own_templates_alone(template: Template) -> N
         for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::EC2::LaunchTemplate" and "-ann-" in resource["Properties"]["LaunchTemplateName"]
     ]
-    direct, through = statement(template, "ec2:RunInstances")
+    direct, instance, through = statement(template, "ec2:RunInstances")
     assert all(any(f'"{name}"' in json.dumps(arn) for name in own) for arn in as_list(direct["Resource"]))
-    assert through["Condition"]["Bool"] == {"ec2:IsLaunchTemplateResource": "true"}
-    launched = through["Condition"]["ArnEquals"]["ec2:LaunchTemplate"]
-    assert sorted(map(json.dumps, launched)) == sorted(map(json.dumps, direct["Resource"]))
+    for launching in (instance, through):
+        assert launching["Condition"]["Bool"] == {"ec2:IsLaunchTemplateResource": "true"}
+        launched = launching["Condition"]["ArnEquals"]["ec2:LaunchTemplate"]
+        assert sorted(map(json.dumps, launched)) == sorted(map(json.dumps, direct["Resource"]))
+
+
+def test_a_member_launches_no_dearer_type_than_the_tiers(template: Template) -> None:
+    """The caller of RunInstances may name another type than the template does."""
+    _, instance, through = statement(template, "ec2:RunInstances")
+    assert json.dumps(instance["Resource"]).endswith(':instance/*"')
+    assert ":instance/*" not in json.dumps(through["Resource"])
+    types = {TIERS[tier].instance_type for tier in ("gpu-small", "cpu-small")}
+    assert set(instance["Condition"]["StringEquals"]["ec2:InstanceType"]) == types
 
 
 def test_a_member_stops_and_enters_the_own_machines_alone(template: Template) -> None:
