@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Egress = Literal["none", "nat"]
+from labcycle.config.target import Egress
 
 PRICES_AS_OF = "2026-11"
 PRICES_REGION = "us-east-1"

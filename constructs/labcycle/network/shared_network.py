@@ -12,8 +12,9 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle.config import names
+from labcycle.config.target import Egress
 from labcycle.network.addresses import cut
-from labcycle.network.price import Egress, MonthlyPrice, monthly_price
+from labcycle.network.price import MonthlyPrice, monthly_price
 
 FLOW_LOGS_KEPT = Duration.days(90)
 
