@@ -96,7 +96,7 @@ class Tracking(Settings):
     """The experiment log."""
 
     artifact_retention_days: Annotated[int, Field(ge=30, le=36500)] = 3650
-    """Days that artifacts of undeployed runs are kept."""
+    """Days for which artifacts that were deleted or overwritten can be brought back."""
     requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 100
     """Sustained requests a second; more is answered by 429."""
     burst: Annotated[int, Field(ge=1, le=5000)] = 200
@@ -109,7 +109,7 @@ class Workspaces(Settings):
     tiers: Annotated[tuple[TierName, ...], Field(strict=False, min_length=1)]
     """Hardware tiers on offer."""
     volume_gib: Annotated[int, Field(ge=40, le=16384)] = 100
-    """Size of a workspace's encrypted disk in GiB."""
+    """Size of a workspace's encrypted data volume in GiB."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -216,7 +216,7 @@ class Team(Settings):
     target: Name
     """Name of the file in infra/targets that says in which account, region and network the team lives."""
     stage: Stage
-    """production and staging retain all data; sandbox is removed cleanly."""
+    """production and staging retain all data when they are destroyed; sandbox gives up its table and key, and keeps its buckets."""
     members: Annotated[tuple[Member, ...], Field(strict=False, min_length=1)]
     """The people of the team."""
     tracking: Tracking = Tracking()
