@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.ledger.pages import PAGE_BYTES, Pages
 from labcycle_lambdas.ledger.table import Changed, Create, Exists, Item, Replace, Table, Write
-from tests.unit.ledger.conftest import Faults
 
 KEYS = st.sampled_from([f"k{n}" for n in range(12)])
 VALUES = st.integers(0, 9_000).map(lambda size: "v" * size)
@@ -58,7 +57,7 @@ def test_an_entry_that_no_item_can_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [10, PAGE_BYTES])
-def test_two_writers_of_one_new_key_collide(table: Table, faults: Faults, size: int) -> None:
+def test_two_writers_of_one_new_key_collide(table: Table, size: int) -> None:
     def pages() -> Pages:
         return Pages("p", "r/TAGS/", list(table.query("p", "r/TAGS/")))
 

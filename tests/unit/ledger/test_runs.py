@@ -56,7 +56,7 @@ def test_a_new_run(runs: Runs, run_id: str) -> None:
     assert list(runs.of_experiment("9")) == []
 
 
-def test_the_same_id_again_is_the_same_run(runs: Runs, faults: Faults) -> None:
+def test_the_same_id_again_is_the_same_run(runs: Runs) -> None:
     first = runs.create(experiment_id="0", user_id="u", run_id="a" * 32, run_name="one")
     assert runs.create(experiment_id="0", user_id="u", run_id="a" * 32, run_name="two") == first
     assert len(list(runs.of_experiment("0"))) == 1
