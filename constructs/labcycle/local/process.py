@@ -25,14 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from labcycle.errors import LabcycleError
-from labcycle.local.settings import HOST, START_ID, Settings, bare_environment
+from labcycle.local.settings import HOST, KEEP, SETTINGS, START_ID, Settings, bare_environment
 
 STATE_FILE = "local.json"
 START_SECONDS = 60.0
 STOP_SECONDS = 8.0
 FREE_DISK_FLOOR_BYTES = 2 * 1024**3
-KEEP = b"keep\n"
-SETTINGS = "LABCYCLE_LOCAL_SETTINGS"
 
 
 class LocalCloudError(LabcycleError):

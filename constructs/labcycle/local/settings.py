@@ -13,6 +13,8 @@ DEFAULT_PORT = 4566
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-west-1"
 SECRET = "test"  # the account's root key is the account number with this secret: nothing is protected by it
+SETTINGS = "LABCYCLE_LOCAL_SETTINGS"  # holds the settings of the server process, as JSON
+KEEP = b"keep\n"  # on the server's standard input: its starter lets go, and it lives on
 START_ID = "LABCYCLE_LOCAL_START_ID"  # in the environment of every process that belongs to a local cloud
 _KEPT = (
     "HOME",

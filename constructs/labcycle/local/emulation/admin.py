@@ -1,4 +1,4 @@
-"""The local cloud's own API, below `/_labcycle/`: status, clock, notices, resource types, vendored wheels."""
+"""The local cloud's own API, below `/_labcycle/`: status, clock, notices, refused deliveries, vendored wheels."""
 
 from __future__ import annotations
 

@@ -15,10 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from labcycle.local.settings import HOST, SECRET, Settings
+from labcycle.local.settings import HOST, KEEP, SECRET, SETTINGS, Settings
 
-SETTINGS = "LABCYCLE_LOCAL_SETTINGS"
-KEEP = b"keep\n"  # the owner lets go: the server outlives it
 GRACE_SECONDS = 5.0
 
 
