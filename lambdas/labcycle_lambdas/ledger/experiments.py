@@ -92,6 +92,13 @@ class Experiments:
         item = self._table.get(EXPERIMENTS, f"{experiment_id}/{HEADER}")
         return _experiment(experiment_id, item.doc, {}) if item else self.get(experiment_id)
 
+    def active(self, experiment_id: str) -> Experiment:
+        """As `header`. Raises `NotFound`, and `Refused` where it is deleted."""
+        experiment = self.header(experiment_id)
+        if experiment.lifecycle_stage != "active":
+            raise _deleted(experiment_id)
+        return experiment
+
     def get_by_name(self, name: str) -> Experiment:
         """Deleted ones too. Raises `NotFound`."""
         item = self._table.get(_name_key(name), HEADER)
@@ -162,9 +169,7 @@ class Experiments:
             record = self._record(experiment_id)
             assert record.header
             if record.header.doc["lifecycle_stage"] != "active":
-                raise Refused(
-                    f"The experiment {experiment_id} must be in the 'active' state. Current state is deleted."
-                )
+                raise _deleted(experiment_id)
             if remove is not None and remove not in record.entries(TAGS):
                 raise NotFound(f"No tag with name: {remove} in experiment with id {experiment_id}")
             self._table.write(*record.part(TAGS).writes(tags, [remove] if remove is not None else []))
@@ -190,6 +195,10 @@ class Experiments:
         header = self._record(experiment_id).header
         assert header
         return header
+
+
+def _deleted(experiment_id: str) -> Refused:
+    return Refused(f"The experiment {experiment_id} must be in the 'active' state. Current state is deleted.")
 
 
 def _name_key(name: str) -> str:

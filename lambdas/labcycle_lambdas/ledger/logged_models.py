@@ -76,9 +76,7 @@ class LoggedModels:
         Refused
             If the experiment is deleted.
         """
-        experiment = self._experiments.header(experiment_id)
-        if experiment.lifecycle_stage != "active":
-            raise Refused(f"The experiment {experiment_id} must be in the 'active' state. Current state is deleted.")
+        experiment = self._experiments.active(experiment_id)
         model_id = model_id or f"m-{uuid.uuid4().hex}"
         time = milliseconds(self._now)
         doc = {

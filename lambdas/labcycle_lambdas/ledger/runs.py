@@ -125,9 +125,7 @@ class Runs:
         Refused
             If the experiment is deleted.
         """
-        experiment = self._experiments.header(experiment_id)
-        if experiment.lifecycle_stage != "active":
-            raise Refused(f"The experiment {experiment_id} must be in the 'active' state. Current state is deleted.")
+        experiment = self._experiments.active(experiment_id)
         run_id = run_id or uuid.uuid4().hex
         name = run_name or (tags or {}).get(RUN_NAME_TAG, "") or run_id[:12]
         doc = {
