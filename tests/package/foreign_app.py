@@ -51,7 +51,6 @@ monitor = ModelMonitor(
     team="ours",
     model="churn",
     ledger=tracking.table,
-    artifact_bucket=tracking.artifact_bucket,
     encryption_key=tracking.encryption_key,
     notice_topic=topic,
 )

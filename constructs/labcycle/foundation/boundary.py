@@ -107,7 +107,6 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "dynamodb",
             "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem DescribeTable GetItem PutItem Query Scan UpdateItem",
             table,
-            f"{table}/index/*",
         ),
         _allow(
             "Artifacts",

@@ -10,7 +10,6 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -43,8 +42,6 @@ class ModelMonitor(Construct):
         Names of the team and of the registered model; the dimensions of the metric.
     ledger
         The table with deployment records and profiles; evaluations are written to it.
-    artifact_bucket
-        Not read: the reference stands in the deployment record. Taken so that all parts of a model's stack are made alike.
     encryption_key
         Encrypts the ledger and the logs. A key of the same stack is told to serve CloudWatch Logs and alarms.
     notice_topic
@@ -75,7 +72,6 @@ class ModelMonitor(Construct):
         team: str,
         model: str,
         ledger: dynamodb.ITable,
-        artifact_bucket: s3.IBucket,
         encryption_key: kms.IKey,
         notice_topic: sns.ITopic,
         drift_threshold: float = 0.2,
@@ -96,7 +92,6 @@ class ModelMonitor(Construct):
             description=f"Drift evaluator of {model}, team {team}",
             environment={
                 "LEDGER_TABLE": ledger.table_name,
-                "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "TEAM": team,
                 "MODEL": model,
                 "DRIFT_THRESHOLD": f"{drift_threshold:g}",

@@ -65,7 +65,6 @@ class ModelStack(Stack):
             team=self._team.team,
             model=self._model.name,
             ledger=self._ledger,
-            artifact_bucket=self._artifacts,
             encryption_key=self._key,
             notice_topic=self._notices,
             drift_threshold=drift.threshold,

@@ -69,7 +69,6 @@ def test_size_counts_no_white_space() -> None:
     ("action", "resource"),
     [
         ("dynamodb:PutItem", arn("dynamodb", "table/labcycle-fraud-ledger")),
-        ("dynamodb:Query", arn("dynamodb", "table/labcycle-fraud-ledger/index/by-name")),
         ("s3:GetObjectVersion", f"arn:aws:s3:::labcycle-fraud-artifacts-{ACCOUNT}-{REGION}/experiments/1/model.onnx"),
         ("lambda:InvokeFunction", arn("lambda", "function:labcycle-fraud-model-card-Server-1")),
         ("sns:Publish", arn("sns", "labcycle-fraud-notices")),

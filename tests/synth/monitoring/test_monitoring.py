@@ -60,7 +60,6 @@ class Bench:
             "team": "fraud",
             "model": "card-fraud",
             "ledger": dynamodb.Table(self.stack, "Ledger", partition_key=attribute),
-            "artifact_bucket": s3.Bucket(self.stack, "Bucket"),
             "encryption_key": key,
             "notice_topic": sns.Topic(self.stack, "Topic", master_key=key),
         }
@@ -72,7 +71,15 @@ class Bench:
         alarm = cloudwatch.Alarm.from_alarm_arn(
             self.stack, "Known", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:drift"
         )
-        return Retraining(self.stack, "Retraining", **({"alarm": alarm, "image": IMAGE} | self.given | settings))
+        return Retraining(
+            self.stack,
+            "Retraining",
+            **(
+                {"alarm": alarm, "image": IMAGE, "artifact_bucket": s3.Bucket(self.stack, "Bucket")}
+                | self.given
+                | settings
+            ),
+        )
 
     def template(self) -> Template:
         return Template.from_stack(self.stack)
