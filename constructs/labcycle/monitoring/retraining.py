@@ -20,6 +20,7 @@ from constructs import Construct
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._templates import render
+from labcycle.config import names
 from labcycle.config.metrics import METRICS, Metric
 from labcycle.monitoring.dead_letters import dead_letter_queue
 
@@ -30,7 +31,7 @@ _IMAGE = re.compile(
 # Instances with disks of their own encrypt them by themselves and refuse a key:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html#sagemaker-Type-ResourceConfig-VolumeKmsKeyId
 _OWN_DISK = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g[5-9][a-z]*|p[4-9][a-z]*|trn\d[a-z]*|inf2)\.")
-_PREFIX_LENGTH = 50  # training jobs are named <prefix>-<12 digits>, 63 characters at most
+_PREFIX_LENGTH = 51  # training jobs are named <prefix><12 digits>, 63 characters at most
 _BESIDE_TRAINING_SECONDS = 2 * 3600  # start and end of the job, and the steps around it
 
 
@@ -106,7 +107,7 @@ class Retraining(Construct):
         super().__init__(scope, construct_id)
         maximum_duration = maximum_duration or Duration.hours(1)
         cool_down = cool_down or Duration.days(1)
-        self._job_prefix = f"labcycle-{team}-{model}"
+        self._job_prefix = names.training_job_prefix(team, model)
         _check(self._job_prefix, image, metric, minimum_gain, promote)
         self._team, self._model = team, model
         let_logs_use(encryption_key, self)
@@ -182,7 +183,7 @@ class Retraining(Construct):
                 stack.format_arn(
                     service="ssm",
                     resource="parameter",
-                    resource_name=f"labcycle/team/{self._team}/model/{model}/memory-mb",
+                    resource_name=names.model_server_memory_parameter(self._team, model).lstrip("/"),
                 )
             ],
         )
@@ -228,7 +229,7 @@ class Retraining(Construct):
         allow(
             role,
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [streams, f"{streams}:log-stream:{self._job_prefix}-*"],
+            [streams, f"{streams}:log-stream:{self._job_prefix}*"],
         )
         # The action cannot be scoped to a resource; the namespace is what can be.
         allow(
@@ -257,7 +258,7 @@ class Retraining(Construct):
                 "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
             ),
         )
-        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{self._job_prefix}-*")
+        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{self._job_prefix}*")
         allow(
             role,
             [
@@ -348,7 +349,7 @@ def _check(prefix: str, image: str, metric: str, minimum_gain: float, promote: s
     problems = []
     if len(prefix) > _PREFIX_LENGTH:
         problems.append(
-            f"team, model: training jobs would be named {prefix}-...; its {len(prefix)} characters are more than "
+            f"team, model: training jobs would be named {prefix}...; its {len(prefix)} characters are more than "
             f"{_PREFIX_LENGTH}. Shorten the model's name."
         )
     if not _IMAGE.fullmatch(image):

@@ -20,6 +20,7 @@ _REQUIRED = (
     "MINIMUM_GAIN",
     "PROMOTE",
     "COOL_DOWN_HOURS",
+    "LONGEST_SECONDS",
 )
 
 
@@ -54,5 +55,5 @@ class Environment:
             minimum_gain=float(variables["MINIMUM_GAIN"]),
             promote=variables["PROMOTE"],
             cool_down=timedelta(hours=float(variables["COOL_DOWN_HOURS"])),
-            longest=timedelta(seconds=float(variables.get("LONGEST_SECONDS") or 6 * 3600)),
+            longest=timedelta(seconds=float(variables["LONGEST_SECONDS"])),
         )

@@ -18,8 +18,8 @@ from labcycle_lambdas.tracking.limits import (
     tags,
 )
 from labcycle_lambdas.tracking.model_sources import Source, resolve
-from labcycle_lambdas.tracking.paging import Key, limit, offset, page, parse_order, sort
-from labcycle_lambdas.tracking.registered_models import KINDS, PROMPT_TAG, is_prompt_clause, is_wanted_prompt
+from labcycle_lambdas.tracking.paging import Key, limit, offset, page, sort
+from labcycle_lambdas.tracking.registered_models import KINDS, PROMPT_TAG, is_prompt_clause, is_wanted_prompt, orders_by
 from labcycle_lambdas.tracking.shapes import Doc
 
 MOST = 200_000
@@ -103,10 +103,7 @@ def search(call: Call) -> Doc:
     most = limit(arguments, MOST, MOST)
     start = offset(arguments)
     wanted = [_checked(comparison) for comparison in parse(arguments.text("filter"))]
-    orders = parse_order(arguments.texts("order_by"))
-    for order in orders:
-        if kind_of(order.prefix, KINDS) != "attribute" or order.key not in _ORDERS:
-            raise invalid(f"Invalid order by key '{order.key[:100]}' specified. Valid keys are {', '.join(_ORDERS)}.")
+    orders = orders_by(arguments.texts("order_by"), _ORDERS)
     found = [
         version
         for model in call.ledgers.registry.models()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from labcycle_lambdas.ledger.registry import RegisteredModel, canonical_stage
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
@@ -17,7 +19,7 @@ from labcycle_lambdas.tracking.limits import (
     check_version,
     tags,
 )
-from labcycle_lambdas.tracking.paging import Key, limit, offset, page, parse_order, sort
+from labcycle_lambdas.tracking.paging import Key, Order, limit, offset, page, parse_order, sort
 from labcycle_lambdas.tracking.shapes import Doc
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
@@ -103,15 +105,21 @@ def get_by_alias(call: Call) -> Doc:
     return {"model_version": shapes.model_version(version)}
 
 
+def orders_by(clauses: Sequence[str], valid: Sequence[str]) -> list[Order]:
+    """The clauses of order_by, each an attribute among `valid`. Raises `MlflowError`."""
+    orders = parse_order(clauses)
+    for order in orders:
+        if kind_of(order.prefix, KINDS) != "attribute" or order.key not in valid:
+            raise invalid(f"Invalid order by key '{order.key[:100]}' specified. Valid keys are {', '.join(valid)}.")
+    return orders
+
+
 def search(call: Call) -> Doc:
     arguments = call.arguments
     most = limit(arguments, 100, MOST)
     start = offset(arguments)
     wanted = [_checked(comparison) for comparison in parse(arguments.text("filter"))]
-    orders = parse_order(arguments.texts("order_by"))
-    for order in orders:
-        if kind_of(order.prefix, KINDS) != "attribute" or order.key not in _ORDERS:
-            raise invalid(f"Invalid order by key '{order.key[:100]}' specified. Valid keys are {', '.join(_ORDERS)}.")
+    orders = orders_by(arguments.texts("order_by"), _ORDERS)
     found = [
         model
         for model in call.ledgers.registry.models()
