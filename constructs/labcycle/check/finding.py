@@ -32,6 +32,12 @@ class Finding:
         The CDK construct of the resource; empty where it is not known.
     property_path
         The property within the resource, or the place within the template, with dots.
+    why
+        Why it matters, in a sentence; empty where the checker does not say.
+    mend
+        How to mend it, in a sentence.
+    source
+        File and line of the construct, where the assembly tells it.
     """
 
     template: str
@@ -42,6 +48,9 @@ class Finding:
     message: str
     construct_path: str = ""
     property_path: str = ""
+    why: str = ""
+    mend: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,23 @@ class Template:
         What to call it: the stack's name, or the file.
     text
         The template in JSON.
-    region
+    region, account
         Where it goes; empty where that is not known.
+    tags
+        The stack's own tags, which CloudFormation puts on all of its resources.
+    after
+        Names of the stacks that are deployed before it.
+    file
+        Where it was read.
     """
 
     name: str
     text: str
     region: str = ""
+    account: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    after: frozenset[str] = frozenset()
+    file: Path = Path()
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -44,6 +54,18 @@ class Template:
     def resource(self, logical_id: str) -> Mapping[str, Any]:
         """A resource of the template; empty if there is none of that id."""
         found = self.body.get("Resources", {}).get(logical_id)
+        return found if isinstance(found, Mapping) else {}
+
+    def resources(self, *types: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Logical id and resource of all resources, or of those of these types."""
+        for logical_id in self.body["Resources"]:
+            resource = self.resource(logical_id)
+            if not types or resource.get("Type") in types:
+                yield logical_id, resource
+
+    def properties(self, logical_id: str) -> Mapping[str, Any]:
+        """Properties of a resource; empty where it has none."""
+        found = self.resource(logical_id).get("Properties")
         return found if isinstance(found, Mapping) else {}
 
     def construct_path(self, logical_id: str) -> str:
@@ -100,36 +122,49 @@ def _without_paths(template: Template) -> dict[str, Any]:
 
 
 def _assembly(folder: Path) -> Iterator[Template]:
-    manifest = _json(folder / _MANIFEST)
-    regions = set()
-    for artifact_id, artifact in sorted(manifest.get("artifacts", {}).items()):
+    artifacts = _json(folder / _MANIFEST).get("artifacts", {})
+    stacks = {
+        artifact_id: str(artifact.get("properties", {}).get("stackName") or artifact.get("displayName") or artifact_id)
+        for artifact_id, artifact in artifacts.items()
+        if artifact.get("type") == "aws:cloudformation:stack"
+    }
+    places = set()
+    for artifact_id, artifact in sorted(artifacts.items()):
         properties = artifact.get("properties", {})
         if artifact.get("type") == "cdk:cloud-assembly":
             yield from _assembly(folder / properties["directoryName"])
-        elif artifact.get("type") == "aws:cloudformation:stack":
-            region = str(artifact.get("environment", "")).rpartition("/")[2]
-            region = "" if region == "unknown-region" else region
-            regions.add(region)
-            name = str(properties.get("stackName") or artifact.get("displayName") or artifact_id)
-            yield _parsed(name, folder / properties["templateFile"], region)
+        elif artifact_id in stacks:
+            account, region = _place(str(artifact.get("environment", "")))
+            places.add((account, region))
+            yield Template(
+                name=stacks[artifact_id],
+                text=_as_template(_json(folder / properties["templateFile"]), folder / properties["templateFile"]),
+                region=region,
+                account=account,
+                tags={str(key): str(value) for key, value in properties.get("tags", {}).items()},
+                after=frozenset(stacks[one] for one in artifact.get("dependencies", []) if one in stacks),
+                file=folder / properties["templateFile"],
+            )
+    account, region = places.pop() if len(places) == 1 else ("", "")
     for nested in sorted(folder.glob("*.nested.template.json")):  # they are assets: the manifest does not list them
-        yield _parsed(
-            nested.name.removesuffix(".nested.template.json"), nested, regions.copy().pop() if len(regions) == 1 else ""
-        )
+        name = nested.name.removesuffix(".nested.template.json")
+        yield Template(name, _as_template(_json(nested), nested), region, account, file=nested)
+
+
+def _place(environment: str) -> tuple[str, str]:
+    """Account and region of `aws://account/region`, empty where they are not known at synth."""
+    account, _, region = environment.removeprefix("aws://").partition("/")
+    return "" if account == "unknown-account" else account, "" if region == "unknown-region" else region
 
 
 def _from_file(path: Path) -> Template:
     if path.suffix == ".json":
-        return _parsed(path.name, path, "")
+        return Template(path.name, _as_template(_json(path), path), file=path)
     try:
         body = yaml.load(path.read_text(encoding="utf-8"), Loader=_TemplateLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CheckError(f"{path}: the template cannot be read: {error}") from None
-    return Template(path.name, _as_template(body, path))
-
-
-def _parsed(name: str, path: Path, region: str) -> Template:
-    return Template(name, _as_template(_json(path), path), region)
+    return Template(path.name, _as_template(body, path), file=path)
 
 
 def _as_template(body: object, path: Path) -> str:

@@ -1,0 +1,136 @@
+"""Roles with all that decides what they may do, from whichever stack it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .estate import Estate
+from .template import Template
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A policy document, resolved, with the resource that brings it."""
+
+    template: Template
+    logical_id: str
+    document: Mapping[str, Any]
+    property_path: str
+
+
+@dataclass
+class Role:
+    """A role of an estate.
+
+    Parameters
+    ----------
+    trust
+        Who may assume it.
+    policies
+        Identity policies of every stack that are attached to it.
+    boundary
+        Its permissions boundary; None where it has none, or one that is not part of the estate.
+    boundary_arn
+        ARN of the boundary, empty where it has none.
+    foreign_policies
+        ARNs of attached policies that are not part of the estate, AWS's own among them.
+    """
+
+    template: Template
+    logical_id: str
+    arn: str
+    name: str
+    trust: Mapping[str, Any]
+    boundary_arn: str = ""
+    boundary: Attached | None = None
+    policies: list[Attached] = field(default_factory=list)
+    foreign_policies: list[str] = field(default_factory=list)
+
+
+def roles(estate: Estate) -> list[Role]:
+    """All roles of the estate; a policy finds its role by the role's name, as in AWS."""
+    found = [_role(estate, template, logical_id) for template, logical_id, _ in estate.resources("AWS::IAM::Role")]
+    by_name = {(role.template.account, role.name): role for role in found}
+    for account, name, attached in _attached_elsewhere(estate):
+        if (account, name) in by_name:
+            by_name[account, name].policies.append(attached)
+    return found
+
+
+def identity_policies(estate: Estate) -> Iterator[Attached]:
+    """Every identity policy of the estate, each once, boundaries included."""
+    for template, logical_id, resource in estate.resources():
+        properties = template.properties(logical_id)
+        kind = resource.get("Type")
+        if kind in _POLICY_TYPES and "PolicyDocument" in properties:
+            document = estate.document(template, properties["PolicyDocument"])
+            yield Attached(template, logical_id, document, "Properties.PolicyDocument")
+        if kind in _PRINCIPAL_TYPES:
+            yield from _inline(estate, template, logical_id)
+
+
+_POLICY_TYPES = (
+    "AWS::IAM::Policy",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::RolePolicy",
+    "AWS::IAM::UserPolicy",
+    "AWS::IAM::GroupPolicy",
+)
+_PRINCIPAL_TYPES = ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group")
+
+
+def _role(estate: Estate, template: Template, logical_id: str) -> Role:
+    properties = template.properties(logical_id)
+    role = Role(
+        template=template,
+        logical_id=logical_id,
+        arn=estate.arn(template, logical_id),
+        name=estate.name(template, logical_id),
+        trust=estate.document(template, properties.get("AssumeRolePolicyDocument")),
+        policies=list(_inline(estate, template, logical_id)),
+    )
+    if "PermissionsBoundary" in properties:
+        role.boundary_arn = estate.text(template, properties["PermissionsBoundary"])
+        role.boundary = _managed(estate, role.boundary_arn)
+    for arn in properties.get("ManagedPolicyArns", []):
+        known = _managed(estate, estate.text(template, arn))
+        if known is None:
+            role.foreign_policies.append(estate.text(template, arn))
+        else:
+            role.policies.append(known)
+    return role
+
+
+def _inline(estate: Estate, template: Template, logical_id: str) -> Iterator[Attached]:
+    policies = template.properties(logical_id).get("Policies", [])
+    for n, policy in enumerate(policies if isinstance(policies, list) else []):
+        if isinstance(policy, Mapping):
+            document = estate.document(template, policy.get("PolicyDocument"))
+            yield Attached(template, logical_id, document, f"Properties.Policies.{n}.PolicyDocument")
+
+
+def _managed(estate: Estate, arn: str) -> Attached | None:
+    found = estate.find(arn)
+    if found is None:
+        return None
+    template, logical_id = found
+    document = estate.document(template, template.properties(logical_id).get("PolicyDocument"))
+    return Attached(template, logical_id, document, "Properties.PolicyDocument")
+
+
+def _attached_elsewhere(estate: Estate) -> Iterator[tuple[str, str, Attached]]:
+    """Account, role name and policy of each policy resource that names the roles that it is attached to."""
+    for template, logical_id, _ in estate.resources(
+        "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"
+    ):
+        properties = template.properties(logical_id)
+        document = estate.document(template, properties.get("PolicyDocument"))
+        attached = Attached(template, logical_id, document, "Properties.PolicyDocument")
+        for role in [*_listed(properties.get("Roles")), *_listed(properties.get("RoleName"))]:
+            yield template.account, estate.text(template, role), attached
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
