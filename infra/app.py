@@ -18,7 +18,7 @@ from pathlib import Path
 from aws_cdk import App
 
 from labcycle.config import ConfigError, Problem, Target, Team, check_together, load_all, load_target, load_team
-from labcycle.config.loader import SUFFIXES, unknown_target
+from labcycle.config.loader import SUFFIXES, file_of, unknown_target
 from labcycle.errors import WRONG, LabcycleError
 from labcycle.platform import TargetPlatform, TeamPlatform
 
@@ -66,25 +66,25 @@ def _by_name(targets: dict[str, Target]) -> list[Target]:
 
 def _target_file(folder: Path, team: Team) -> Path:
     """The file of the team's target; told with the place in the team file where there is none."""
-    files = _files(folder)
-    if team.target not in files:
-        raise ConfigError([unknown_target(team, folder, files)])
-    return files[team.target]
+    file = file_of(folder, team.target)
+    if file is None:
+        raise ConfigError([unknown_target(team, folder, _names(folder))])
+    return file
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    return {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
+def _names(folder: Path) -> list[str]:
+    return sorted({file.stem for file in folder.glob("*") if file.suffix in SUFFIXES})
 
 
 def _file(folder: Path, name: str, key: str) -> Path:
     """The file of this name in the folder; never a path outside of it."""
-    files = _files(folder)
-    if name not in files:
-        known = ", ".join(files) or "none: the folder is empty or missing"
+    file = file_of(folder, name)
+    if file is None:
+        known = ", ".join(_names(folder)) or "none: the folder is empty or missing"
         raise ConfigError(
             [Problem(f"got {name}; allowed the files of {folder}: {known}. Name one of them, or add {name}.yaml", key)]
         )
-    return files[name]
+    return file
 
 
 def settings() -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
 from .document import read
-from .loader import SUFFIXES, load_target, load_team, unknown_target
+from .loader import SUFFIXES, file_of, load_target, load_team, unknown_target
 from .problem import ConfigError, Problem
 from .target import Target
 from .team import Team
@@ -40,14 +40,16 @@ def load_paths(paths: Iterable[FilePath]) -> tuple[list[Team], dict[str, Target]
     by_name = {target.target: target for target in targets}
     for team in teams:
         folder = FilePath(team.origin.file).parent.parent / "targets"
-        beside = {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
-        if team.target not in by_name and team.target in beside:
+        beside = {file.stem for file in folder.glob("*") if file.suffix in SUFFIXES}
+        if team.target not in by_name and beside:
             try:
-                by_name[team.target] = load_target(beside[team.target])
+                file = file_of(folder, team.target)
+                if file:
+                    by_name[team.target] = load_target(file)
+                else:
+                    problems.append(unknown_target(team, folder, beside))
             except ConfigError as error:
                 problems.extend(error.problems)
-        elif team.target not in by_name and beside:
-            problems.append(unknown_target(team, folder, beside))
         if team.target in by_name:
             problems.extend(problems_together(team, by_name[team.target]))
     problems.extend(problems_among(teams, by_name, targets))

@@ -80,6 +80,22 @@ def unknown_target(team: Team, folder: FilePath, known: Iterable[str]) -> Proble
     return team.origin.problem(("target",), message)
 
 
+def file_of(folder: FilePath, name: str) -> FilePath | None:
+    """The file of this name in a folder; none where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If there are two, which differ in their suffix.
+    """
+    found = [file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}") in folder.glob("*")]
+    if len(found) > 1:
+        first, second = found
+        message = f"got {second.name} beside {first.name}; allowed one file a name, since nothing says which is meant. Remove one of the two"
+        raise ConfigError([Problem(message, "", str(second), 1, 1)])
+    return found[0] if found else None
+
+
 def _files(folder: FilePath, problems: list[Problem]) -> list[FilePath]:
     if not folder.is_dir():
         problems.append(Problem("there is no such folder. Check the path, and the folder you are in", "", str(folder)))

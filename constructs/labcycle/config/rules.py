@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network
+from itertools import chain
 from typing import Any
 
 from .problem import Path
@@ -56,6 +57,14 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
             ("team",),
             f"got {name}; allowed names other than target and target-...: those stages belong to targets. Choose another name",
         )
+    cost_centre = _get(team, "cost_centre")
+    if isinstance(cost_centre, str) and cost_centre.lower().startswith("aws:"):
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+        yield Broken(
+            ("cost_centre",),
+            f"got {cost_centre}; allowed values that do not begin with aws:, since such tags belong to AWS. Choose another value",
+        )
+    yield from _scientists_for_workspaces(team)
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")
     seen: dict[tuple[str, str], int] = {}
@@ -68,6 +77,19 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
                     f"got {value}, which is members[{first}] already; allowed one member a person, since author and reviewer are "
                     f"compared as members. Give members[{first}] the roles of both",
                 )
+
+
+def _scientists_for_workspaces(team: Any) -> Iterator[Broken]:
+    held = [[str(role) for _, role in _items(member, "roles")] for _, member in _items(team, "members")]
+    if _get(team, "workspaces") is None or not held or not all(held):
+        return
+    if not get_close_matches("data_scientist", chain.from_iterable(held), n=1):
+        yield Broken(
+            ("workspaces",),
+            "got workspaces, and no member with the role data_scientist; allowed where a member has it, since each workspace "
+            "belongs to one. Give a member the role data_scientist, or remove workspaces",
+            on_key=True,
+        )
 
 
 def member_rules(member: Any) -> Iterator[Broken]:

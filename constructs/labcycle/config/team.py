@@ -25,8 +25,9 @@ _SignInName = Annotated[
 ]
 _Subject = Annotated[
     str,
-    StringConstraints(pattern=r"^\S+$", min_length=2, max_length=256),
-    Allowed("a subject of 2 to 256 characters without spaces"),
+    # In a policy $ would begin a variable: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    StringConstraints(pattern=r"^[!-#%-~]{2,256}$"),
+    Allowed("a subject of 2 to 256 ASCII characters without spaces and $"),
 ]
 _Image = Annotated[
     str,
@@ -125,8 +126,8 @@ class ApiDelivery(Settings):
     """Where the model runs."""
     memory_mb: Annotated[int, Field(ge=512, le=10240)] = 2048
     """Memory of the function in MB; the processor grows with it."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=29)] = 29
-    """Longest time of one answer; an HTTP API ends at 30 seconds."""
+    timeout_seconds: Annotated[int, Field(ge=3, le=29)] = 29
+    """Longest time of one answer; a cold start takes some of it, and an HTTP API ends at 30 seconds."""
     requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 50
     """Sustained requests a second; more is answered by 429."""
     burst: Annotated[int, Field(ge=1, le=5000)] = 100
@@ -138,7 +139,7 @@ class Drift(Settings):
 
     method: Literal["psi"] = "psi"
     """Population stability index over fixed bins."""
-    threshold: Annotated[float, Field(gt=0, le=10)] = 0.2
+    threshold: Annotated[float, Field(ge=0.01, le=10)] = 0.2
     """Index from which a feature or the prediction has drifted; 0.1 is small, 0.25 large."""
     minimum_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 500
     """Rows below which nothing is concluded."""

@@ -51,7 +51,7 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
                 f"Add {needed}: under sign_in: in the target",
             )
     for i, model in enumerate(team.models):
-        if model.retrain is not None and f".ecr.{target.region}." not in model.retrain.image:
+        if model.retrain is not None and f".ecr.{target.region}.{_domain(target.region)}/" not in model.retrain.image:
             yield team.origin.problem(
                 ("models", i, "retrain", "image"),
                 f"got {model.retrain.image}; allowed an image in {target.region}, the region of the target: SageMaker takes no other. "
@@ -60,6 +60,10 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
     for name in team_names(team, target):
         if len(name.text) > name.limit:
             yield team.origin.problem(name.path, _too_long(name))
+
+
+def _domain(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 def problems_among(

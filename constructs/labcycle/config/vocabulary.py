@@ -39,7 +39,7 @@ _NAME = Allowed("lower-case letters, digits and hyphens, beginning with a letter
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$"), _NAME]
 Email = Annotated[
     str,
-    StringConstraints(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]+$", max_length=254),
+    StringConstraints(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=254),
     Allowed("an e-mail address such as name@example.com"),
 ]
 TagValue = Annotated[

@@ -61,6 +61,14 @@ def test_a_bad_team_file_does_not_block_another_team(synthesize: Synthesize, tmp
     assert names("growth", GROWTH)[-1] in built
 
 
+def test_a_team_with_two_files_is_not_guessed(tmp_path: Path) -> None:
+    config = folder(tmp_path)
+    shutil.copy(config / "teams" / "growth.yaml", config / "teams" / "growth.yml")
+    app = App(context={"config": str(config), "team": "growth"}, analytics_reporting=False)
+    with pytest.raises(ConfigError, match=r"growth\.yml:1:1: got growth\.yml beside growth\.yaml"):
+        build(app)
+
+
 def test_without_a_team_all_problems_of_all_files_are_told(tmp_path: Path) -> None:
     app = App(context={"config": str(folder(tmp_path))}, analytics_reporting=False)
     with pytest.raises(ConfigError) as raised:

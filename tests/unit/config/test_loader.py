@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labcycle.config import ConfigError, Problem, load_all, load_target, load_team
+from labcycle.config import ConfigError, Problem, load_all, load_paths, load_target, load_team
+from labcycle.config.loader import file_of
 from tests.unit.config.files import TARGET, TEAM, bent, line_of, written
 
 REPOSITORY = Path(__file__).parents[3]
@@ -144,7 +145,25 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "got lamda; allowed lambda. Did you mean lambda?",
         ),
         (("threshold: 0.2", "threshold: .inf"), "models[0].monitor.drift.threshold", "got .inf"),
-        (("threshold: 0.2", "threshold: 0"), "models[0].monitor.drift.threshold", "got 0; allowed more than 0 to 10"),
+        (("threshold: 0.2", "threshold: 0"), "models[0].monitor.drift.threshold", "got 0; allowed 0.01 to 10"),
+        (("threshold: 0.2", "threshold: 0.009"), "models[0].monitor.drift.threshold", "got 0.009; allowed 0.01 to 10"),
+        (
+            ("runtime: lambda", "runtime: lambda, timeout_seconds: 2"),
+            "models[0].deliver[0].timeout_seconds",
+            "got 2; allowed 3 to 29",
+        ),
+        (
+            ("roles: [data_scientist]", "roles: [operator]"),
+            "workspaces",
+            "got workspaces, and no member with the role data_scientist; allowed where a member has it",
+        ),
+        (("cost_centre: cc-4410", "cost_centre: AWS:4410"), "cost_centre", "got AWS:4410; allowed values that do not"),
+        (
+            ("{iam_user: reviewer-1}", "{saml_subject: '${SAML:sub}'}"),
+            "members[1].principal.saml_subject",
+            "got ${SAML:sub}; allowed a subject of 2 to 256 ASCII characters without spaces and $",
+        ),
+        (("fraud-leads@example.com", '"fraud\\x01leads@example.com"'), "owner", "allowed an e-mail address"),
         (
             ("threshold: 0.2", "minimum_rows: 1.5"),
             "models[0].monitor.drift.minimum_rows",
@@ -215,6 +234,29 @@ def test_a_mistake_in_a_target_file(tmp_path: Path, change: tuple[str, str], pat
 def test_a_missing_key_is_told_where_its_mapping_begins(tmp_path: Path) -> None:
     (problem,) = target_problems(tmp_path, ("  egress: nat\n", ""))
     assert problem.line == line_of(TARGET, "network:")
+
+
+def test_a_misspelt_role_is_not_told_twice(tmp_path: Path) -> None:
+    (problem,) = team_problems(tmp_path, ("roles: [data_scientist]", "roles: [data_scientst]"))
+    assert problem.path == "members[0].roles[0]"
+
+
+def test_a_file_is_found_by_its_name_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    assert file_of(tmp_path, "growth") is None
+    long = written(tmp_path, "growth.yaml", TEAM)
+    assert file_of(tmp_path, "growth") == long
+    assert file_of(tmp_path / "teams", "../growth") is None
+    short = written(tmp_path, "growth.yml", TEAM)
+    with pytest.raises(ConfigError, match=rf"^{short}:1:1: got growth\.yml beside growth\.yaml; .* Remove one"):
+        file_of(tmp_path, "growth")
+
+
+def test_two_files_of_the_target_beside_a_team_are_refused(tmp_path: Path) -> None:
+    team = written(tmp_path / "teams", "fraud.yaml", TEAM)
+    written(tmp_path / "targets", "eu-production.yaml", TARGET)
+    written(tmp_path / "targets", "eu-production.yml", TARGET)
+    with pytest.raises(ConfigError, match=r"eu-production\.yml:1:1: got eu-production\.yml beside"):
+        load_paths([team])
 
 
 def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:

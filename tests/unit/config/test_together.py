@@ -100,6 +100,25 @@ def test_a_training_image_of_another_region_is_refused(tmp_path: Path) -> None:
     assert "models[0].retrain.image" in said and "allowed an image in eu-west-1" in said
 
 
+@pytest.mark.parametrize(
+    ("region", "image", "fits"),
+    [
+        ("cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/training:1", True),
+        ("cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com/training:1", False),
+        ("eu-west-1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com.cn/training:1", False),
+    ],
+)
+def test_a_registry_is_where_its_region_has_it(tmp_path: Path, region: str, image: str, fits: bool) -> None:
+    target = load_target(written(tmp_path, "eu-production.yaml", TARGET.replace("eu-west-1", region)))
+    changes = ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1", image)
+    team = load_team(written(tmp_path, "fraud.yaml", bent(TEAM, changes)))
+    if fits:
+        check_together(team, target)
+        return
+    with pytest.raises(ConfigError, match=rf"retrain\.image: .*allowed an image in {region}"):
+        check_together(team, target)
+
+
 def test_the_wrong_target_is_refused(tmp_path: Path) -> None:
     team = load_team(written(tmp_path, "fraud.yaml", TEAM))
     with pytest.raises(ConfigError, match="was checked against the target eu"):
