@@ -61,6 +61,16 @@ class TrainingStack(cdk.Stack):
         bucket = s3.Bucket(self, "Bucket", encryption_key=key)
         trainer = iam.Role(self, "Trainer", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         bucket.grant_read_write(trainer)
+        log = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/sagemaker/TrainingJobs"
+        image = f"arn:aws:ecr:{self.region}:123456789012:repository/training"
+        layers = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        writing = [f"logs:{verb}" for verb in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")]
+        for actions_, resources in (
+            (["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"], ["*"]),
+            (layers, [image]),
+            (writing, [log, f"{log}:log-stream:*"]),
+        ):
+            trainer.add_to_policy(iam.PolicyStatement(actions=actions_, resources=resources))
         base = f"s3://{bucket.bucket_name}"
         channels = [
             {
@@ -109,7 +119,8 @@ class TrainingStack(cdk.Stack):
         )
         machine.add_to_role_policy(
             iam.PolicyStatement(
-                actions=[f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")],
+                actions=["sagemaker:ListTags"]
+                + [f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")],
                 resources=[f"arn:aws:sagemaker:{self.region}:{self.account}:training-job/*"],
             )
         )

@@ -186,6 +186,7 @@ def cloud() -> Iterator[Cloud]:
         account_of = account_from_access_key(moto.iam.models.get_account_id_from)
         stack.enter_context(mock.patch.object(moto.iam.models, "get_account_id_from", account_of))
         made = Cloud()
+        made.guard.patch(stack)
         # One reader of botocore's service models for all sessions: reading them anew takes most of a session's time.
         loader = botocore.loaders.create_loader()
         stack.enter_context(mock.patch.object(botocore.session, "create_loader", lambda *_: loader))

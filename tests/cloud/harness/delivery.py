@@ -223,4 +223,6 @@ def fire_schedule(place: Place, name: str, at: datetime, group: str = "default")
         ("attempt-number", "1"),
     ):
         payload = payload.replace(f"<aws.scheduler.{attribute}>", value)
+    if "DeadLetterConfig" in target:  # in the role's name, unlike a rule's
+        policies.require_role(target["RoleArn"], "sqs:SendMessage", target["DeadLetterConfig"]["Arn"])
     _deliver(target, payload, "scheduler.amazonaws.com", schedule["Arn"])

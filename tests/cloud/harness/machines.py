@@ -174,6 +174,8 @@ class _TrainingJobTask(StateTaskServiceCallback):  # type: ignore[misc]
             policies.require_role(role, action, rule)
         for operation in ("DescribeTrainingJob", "StopTrainingJob"):
             self._guard.check(role, place, "sagemaker", operation, normalised_parameters)
+        job = f"arn:aws:sagemaker:{place.region}:{place.account}:training-job/{self._name}"
+        policies.require_role(role, "sagemaker:ListTags", job)
         sagemaker = self._guard.client("sagemaker", place, role, config=_ONE_ATTEMPT)
         answer = sagemaker.create_training_job(**normalised_parameters)
         answer.pop("ResponseMetadata")

@@ -1,22 +1,25 @@
-"""Holds every call of a deployed function, state machine or training job against the policies of its role.
+"""Holds every call of a deployed function, state machine, training job or member against the policies of its role.
 
-The AWS call is turned into the IAM actions that it needs, uses of a customer key by DynamoDB, S3 and SNS included, and
-each must be allowed by the role's policies within its boundary. An operation that is not in the table is an error.
+The AWS call is turned into the IAM actions that it needs, uses of a customer key by DynamoDB, EC2, S3 and SNS included,
+and each must be allowed by the role's policies within its boundary. An operation that is not in the table is an error.
 Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from moto.dynamodb.models import dynamodb_backends
+from moto.ec2.models import ec2_backends
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
@@ -35,16 +38,44 @@ class Need:
     context: dict[str, list[str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Use:
+    """What a role asked for and was allowed; `context` is sorted by key."""
+
+    role_arn: str
+    action: str
+    resource: str
+    context: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Guard:
-    """Refuses calls that their role may not make, and remembers them in `refused`."""
+    """Refuses calls that their role may not make, and remembers them in `refused`; `used` holds what was allowed."""
 
     def __init__(self) -> None:
         self.refused: list[str] = []
+        self.used: set[Use] = set()
         self._clients: dict[tuple[str, Place, str, bool], Any] = {}
+
+    def patch(self, stack: ExitStack) -> None:
+        """Remember whatever a role is allowed, by whichever part of the cloud it was asked, until `stack` closes."""
+        require = policies.require_role
+
+        def require_role(
+            role_arn: str, action: str, resource: str, context: Mapping[str, Sequence[str]] | None = None
+        ) -> None:
+            require(role_arn, action, resource, context)
+            asked = tuple(sorted((key, tuple(values)) for key, values in (context or {}).items()))
+            self.used.add(Use(role_arn, action, resource, asked))
+
+        stack.enter_context(mock.patch.object(policies, "require_role", require_role))
 
     def check(self, role_arn: str, place: Place, service: str, operation: str, params: Params) -> None:
         """Raise the ClientError that AWS would answer, unless the role may call `operation`."""
-        for need in needs(place, service, operation, params):
+        self.require(role_arn, place, operation, needs(place, service, operation, params))
+
+    def require(self, role_arn: str, place: Place, operation: str, wanted: Iterable[Need]) -> None:
+        """Raise the ClientError that AWS would answer to `operation`, unless the role may do all of `wanted`."""
+        for need in wanted:
             principal = {"aws:PrincipalArn": [role_arn], "aws:PrincipalAccount": [place.account]}
             try:
                 policies.require_role(role_arn, need.action, need.resource, {**principal, **need.context})
@@ -155,7 +186,8 @@ def _s3(place: Place, operation: str, params: Params) -> Iterator[Need]:
         reads = True
     elif operation in {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}:
         yield Need("s3:PutObject", found)
-        writes = True
+        # The parts of an object are read again: https://repost.aws/knowledge-center/s3-large-file-encryption-kms-key
+        reads, writes = operation in {"UploadPart", "CompleteMultipartUpload"}, True
     elif operation == "CopyObject":
         source = params["CopySource"]
         version = "Version" if source.get("VersionId") else ""
@@ -195,10 +227,112 @@ def _sagemaker(place: Place, operation: str, params: Params) -> Iterator[Need]:
         yield Need("iam:PassRole", params["RoleArn"], {"iam:PassedToService": ["sagemaker.amazonaws.com"]})
         if params.get("Tags"):
             yield Need("sagemaker:AddTags", job)
+        # The grant for the training's disk: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+        for action in ("CreateGrant", "DescribeKey"):
+            yield from _key_use(place, params["ResourceConfig"].get("VolumeKmsKeyId", ""), "sagemaker", action)
+
+
+def training_needs(place: Place, job: Params) -> Iterator[Need]:
+    """What SageMaker does in the name of a training job's role, beside reading and writing objects.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
+    """
+    image = _IMAGE.fullmatch(job["AlgorithmSpecification"]["TrainingImage"])
+    assert image, job["AlgorithmSpecification"]
+    yield Need("ecr:GetAuthorizationToken", "*")
+    for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
+        repository = f"arn:aws:ecr:{image['region']}:{image['account']}:repository/{image['repository']}"
+        yield Need(f"ecr:{action}", repository)
+    group = _arn(place, "logs", "log-group:/aws/sagemaker/TrainingJobs")
+    stream = f"{group}:log-stream:{job['TrainingJobName']}/algo-1-1767225600"
+    for action in ("CreateLogGroup", "DescribeLogStreams"):
+        yield Need(f"logs:{action}", group)
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield Need(f"logs:{action}", stream)
+    yield Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": ["/aws/sagemaker/TrainingJobs"]})
+    yield from _key_use(place, job["ResourceConfig"].get("VolumeKmsKeyId", ""), "sagemaker", "CreateGrant")
+
+
+_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)[:@].+"
+)
 
 
 def _cloudwatch(place: Place, operation: str, params: Params) -> Iterator[Need]:
-    yield Need(f"cloudwatch:{operation}", "*", {"cloudwatch:namespace": [params["Namespace"]]})
+    namespace = {"cloudwatch:namespace": [params["Namespace"]]} if operation == "PutMetricData" else {}
+    yield Need(f"cloudwatch:{operation}", "*", namespace)
+
+
+_OF_INSTANCES = {"RebootInstances", "StartInstances", "StopInstances", "TerminateInstances"}
+
+
+def _ec2(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    if operation.startswith("Describe"):
+        yield Need(f"ec2:{operation}", "*")
+    elif operation == "RunInstances":
+        yield from _launch(place, params)
+    else:
+        assert operation in _OF_INSTANCES, operation
+        for instance in params["InstanceIds"]:
+            yield Need(f"ec2:{operation}", _arn(place, "ec2", f"instance/{instance}"), _instance_tags(place, instance))
+            if operation == "StartInstances":
+                for key in _volume_keys(place, instance):
+                    yield from _key_use(place, key, "ec2", "CreateGrant")
+
+
+def _launch(place: Place, params: Params) -> Iterator[Need]:
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/use-launch-templates-to-control-launching-instances.html"""
+    assert set(params) == {"LaunchTemplate", "MinCount", "MaxCount"}, "only what is as the template says is known here"
+    name = params["LaunchTemplate"]["LaunchTemplateName"]
+    template = ec2_backends[place.account][place.region].get_launch_template_by_name(name)
+    data = template.latest_version().data
+    arn = _arn(place, "ec2", f"launch-template/{template.id}")
+    context = {"ec2:LaunchTemplate": [arn], "ec2:IsLaunchTemplateResource": ["true"]}
+    (interface,) = data["NetworkInterfaces"]
+    yield Need("ec2:RunInstances", arn)
+    yield Need(
+        "ec2:RunInstances",
+        _arn(place, "ec2", "instance/i-0123456789abcdef0"),
+        {**context, "ec2:InstanceType": [data["InstanceType"]]},
+    )
+    for resource in ("network-interface/eni-1", "volume/vol-1", f"subnet/{interface['SubnetId']}"):
+        yield Need("ec2:RunInstances", _arn(place, "ec2", resource), context)
+    for group in interface["Groups"]:
+        yield Need("ec2:RunInstances", _arn(place, "ec2", f"security-group/{group}"), context)
+    yield Need("ec2:RunInstances", f"arn:aws:ec2:{place.region}::image/ami-0123456789abcdef0", context)
+    for tagged in data["TagSpecifications"]:
+        created = {"ec2:CreateAction": ["RunInstances"]}
+        yield Need("ec2:CreateTags", _arn(place, "ec2", f"{tagged['ResourceType']}/new"), created)
+    parameter = data["ImageId"].removeprefix("resolve:ssm:")
+    yield from _ssm(place, "GetParameters", {"Names": [parameter]})
+    (profile,) = [
+        profile
+        for profile in place.client("iam").list_instance_profiles()["InstanceProfiles"]
+        if profile["Arn"] == data["IamInstanceProfile"]["Arn"]
+    ]
+    (role,) = profile["Roles"]
+    yield Need("iam:PassRole", role["Arn"], {"iam:PassedToService": ["ec2.amazonaws.com"]})
+    # https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
+    for key in {disk["Ebs"]["KmsKeyId"] for disk in data["BlockDeviceMappings"]}:
+        for action in (
+            "CreateGrant",
+            "Decrypt",
+            "DescribeKey",
+            "GenerateDataKeyWithoutPlaintext",
+            "ReEncryptFrom",
+            "ReEncryptTo",
+        ):
+            yield from _key_use(place, key, "ec2", action)
+
+
+def _instance_tags(place: Place, instance: str) -> dict[str, list[str]]:
+    tags = ec2_backends[place.account][place.region].describe_tags({"resource-id": [instance]})
+    return {f"aws:ResourceTag/{tag['key']}": [tag["value"]] for tag in tags}
+
+
+def _volume_keys(place: Place, instance: str) -> set[str]:
+    found = ec2_backends[place.account][place.region].get_instance(instance)
+    return {disk.volume.kms_key_id for disk in found.block_device_mapping.values() if disk.volume.kms_key_id}
 
 
 def _lambda(place: Place, operation: str, params: Params) -> Iterator[Need]:
@@ -218,8 +352,27 @@ def _states(place: Place, operation: str, params: Params) -> Iterator[Need]:
     yield Need(f"states:{operation}", params.get("stateMachineArn") or params["executionArn"])
 
 
+_SHELL = "SSM-SessionManagerRunShell"
+
+
 def _ssm(place: Place, operation: str, params: Params) -> Iterator[Need]:
-    yield Need(f"ssm:{operation}", _arn(place, "ssm", f"parameter/{params['Name'].lstrip('/')}"))
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html"""
+    if operation in {"GetParameter", "GetParameters"}:
+        for name in params.get("Names") or [params["Name"]]:
+            owner = "" if name.startswith("/aws/service/") else place.account
+            yield Need(f"ssm:{operation}", f"arn:aws:ssm:{place.region}:{owner}:parameter/{name.lstrip('/')}")
+    elif operation == "StartSession":
+        instance, document = params["Target"], params.get("DocumentName", _SHELL)
+        yield Need("ssm:StartSession", _arn(place, "ec2", f"instance/{instance}"), _instance_tags(place, instance))
+        owner = place.account if document == _SHELL else ""
+        yield Need("ssm:StartSession", f"arn:aws:ssm:{place.region}:{owner}:document/{document}")
+    elif operation in {"ResumeSession", "TerminateSession"}:
+        user = f"AROAEXAMPLE:{params['SessionId'].rpartition('-')[0]}"
+        known = {"aws:userid": [user], "ssm:resourceTag/aws:ssmmessages:session-id": [user]}
+        yield Need(f"ssm:{operation}", _arn(place, "ssm", f"session/{params['SessionId']}"), known)
+    else:
+        assert operation in {"DescribeInstanceInformation", "DescribeSessions", "GetConnectionStatus"}, operation
+        yield Need(f"ssm:{operation}", "*")
 
 
 def _sts(place: Place, operation: str, params: Params) -> Iterator[Need]:
@@ -230,6 +383,7 @@ def _sts(place: Place, operation: str, params: Params) -> Iterator[Need]:
 _TABLE: dict[str, Any] = {
     "cloudwatch": _cloudwatch,
     "dynamodb": _dynamodb,
+    "ec2": _ec2,
     "events": _events,
     "lambda": _lambda,
     "s3": _s3,
@@ -245,9 +399,11 @@ def _key_use(place: Place, key: str, service: str, action: str) -> Iterator[Need
     """A service uses a customer key in its caller's name."""
     if key:
         arn, tags = _key(place, key)
-        via = {"kms:ViaService": [f"{service}.{place.region}.amazonaws.com"], "kms:CallerAccount": [place.account]}
+        context = {"kms:ViaService": [f"{service}.{place.region}.amazonaws.com"], "kms:CallerAccount": [place.account]}
+        if action == "CreateGrant":
+            context["kms:GrantIsForAWSResource"] = ["true"]
         yield Need(
-            f"kms:{action}", arn, {**via, **{f"aws:ResourceTag/{name}": [value] for name, value in tags.items()}}
+            f"kms:{action}", arn, {**context, **{f"aws:ResourceTag/{name}": [value] for name, value in tags.items()}}
         )
 
 

@@ -17,13 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from boto3.s3.transfer import TransferConfig
 from moto.sagemaker.models import sagemaker_backends
 
-from tests.cloud.harness.permissions import Guard
+from tests.cloud.harness.permissions import Guard, training_needs
 from tests.cloud.harness.place import Place
 
 _CONTAINER_ROOT = "/opt/ml"
 _GUARD_SECONDS = 120
+# SageMaker uploads archives in parts, whatever their size.
+_IN_PARTS = TransferConfig(multipart_threshold=1, use_threads=False)
 
 
 def _nothing(job: str) -> None: ...
@@ -48,6 +51,7 @@ class TrainingJobs:
         self.ran.append(name)
         sagemaker = place.client("sagemaker")
         job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        self._guard.require(job["RoleArn"], place, "CreateTrainingJob", training_needs(place, job))
         s3 = self._guard.client("s3", place, job["RoleArn"])
         with tempfile.TemporaryDirectory(prefix="training-") as folder:
             reason = _execute(s3, job, Path(folder))
@@ -114,4 +118,4 @@ def _upload(s3: Any, job: dict[str, Any], archive: str, folder: Path) -> None:
             tar.add(path, path.name)
     base = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     bucket, _, prefix = f"{base}/{job['TrainingJobName']}/output/{archive}.tar.gz".removeprefix("s3://").partition("/")
-    s3.put_object(Bucket=bucket, Key=prefix, Body=buffer.getvalue())
+    s3.upload_fileobj(io.BytesIO(buffer.getvalue()), bucket, prefix, Config=_IN_PARTS)

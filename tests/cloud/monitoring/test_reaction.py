@@ -53,7 +53,7 @@ class Story:
         """The schedule is due, a minute after it last was, and then the alarm looks."""
         place, at = self.team.place, self.due
         self.due += timedelta(minutes=1)
-        schedules = place.client("scheduler").list_schedules(NamePrefix="labcycle-fraud-")["Schedules"]
+        schedules = place.client("scheduler").list_schedules(NamePrefix=f"labcycle-{self.team.name}-")["Schedules"]
         (name,) = [schedule["Name"] for schedule in schedules]
         self.cloud.fire_schedule(place, name, at)
         self.cloud.evaluate_alarms(place, at)
