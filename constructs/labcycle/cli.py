@@ -48,6 +48,7 @@ MOUNTED = {
     "rollback": Mounted("labcycle.client.cli", "", "Make the version before the live one live again."),
     "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
     "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
+    "diff": Mounted("labcycle.upgrade.cli", "check", "Name what an update would replace or delete, and what it holds."),
     "local": Mounted("labcycle.local.cli", "local", "Start, show and stop the embedded local cloud."),
     "demo": Mounted("labcycle.demo.cli", "local", "Deploy two teams to the local cloud and run one whole life cycle."),
 }
@@ -154,17 +155,37 @@ def check(
         typer.Argument(help="Folders made by `cdk synth`, or templates. Default: synthesize the app of this folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print the findings as SARIF 2.1.0.")] = False,
+    capacity: Annotated[
+        bool,
+        typer.Option("--capacity", help="Instead: what all stacks need of the account's quotas, the fullest first."),
+    ] = False,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="Instead: every way to fail, and how somebody hears of it.")
+    ] = False,
+    isolation: Annotated[
+        bool,
+        typer.Option(
+            "--isolation", help="Instead: prove for all pairs of teams that neither can use what the other has."
+        ),
+    ] = False,
 ) -> None:
-    """Check every distinct template. Exits 1 on findings, 2 when something could not be checked."""
-    from labcycle.check import check as run_gate
-    from labcycle.check.report import as_document, as_text
+    """Check every template before it is deployed. Exits 1 on findings, 2 when something could not be checked."""
+    from labcycle.check import cli
 
-    report = run_gate(paths or [])
-    if as_json:
-        _print_json(as_document(report))
-    else:
-        typer.echo(as_text(report))
-    if report.findings:
+    asked = [
+        name for name, wanted in (("capacity", capacity), ("failures", failures), ("isolation", isolation)) if wanted
+    ]
+    if len(asked) > 1 or (asked and as_sarif) or (as_json and as_sarif):
+        raise LabcycleError(
+            "labcycle check: got options that exclude each other; allowed one of --capacity, --failures and --isolation, "
+            "each with --json, or else --json or --sarif. Leave one out"
+        )
+    text, clean = cli.run(
+        paths or [], asked[0] if asked else "findings", "json" if as_json else "sarif" if as_sarif else "text"
+    )
+    typer.echo(text)
+    if not clean:
         raise typer.Exit(1)
 
 
