@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ _OWN = {
 }
 
 
+@functools.lru_cache(maxsize=2)
 def resource_policies(estate: Estate) -> dict[str, list[Attached]]:
     """The policies of every resource of the estate that has one. Functions' permissions are told as policies too."""
     found: dict[str, list[Attached]] = defaultdict(list)
@@ -79,8 +81,14 @@ def _permission(properties: Mapping[str, Any], arn: str) -> dict[str, Any]:
     conditions: dict[str, dict[str, Any]] = {}
     if "SourceArn" in properties:
         conditions["ArnLike"] = {"AWS:SourceArn": properties["SourceArn"]}
-    if "SourceAccount" in properties:
-        conditions.setdefault("StringEquals", {})["AWS:SourceAccount"] = properties["SourceAccount"]
+    for key, condition in (
+        ("SourceAccount", "AWS:SourceAccount"),
+        ("PrincipalOrgID", "aws:PrincipalOrgID"),
+        ("FunctionUrlAuthType", "lambda:FunctionUrlAuthType"),
+        ("EventSourceToken", "lambda:EventSourceToken"),
+    ):
+        if key in properties:
+            conditions.setdefault("StringEquals", {})[condition] = properties[key]
     statement = {
         "Effect": "Allow",
         "Principal": "*" if principal == "*" else {"Service" if ".amazonaws.com" in principal else "AWS": principal},

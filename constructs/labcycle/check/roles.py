@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ class Role:
     foreign_policies: list[str] = field(default_factory=list)
 
 
+@functools.lru_cache(maxsize=2)
 def roles(estate: Estate) -> list[Role]:
     """All roles of the estate; a policy finds its role by the role's name, as in AWS."""
     found = [_role(estate, template, logical_id) for template, logical_id, _ in estate.resources("AWS::IAM::Role")]
@@ -94,7 +96,7 @@ def _role(estate: Estate, template: Template, logical_id: str) -> Role:
     if "PermissionsBoundary" in properties:
         role.boundary_arn = estate.text(template, properties["PermissionsBoundary"])
         role.boundary = _managed(estate, role.boundary_arn)
-    for arn in properties.get("ManagedPolicyArns", []):
+    for arn in _listed(properties.get("ManagedPolicyArns")):
         known = _managed(estate, estate.text(template, arn))
         if known is None:
             role.foreign_policies.append(estate.text(template, arn))

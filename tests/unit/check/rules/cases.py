@@ -12,9 +12,12 @@ from labcycle.check.template import Template
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
 
-def stack(name: str = "stack", *, after: frozenset[str] = frozenset(), **resources: dict[str, Any]) -> Template:
+def stack(
+    name: str = "stack", *, after: frozenset[str] = frozenset(), team: str = "", **resources: dict[str, Any]
+) -> Template:
     """A template with these resources, by logical id."""
-    return Template(name, json.dumps({"Resources": resources}), REGION, ACCOUNT, after=after)
+    tags = {"labcycle:team": team} if team else {}
+    return Template(name, json.dumps({"Resources": resources}), REGION, ACCOUNT, tags=tags, after=after)
 
 
 def resource(kind: str, **properties: Any) -> dict[str, Any]:
