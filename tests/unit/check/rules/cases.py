@@ -20,6 +20,11 @@ def stack(
     return Template(name, json.dumps({"Resources": resources}), REGION, ACCOUNT, tags=tags, after=after)
 
 
+def stack_of(resources: dict[str, dict[str, Any]]) -> Template:
+    """A template with the resources of a table of cases."""
+    return stack(**resources)  # type: ignore[arg-type]  # none is called name or after
+
+
 def resource(kind: str, **properties: Any) -> dict[str, Any]:
     """A resource, for instance `resource("AWS::S3::Bucket", BucketName="x")`."""
     return {"Type": kind, "Properties": properties}

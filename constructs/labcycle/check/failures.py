@@ -1,0 +1,307 @@
+"""What can fail in an estate while nobody looks, and who hears of it.
+
+Calls that somebody waits for are not listed: the caller gets the error. Dead letters count as heard of where they lie, so
+that each queue of them is a row of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .delivery import deliveries, kind_of, named_function
+from .estate import Estate
+from .state_machines import definition, states
+from .template import Template
+from .watch import alarms_on, rules_on
+
+_Place = tuple[Template, str]
+_LYING = ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesSent")
+# Subscriptions by which SNS calls somebody who can refuse; mail and text messages have no answer.
+_CALLED = ("firehose", "http", "https", "lambda", "sqs")
+_ENDED = {"FAILED": "ExecutionsFailed", "TIMED_OUT": "ExecutionsTimedOut"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row of the matrix.
+
+    Parameters
+    ----------
+    template, logical_id
+        What fails.
+    failure
+        How, in a few words.
+    heard
+        By what it is heard; empty: by nobody.
+    needed
+        What would make it heard.
+    """
+
+    template: Template
+    logical_id: str
+    failure: str
+    heard: tuple[str, ...]
+    needed: str
+
+
+@lru_cache(maxsize=2)
+def failures(estate: Estate) -> tuple[Failure, ...]:
+    """The matrix of an estate, in the order of its resources."""
+    return tuple(_all(estate))
+
+
+def as_table(rows: Iterable[Failure]) -> str:
+    """The matrix as text, one line a row; what nobody hears says so."""
+    cells = [("stack", "what", "fails", "heard by")] + [
+        (row.template.name, row.logical_id, row.failure, "; ".join(row.heard) or "NOBODY") for row in rows
+    ]
+    widths = [max(len(line[n]) for line in cells) for n in range(3)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[3]]) for line in cells
+    )
+
+
+def machine_is_watched(estate: Estate, template: Template, logical_id: str, status: str) -> tuple[str, ...]:
+    """Alarms and rules on executions of a state machine that end so (`FAILED`, `TIMED_OUT`)."""
+    arn = estate.arn(template, logical_id)
+    return (
+        *_alarms(alarms_on(estate, template, "AWS/States", [_ENDED[status]], {"StateMachineArn": arn})),
+        *(
+            f"rule {rule}"
+            for rule in rules_on(estate, template, "aws.states", {"status": status, "stateMachineArn": arn})
+        ),
+    )
+
+
+def handles_failed_calls(estate: Estate, template: Template, logical_id: str) -> tuple[str, ...]:
+    """Where the calls of a function go that failed asynchronously for good."""
+    arn = estate.arn(template, logical_id)
+    return tuple(
+        f"{delivery.way.target} {_named(estate, delivery.target)}"
+        for delivery in deliveries(estate)
+        if delivery.is_dead_letters and delivery.way.producer == "function" and arn == _function_of(estate, delivery)
+    ) + _outside(estate, template, logical_id)
+
+
+def _all(estate: Estate) -> Iterator[Failure]:
+    letters = _dead_letter_queues(estate)
+    called = _called_asynchronously(estate)
+    for template, logical_id, resource in estate.resources():
+        kind, place = resource.get("Type"), (template, logical_id)
+        arn = estate.arn(template, logical_id)
+        if kind == "AWS::SQS::Queue":
+            yield from _queue(estate, place, arn in letters)
+        elif kind == "AWS::Lambda::Function" and arn in called:
+            yield _function(estate, place)
+        elif kind in ("AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"):
+            yield _api(estate, place)
+        elif kind == "AWS::StepFunctions::StateMachine":
+            yield from _machine(estate, place)
+        elif kind in ("AWS::Events::Rule", "AWS::Scheduler::Schedule"):
+            yield from _calls(estate, place, str(kind))
+        elif kind == "AWS::Lambda::EventSourceMapping":
+            yield from _stream(estate, place)
+        elif kind == "AWS::SNS::Subscription":
+            yield from _subscription(estate, place)
+        elif kind == "AWS::Pipes::Pipe":
+            yield _pipe(estate, place)
+        elif kind == "AWS::SageMaker::Endpoint":
+            yield _endpoint(estate, place)
+        elif kind == "AWS::Batch::JobQueue":
+            yield _jobs(estate, place)
+
+
+def _queue(estate: Estate, place: _Place, is_for_dead_letters: bool) -> Iterator[Failure]:
+    template, logical_id = place
+    arn = estate.arn(*place)
+    readers = [f"reader {reader}" for reader in _readers(estate, arn)]
+    if is_for_dead_letters:
+        name = {"QueueName": estate.name(*place)}
+        heard = (*_alarms(alarms_on(estate, template, "AWS/SQS", _LYING, name)), *readers)
+        yield Failure(*place, "dead letters lie in it", heard, "an alarm on ApproximateNumberOfMessagesVisible")
+    elif readers:
+        target = _redrive(template.properties(logical_id))
+        redriven = (f"queue {_named(estate, estate.text(template, target))}",) if target is not None else ()
+        yield Failure(*place, "a message cannot be handled", redriven, "a RedrivePolicy to a queue with an alarm")
+
+
+def _function(estate: Estate, place: _Place) -> Failure:
+    template, _ = place
+    errors = alarms_on(estate, template, "AWS/Lambda", ["Errors"], {"FunctionName": estate.name(*place)})
+    heard = (*handles_failed_calls(estate, *place), *_alarms(errors))
+    return Failure(
+        *place, "an asynchronous call fails for good", heard, "a destination for failures, or an alarm on Errors"
+    )
+
+
+def _api(estate: Estate, place: _Place) -> Failure:
+    template, logical_id = place
+    dimensions = {"ApiId": estate.name(*place)}
+    if template.resource(logical_id).get("Type") == "AWS::ApiGateway::RestApi":
+        dimensions = {"ApiName": estate.text(template, template.properties(logical_id).get("Name", ""))}
+    heard = alarms_on(estate, template, "AWS/ApiGateway", ("5xx", "5XXError"), dimensions)
+    return Failure(*place, "answers with 5xx", _alarms(heard), "an alarm on 5xx")
+
+
+def _machine(estate: Estate, place: _Place) -> Iterator[Failure]:
+    found = definition(estate, *place)
+    tasks = [state for state in states(found) if state.type == "Task"]
+    caught = bool(tasks) and all(state.publishes() or state.failure_is_noticed() for state in tasks)
+    by_itself = ("notice of its own",) if caught else ()
+    needed = "an alarm or a rule on executions that end so"
+    watched = machine_is_watched(estate, *place, "FAILED")
+    yield Failure(*place, "an execution fails", (*by_itself, *watched), f"a Catch that ends in a notice, or {needed}")
+    yield Failure(*place, "an execution runs out of time", machine_is_watched(estate, *place, "TIMED_OUT"), needed)
+
+
+def _calls(estate: Estate, place: _Place, kind: str) -> Iterator[Failure]:
+    template, logical_id = place
+    properties = template.properties(logical_id)
+    if kind == "AWS::Events::Rule":
+        targets = properties.get("Targets")
+        name = {"RuleName": estate.name(*place)}
+        alarms = alarms_on(
+            estate, template, "AWS/Events", ("FailedInvocations", "InvocationsFailedToBeSentToDlq"), name
+        )
+    else:
+        targets = [properties.get("Target")]
+        alarms = alarms_on(estate, template, "AWS/Scheduler", ("TargetErrorCount", "InvocationDroppedCount"), {})
+    for target in targets if isinstance(targets, list) else []:
+        if isinstance(target, Mapping):
+            letters = _letters(estate, template, target.get("DeadLetterConfig"), "Arn")
+            yield Failure(*place, "its target cannot be reached", (*letters, *_alarms(alarms)), "a DeadLetterConfig")
+
+
+def _stream(estate: Estate, place: _Place) -> Iterator[Failure]:
+    template, logical_id = place
+    properties = template.properties(logical_id)
+    if kind_of(estate.text(template, properties.get("EventSourceArn", ""))) not in ("table", "stream"):
+        return  # what a queue's reader cannot handle stays in the queue
+    outcome = properties.get("DestinationConfig")
+    letters = _letters(
+        estate, template, outcome.get("OnFailure") if isinstance(outcome, Mapping) else None, "Destination"
+    )
+    yield Failure(*place, "records cannot be handled", letters, "an OnFailure destination")
+
+
+def _subscription(estate: Estate, place: _Place) -> Iterator[Failure]:
+    template, logical_id = place
+    properties = template.properties(logical_id)
+    if properties.get("Protocol") not in _CALLED:
+        return
+    topic = {"TopicName": estate.text(template, properties.get("TopicArn", "")).rpartition(":")[2]}
+    alarms = alarms_on(estate, template, "AWS/SNS", ["NumberOfNotificationsFailed"], topic)
+    target = _redrive(properties)
+    redriven = (f"queue {_named(estate, estate.text(template, target))}",) if target is not None else ()
+    yield Failure(*place, "its endpoint cannot be reached", (*redriven, *_alarms(alarms)), "a RedrivePolicy")
+
+
+def _pipe(estate: Estate, place: _Place) -> Failure:
+    template, _ = place
+    letters = tuple(
+        f"queue {_named(estate, delivery.target)}"
+        for delivery in deliveries(estate)
+        if delivery.is_dead_letters and (delivery.template, delivery.logical_id) == place
+    )
+    name = {"PipeName": estate.name(*place)}
+    alarms = alarms_on(estate, template, "AWS/EventBridge/Pipes", ("ExecutionFailed", "TargetStageFailed"), name)
+    return Failure(*place, "an event cannot be handled", (*letters, *_alarms(alarms)), "an alarm on ExecutionFailed")
+
+
+def _endpoint(estate: Estate, place: _Place) -> Failure:
+    template, logical_id = place
+    name = {"EndpointName": estate.text(template, {"Fn::GetAtt": [logical_id, "EndpointName"]})}
+    named = template.properties(logical_id).get("EndpointName")
+    if named is not None:
+        name = {"EndpointName": estate.text(template, named)}
+    alarms = alarms_on(estate, template, "AWS/SageMaker", ["Invocation5XXErrors"], name)
+    return Failure(*place, "answers with 5xx", _alarms(alarms), "an alarm on Invocation5XXErrors")
+
+
+def _jobs(estate: Estate, place: _Place) -> Failure:
+    rules = [f"rule {rule}" for rule in rules_on(estate, place[0], "aws.batch", {"status": "FAILED"})]
+    return Failure(*place, "a job fails", tuple(rules), "a rule on Batch Job State Change with the status FAILED")
+
+
+def _letters(estate: Estate, template: Template, config: Any, key: str) -> tuple[str, ...]:
+    target = config.get(key) if isinstance(config, Mapping) else None
+    if target is None:
+        return ()
+    arn = estate.text(template, target)
+    return (f"{kind_of(arn) or 'destination'} {_named(estate, arn)}",)
+
+
+def _named(estate: Estate, arn: str) -> str:
+    """What a target is called: its logical id, or the end of its ARN where it is not part of the estate."""
+    found = estate.find(arn)
+    return found[1] if found else arn.rpartition(":")[2]
+
+
+def _alarms(logical_ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"alarm {logical_id}" for logical_id in logical_ids)
+
+
+def _called_asynchronously(estate: Estate) -> set[str]:
+    return {
+        ":".join(delivery.target.split(":")[:7])
+        for delivery in deliveries(estate)
+        if delivery.way.invokes == "asynchronously"
+    }
+
+
+def _function_of(estate: Estate, delivery: Any) -> str:
+    template, logical_id = delivery.template, delivery.logical_id
+    resource = template.resource(logical_id)
+    if resource.get("Type") == "AWS::Lambda::EventInvokeConfig":
+        found = named_function(estate, template, template.properties(logical_id).get("FunctionName"))
+        return estate.arn(*found) if found else ""
+    return estate.arn(template, logical_id) if resource.get("Type") == "AWS::Lambda::Function" else ""
+
+
+def _outside(estate: Estate, template: Template, logical_id: str) -> tuple[str, ...]:
+    """A dead letter target that the table of deliveries does not know, for instance one that a parameter names."""
+    arn = estate.text(template, _target(template.properties(logical_id).get("DeadLetterConfig"), "TargetArn"))
+    found = [arn] if arn and not kind_of(arn) else []
+    for owner, config, _ in estate.resources("AWS::Lambda::EventInvokeConfig"):
+        properties = owner.properties(config)
+        if named_function(estate, owner, properties.get("FunctionName")) == (template, logical_id):
+            outcomes = properties.get("DestinationConfig")
+            failure = outcomes.get("OnFailure") if isinstance(outcomes, Mapping) else None
+            arn = estate.text(owner, _target(failure, "Destination"))
+            found += [arn] if arn and not kind_of(arn) else []
+    return tuple(f"destination {arn}" for arn in found)
+
+
+def _target(config: Any, key: str) -> Any:
+    return config.get(key, "") if isinstance(config, Mapping) else ""
+
+
+def _dead_letter_queues(estate: Estate) -> set[str]:
+    found = {delivery.target for delivery in deliveries(estate) if delivery.is_dead_letters}
+    for template, logical_id, _ in estate.resources("AWS::SQS::Queue"):
+        target = _redrive(template.properties(logical_id))
+        if target is not None:
+            found.add(estate.text(template, target))
+    return found
+
+
+def _readers(estate: Estate, arn: str) -> list[str]:
+    return [
+        delivery.logical_id
+        for delivery in deliveries(estate)
+        if delivery.target == arn and delivery.way.producer in ("event source mapping", "pipe's source")
+    ]
+
+
+def _redrive(properties: Mapping[str, Any]) -> Any:
+    policy = properties.get("RedrivePolicy")
+    if isinstance(policy, str):
+        try:
+            policy = json.loads(policy)
+        except ValueError:
+            return None
+    return policy.get("deadLetterTargetArn") if isinstance(policy, Mapping) else None

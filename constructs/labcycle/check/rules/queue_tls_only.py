@@ -1,0 +1,22 @@
+"""Every queue's policy refuses requests that do not come over TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labcycle.check.estate import Estate
+from labcycle.check.rules import Violation
+from labcycle.check.template import Template
+from labcycle.check.transport import refuses_plain_text
+
+WHY = "SQS answers plain HTTP too, where everybody on the way can read and change messages."
+MEND = "Deny sqs:* to everybody where aws:SecureTransport is false (CDK: enforce_ssl=True)."
+
+
+def check(template: Template, estate: Estate) -> Iterator[Violation]:
+    for logical_id, _ in template.resources("AWS::SQS::Queue"):
+        arn = estate.arn(template, logical_id)
+        if not refuses_plain_text(estate, arn, ["sqs:SendMessage", "sqs:ReceiveMessage"], [arn]):
+            yield Violation(
+                logical_id, "no policy of the queue denies sqs:SendMessage and sqs:ReceiveMessage without TLS"
+            )

@@ -1,0 +1,125 @@
+"""Every ECS service and SageMaker endpoint scales by itself and has alarms that roll a bad deployment back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from labcycle.check.estate import Estate
+from labcycle.check.rules import Violation
+from labcycle.check.template import Template
+
+WHY = "A fixed count is too much at night and too little at noon, and a bad release stays until somebody wakes."
+MEND = (
+    "Add an AWS::ApplicationAutoScaling::ScalableTarget with a ScalingPolicy, and alarms in DeploymentConfiguration.Alarms "
+    "(Enable and Rollback true) or DeploymentConfig.AutoRollbackConfiguration."
+)
+
+
+def check(template: Template, estate: Estate) -> Iterator[Violation]:
+    for logical_id, _ in template.resources("AWS::ECS::Service"):
+        properties = template.properties(logical_id)
+        if _is(properties.get("SchedulingStrategy"), "DAEMON"):  # which runs one task a machine
+            continue
+        if not _is_scaled(template, estate, "ecs", logical_id, properties.get("ServiceName")):
+            yield Violation(logical_id, "no scalable target with a policy is on the service's DesiredCount")
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+        if not _is(_at(properties, "DeploymentController", "Type"), "CODE_DEPLOY") and not _ecs_rolls_back(properties):
+            yield Violation(
+                logical_id,
+                "got no alarms that roll back; allowed are Alarms with AlarmNames, Enable and Rollback true",
+                "Properties.DeploymentConfiguration.Alarms",
+            )
+    for logical_id, _ in template.resources("AWS::SageMaker::Endpoint"):
+        properties = template.properties(logical_id)
+        if not _is_serverless(template, estate, properties) and not _is_scaled(
+            template, estate, "sagemaker", logical_id, properties.get("EndpointName")
+        ):
+            yield Violation(logical_id, "no scalable target with a policy is on a variant of the endpoint")
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+        if not _at(properties, "DeploymentConfig", "AutoRollbackConfiguration", "Alarms"):
+            yield Violation(
+                logical_id,
+                "got no alarms that roll back; allowed are one to ten Alarms",
+                "Properties.DeploymentConfig.AutoRollbackConfiguration.Alarms",
+            )
+
+
+def _ecs_rolls_back(properties: Mapping[str, Any]) -> bool:
+    alarms = _at(properties, "DeploymentConfiguration", "Alarms")
+    return (
+        isinstance(alarms, Mapping)
+        and bool(alarms.get("AlarmNames"))
+        and _is(alarms.get("Enable"), "true")
+        and _is(alarms.get("Rollback"), "true")
+    )
+
+
+def _is_scaled(template: Template, estate: Estate, namespace: str, logical_id: str, name: Any) -> bool:
+    """Whether a scalable target that a policy moves names the resource, by reference or by name."""
+    given = estate.text(template, name) if name is not None else ""
+    for owner, target, _ in estate.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
+        properties = owner.properties(target)
+        resource = properties.get("ResourceId", "")
+        refers = owner == template and _mentions(resource, logical_id)
+        named = given and given in estate.text(owner, resource).split("/")
+        same_service = estate.text(owner, properties.get("ServiceNamespace", "")) == namespace
+        if same_service and (refers or named) and _has_policy(owner, estate, target):
+            return True
+    return False
+
+
+def _has_policy(template: Template, estate: Estate, target: str) -> bool:
+    properties = template.properties(target)
+    if properties.get("ScheduledActions"):
+        return True
+    for policy, _ in template.resources("AWS::ApplicationAutoScaling::ScalingPolicy"):
+        by = template.properties(policy)
+        if _mentions(by.get("ScalingTargetId"), target):
+            return True
+        if "ResourceId" in by and estate.text(template, by["ResourceId"]) == estate.text(
+            template, properties.get("ResourceId", "")
+        ):
+            return True
+    return False
+
+
+def _is_serverless(template: Template, estate: Estate, properties: Mapping[str, Any]) -> bool:
+    """Whether each variant of the endpoint's configuration runs on demand."""
+    name = estate.text(template, properties.get("EndpointConfigName", ""))
+    for config, _ in template.resources("AWS::SageMaker::EndpointConfig"):
+        variants = template.properties(config).get("ProductionVariants")
+        if _mentions(properties.get("EndpointConfigName"), config) or estate.name(template, config) == name:
+            return isinstance(variants, list) and all("ServerlessConfig" in variant for variant in variants)
+    return False
+
+
+def _mentions(value: Any, logical_id: str) -> bool:
+    """Whether a value refers to a resource of its template."""
+    if isinstance(value, Mapping):
+        for key, argument in value.items():
+            if key == "Ref" and argument == logical_id:
+                return True
+            if key == "Fn::GetAtt" and (argument == [logical_id, "Name"] or _named_by(argument) == logical_id):
+                return True
+            if key == "Fn::Sub" and f"${{{logical_id}" in str(argument):
+                return True
+            if _mentions(argument, logical_id):
+                return True
+    return isinstance(value, list) and any(_mentions(one, logical_id) for one in value)
+
+
+def _named_by(argument: Any) -> str:
+    if isinstance(argument, str):
+        return argument.partition(".")[0]
+    return str(argument[0]) if isinstance(argument, list) and argument else ""
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _is(value: Any, text: str) -> bool:
+    return str(value).lower() == text.lower()

@@ -1,0 +1,113 @@
+"""Who watches an estate: alarms that act, by their metrics, and rules on what services say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .estate import Estate
+from .template import Template
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A metric that an alarm with an action looks at.
+
+    Parameters
+    ----------
+    expression
+        A query or search of metrics instead of one; namespace and name are empty then.
+    """
+
+    template: Template
+    alarm: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str]
+    expression: str = ""
+
+    def is_of(self, namespace: str, metrics: Iterable[str], dimensions: Mapping[str, str]) -> bool:
+        """Whether the alarm sees these metrics of this resource; one without dimensions sees those of all."""
+        if self.expression:
+            return namespace in self.expression and any(metric in self.expression for metric in metrics)
+        same = self.namespace == namespace and self.metric in metrics
+        return same and all(dimensions.get(key, value) == value for key, value in self.dimensions.items())
+
+
+def alarms_on(
+    estate: Estate, template: Template, namespace: str, metrics: Iterable[str], dimensions: Mapping[str, str]
+) -> list[str]:
+    """Logical ids of alarms with an action on one of these metrics, in the account and region of the template."""
+    place = (template.account, template.region)
+    wanted = tuple(metrics)
+    return [
+        watched.alarm
+        for watched in _watched(estate)
+        if (watched.template.account, watched.template.region) == place and watched.is_of(namespace, wanted, dimensions)
+    ]
+
+
+def rules_on(estate: Estate, template: Template, source: str, detail: Mapping[str, str]) -> list[str]:
+    """Logical ids of enabled rules with a target on events of a service whose detail has these values."""
+    found = []
+    for owner, logical_id, _ in estate.resources("AWS::Events::Rule"):
+        properties = owner.properties(logical_id)
+        pattern = estate.value(owner, properties.get("EventPattern"))
+        if (owner.account, owner.region) != (template.account, template.region) or not isinstance(pattern, Mapping):
+            continue
+        if not properties.get("Targets") or properties.get("State") == "DISABLED":
+            continue
+        wanted = pattern.get("detail", {})
+        if source not in _texts(pattern.get("source")) or not isinstance(wanted, Mapping):
+            continue
+        if all(key not in wanted or value in _texts(wanted[key]) for key, value in detail.items()):
+            found.append(logical_id)
+    return found
+
+
+@lru_cache(maxsize=2)
+def _watched(estate: Estate) -> tuple[Watched, ...]:
+    return tuple(_all(estate))
+
+
+def _all(estate: Estate) -> Iterator[Watched]:
+    composites = [
+        estate.text(template, template.properties(logical_id).get("AlarmRule", ""))
+        for template, logical_id, _ in estate.resources("AWS::CloudWatch::CompositeAlarm")
+        if _acts(template.properties(logical_id))
+    ]
+    for template, logical_id, _ in estate.resources("AWS::CloudWatch::Alarm"):
+        properties = template.properties(logical_id)
+        name = estate.name(template, logical_id)
+        if not _acts(properties) and not any(name in rule for rule in composites):
+            continue
+        queries = properties.get("Metrics")
+        for query in queries if isinstance(queries, list) else [{"MetricStat": {"Metric": properties}}]:
+            if not isinstance(query, Mapping):
+                continue
+            stat = query.get("MetricStat")
+            metric = stat.get("Metric") if isinstance(stat, Mapping) else None
+            if isinstance(metric, Mapping):
+                namespace, named = (estate.text(template, metric.get(key, "")) for key in ("Namespace", "MetricName"))
+                yield Watched(template, logical_id, namespace, named, _dimensions(estate, template, metric))
+            elif "Expression" in query:
+                yield Watched(template, logical_id, "", "", {}, estate.text(template, query["Expression"]))
+
+
+def _acts(properties: Mapping[str, Any]) -> bool:
+    return bool(properties.get("AlarmActions")) and str(properties.get("ActionsEnabled", True)).lower() != "false"
+
+
+def _dimensions(estate: Estate, template: Template, metric: Mapping[str, Any]) -> dict[str, str]:
+    listed = metric.get("Dimensions")
+    return {
+        estate.text(template, one.get("Name", "")): estate.text(template, one.get("Value", ""))
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, Mapping)
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
