@@ -15,8 +15,8 @@ WHY = "Teams are cells: what one of them can reach of another is a leak, whether
 MEND = "Name the team's own resources, with the whole prefix `labcycle-<team>-` or `/labcycle/team/<team>/` before a wildcard."
 
 _TEAM = "labcycle:team"
-_PREFIXES = ("labcycle-{}-", "parameter/labcycle/team/{}/", "vendedlogs/labcycle/{}/")
-_BEGINNING = re.compile(r"(?<![A-Za-z0-9-])(?=labcycle-)|(?=(parameter|vendedlogs)/labcycle)")
+_PREFIXES = ("labcycle-{}-", "parameter/labcycle/team/{}/", "role/labcycle/{}/", "vendedlogs/labcycle/{}/")
+_BEGINNING = re.compile(r"(?<![A-Za-z0-9-])(?=labcycle-)|(?=(parameter|role|vendedlogs)/labcycle)")
 
 
 def check(template: Template, estate: Estate) -> Iterator[Violation]:

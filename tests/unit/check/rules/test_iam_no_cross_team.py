@@ -50,6 +50,8 @@ def test_compliant(action: str, on: str) -> None:
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/labcycle/team/growth/tracking-url"),
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/labcycle/team/*"),
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/labcycle/*"),
+        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle/growth/trainer"),
+        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle/*"),
         ("logs:GetLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/vendedlogs/labcycle/growth/api:*"),
     ],
 )
