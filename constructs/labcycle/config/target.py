@@ -32,6 +32,13 @@ _OidcProvider = Annotated[
     Allowed("the issuer's address without https://, such as login.example.com/tenant"),
 ]
 
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html
+_OidcAudience = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._~:/@-]{1,255}$"),
+    Allowed("the client id, at most 255 letters, digits and . _ ~ : / @ -"),
+]
+
 
 class Network(Settings):
     """The network that the target's teams share."""
@@ -57,6 +64,8 @@ class SignIn(Settings):
     """Name of the account's SAML provider."""
     oidc_provider: _OidcProvider | None = None
     """Issuer of the account's OpenID Connect provider, without https://."""
+    oidc_audience: _OidcAudience = "sts.amazonaws.com"
+    """Client id for which the provider issues members' tokens (`aud`); those that it issues for others are refused."""
 
 
 class Target(Settings):

@@ -63,7 +63,8 @@ def _saml_subject(member: Member, sign_in: SignIn, stack: Stack, conditions: _Co
 
 def _oidc_subject(member: Member, sign_in: SignIn, stack: Stack, conditions: _Conditions) -> iam.IPrincipal:
     issuer = _needed(sign_in.oidc_provider, "oidc_provider", member)
-    equals = {**conditions["StringEquals"], f"{issuer}:sub": member.principal.value}
+    token = {f"{issuer}:aud": sign_in.oidc_audience, f"{issuer}:sub": member.principal.value}
+    equals = {**conditions["StringEquals"], **token}
     provider = f"arn:{stack.partition}:iam::{stack.account}:oidc-provider/{issuer}"
     return iam.FederatedPrincipal(provider, {"StringEquals": equals}, "sts:AssumeRoleWithWebIdentity")
 

@@ -85,6 +85,7 @@ def test_an_oidc_subject_comes_from_the_named_issuer(production: Template) -> No
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert statement["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/login.example.com/t"}
     assert statement["Condition"]["StringEquals"]["login.example.com/t:sub"] == "dee-subject"
+    assert statement["Condition"]["StringEquals"]["login.example.com/t:aud"] == "sts.amazonaws.com"
 
 
 @pytest.mark.parametrize("kind", ["identity_center", "saml_subject", "oidc_subject"])
