@@ -66,7 +66,9 @@ class TrackingStack(Stack):
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "operate" in rights:  # of all models; these two take no resource
-            allow(role, ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"], ["*"])
+            alarms = f"arn:{self.partition}:cloudwatch:{self.region}:{self.account}:alarm:*"
+            allow(role, ["cloudwatch:DescribeAlarms"], [alarms])
+            allow(role, ["cloudwatch:GetMetricData"], ["*"])  # takes no resource
         if "publish wheels" in rights:
             allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
             allow_key(role, self._key, "s3", region=self.region)

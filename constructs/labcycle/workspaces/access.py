@@ -88,6 +88,7 @@ def grant_workspaces(
     )
     allow(grantee, ["ssm:StartSession"], [arn("ec2", "instance/*")], own)
     allow(grantee, ["ssm:StartSession"], _documents(stack))
+    allow(grantee, ["ssm:GetConnectionStatus"], [arn("ec2", "instance/*")])
     # A session's id begins with the name of the caller's role session, which is the member's name; the tag that Session
     # Manager puts on it tells `ann` from `ann-b`:
     # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
@@ -108,7 +109,6 @@ def grant_workspaces(
             "ec2:DescribeVolumes",
             "ssm:DescribeInstanceInformation",
             "ssm:DescribeSessions",
-            "ssm:GetConnectionStatus",
         ],
         ["*"],
     )

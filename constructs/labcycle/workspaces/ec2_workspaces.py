@@ -22,8 +22,7 @@ GPU_IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ama
 CPU_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 ROOT_DEVICE = "/dev/xvda"  # of both images
 WHEELS = "wheels/"
-_AGENT = (
-    "ssm:UpdateInstanceInformation",
+_CHANNELS = (
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
@@ -156,8 +155,10 @@ class Ec2Workspaces(Construct):
             description=f"Workspaces of {member.name} of the team {self._team}",
         )
         Tags.of(role).add("labcycle:member", member.name)
-        # Session Manager's agent; none of these takes a resource.
-        allow(role, _AGENT, ["*"])
+        # Session Manager's agent; its channels take no resource.
+        allow(role, _CHANNELS, ["*"])
+        instances = f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:instance/*"
+        allow(role, ["ssm:UpdateInstanceInformation"], [instances])
         parameter = f"arn:{stack.partition}:ssm:{stack.region}:{stack.account}:parameter{self._parameter}"
         allow(role, ["ssm:GetParameter"], [parameter])
         if self._wheels is not None:

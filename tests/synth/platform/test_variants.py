@@ -10,11 +10,15 @@ import pytest
 from aws_cdk import App
 
 from infra.app import settings
+from labcycle.check.estate import Estate
+from labcycle.check.rules import Rule, all_rules
+from labcycle.check.template import templates_at
 from labcycle.config import ConfigError, load_target, load_team
 from labcycle.platform import TeamPlatform
 from tests.synth.physical import Physical
-from tests.synth.platform import test_delivery, test_policies, test_stacks
+from tests.synth.platform import test_policies, test_stacks
 from tests.synth.platform.conftest import Synthesize, SynthesizedStack, read
+from tests.synth.platform.test_own_rules import standing
 
 TARGET: dict[str, Any] = {
     "target": "eu-lab",
@@ -66,9 +70,13 @@ def folder(tmp_path: Path, team: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="session")
-def lab(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
-    stacks = read(synthesize(config=folder(tmp_path_factory.mktemp("config"), TEAM)))
-    return {name: stack for name, stack in stacks.items() if name.startswith("labcycle-lab-")}
+def lab_assembly(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthesize(config=folder(tmp_path_factory.mktemp("config"), TEAM))
+
+
+@pytest.fixture(scope="session")
+def lab(lab_assembly: Path) -> dict[str, SynthesizedStack]:
+    return {name: stack for name, stack in read(lab_assembly).items() if name.startswith("labcycle-lab-")}
 
 
 def kinds(stack: SynthesizedStack) -> set[str]:
@@ -78,25 +86,24 @@ def kinds(stack: SynthesizedStack) -> set[str]:
 def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> None:
     for name, has in (
         ("plain", set()),
-        ("watched", {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule"}),
-        ("retrainable", {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule"}),
-        ("reacting", {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
+        ("watched", {"AWS::Scheduler::Schedule"}),
+        ("retrainable", {"AWS::Scheduler::Schedule"}),
+        ("reacting", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
     ):
-        optional = {"AWS::CloudWatch::Alarm", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
+        optional = {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
+def test_our_own_rules_hold_here_too(rule: Rule, lab_assembly: Path) -> None:
+    assert standing(rule, Estate(templates_at(lab_assembly))) == []
 
 
 def test_what_holds_for_the_examples_holds_here(lab: dict[str, SynthesizedStack]) -> None:
     physical = Physical({name: stack.template for name, stack in lab.items()}, "123456789012", "eu-west-1")
-    test_policies.test_nothing_is_allowed_by_a_wildcard_action(lab)
-    test_policies.test_a_wildcard_resource_stands_only_where_the_action_takes_none(lab)
     test_policies.test_the_boundary_lets_every_role_do_what_its_policies_allow(lab, physical)
     test_policies.test_no_policy_of_one_stack_overwrites_that_of_another(lab, physical)
     test_policies.test_imported_roles_exist(lab, physical)
-    test_delivery.test_every_alarm_that_notifies_is_heard(lab, physical)
-    test_delivery.test_every_role_that_publishes_may_use_the_key(lab, physical)
-    test_delivery.test_every_encrypted_log_group_may_use_the_key(lab, physical)
-    test_stacks.test_everything_that_can_carries_the_teams_tags(lab)
     test_stacks.test_what_is_retained_is_said(lab)
     test_stacks.test_no_reference_crosses_a_stage(lab)
 
