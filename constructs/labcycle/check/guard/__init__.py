@@ -15,6 +15,9 @@ How they are written:
 - Rules about the keeping of data do not apply to what is tagged `labcycle:stage: sandbox`.
 - Elements of a list are filtered where they are checked: a variable for them would be unresolved, and the rule skipped
   without a word, as soon as one resource has no such list.
+- `list[ ... ] !empty` alone is reported without a resource where nothing passes the filter: write `some list[*].Key exists`,
+  or add an alternative that looks at the list itself. A filter on a map goes through its values, not the map.
+- `!=` with a regular expression fails on an intrinsic function: name `is_struct` as the alternative.
 """
 
 from __future__ import annotations
