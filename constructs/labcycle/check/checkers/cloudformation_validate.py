@@ -1,0 +1,72 @@
+"""cloudformation-validate: resource schemas of the region, semantic rules and our own Guard rules, in a native library."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from typing import Any
+
+from labcycle.check.estate import Estate
+from labcycle.check.finding import CheckError, Finding
+from labcycle.check.guard import GuardRule, load
+from labcycle.check.template import Template
+
+from .checker import DEFAULT_REGION, OneByOne
+
+
+class CloudFormationValidate(OneByOne):
+    """Findings of the library, and those of our Guard rules with what they say of why and how to mend."""
+
+    def __init__(self) -> None:
+        from cloudformation_validate import CompositeEngine, CompositeEngineConfig, ExternalRuleSource
+
+        self.name = f"cloudformation-validate {importlib.metadata.version('cloudformation-validate')}"
+        self._guard: dict[str, GuardRule] = {rule.name: rule for rule in load()}
+        sources = [ExternalRuleSource(name=rule.name, content=rule.text) for rule in self._guard.values()]
+        self._engine: Any = CompositeEngine(CompositeEngineConfig(guard_rules=sources))
+
+    def check_one(self, template: Template, estate: Estate) -> Iterator[Finding]:
+        """Findings of severity WARN and up.
+
+        Raises
+        ------
+        CheckError
+            If the library says that it could not analyse all of the template.
+        """
+        from cloudformation_validate import (
+            EntityType,
+            PseudoParameterOverrides,
+            ReportStatus,
+            Severity,
+            TemplateContent,
+            ValidateConfig,
+        )
+
+        config = ValidateConfig(
+            severity_level=Severity.WARN,
+            pseudo_parameter_overrides=PseudoParameterOverrides(region=template.region or DEFAULT_REGION),
+        )
+        report = self._engine.validate_template(TemplateContent(template.text, template.name), config)
+        for one in report.diagnostics:
+            on_resource = one.entity is not None and one.entity.entity_type == EntityType.RESOURCE
+            logical_id = one.entity.logical_id if on_resource else ""
+            ours = self._own_rule(one)
+            yield Finding(
+                template=template.name,
+                logical_id=logical_id,
+                rule=ours.id if ours else one.rule_id,
+                checker="labcycle" if ours else "cloudformation-validate",
+                severity=one.severity.name.lower(),
+                message=one.message,
+                construct_path=template.construct_path(logical_id),
+                property_path=(one.property_path or "").replace("/", "."),
+                why=ours.why if ours else "",
+                mend=ours.mend if ours else "",
+            )
+        if report.status == ReportStatus.ANALYSIS_INCOMPLETE:
+            raise CheckError("it could not analyse the whole template")
+
+    def _own_rule(self, diagnostic: Any) -> GuardRule | None:
+        from cloudformation_validate import RuleOrigin
+
+        return self._guard[diagnostic.rule_id] if diagnostic.source == RuleOrigin.GUARD else None
