@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-_KEY_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+KeyUse = Literal["read and write items", "read objects", "write objects", "publish"]
+# By what the caller does, the service that uses the key in the caller's name, and what it asks of the key. DynamoDB makes
+# data keys when a table is created, not when items are written: https://github.com/aws/aws-cdk/issues/10010. S3 reads the
+# parts of a large object again: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions.
+_KEY_USES: dict[KeyUse, tuple[str, tuple[str, ...]]] = {
+    "read and write items": ("dynamodb", ("kms:Decrypt", "kms:DescribeKey")),
+    "read objects": ("s3", ("kms:Decrypt",)),
+    "write objects": ("s3", ("kms:Decrypt", "kms:GenerateDataKey")),
+    "publish": ("sns", ("kms:Decrypt", "kms:GenerateDataKey")),
+}
 
 
 def allow(
@@ -22,7 +32,13 @@ def allow(
     )
 
 
-def allow_key(grantee: iam.IGrantable, key: kms.IKey, *services: str, region: str) -> iam.Grant:
-    """Let `grantee` use `key`, but only through these services (`s3`, `dynamodb`, ...) of the region."""
-    via = {"StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}}
-    return allow(grantee, _KEY_USE, [key.key_arn], via)
+def allow_key(grantee: iam.IGrantable, key: kms.IKey, *uses: KeyUse, region: str) -> None:
+    """Let `grantee` use `key`, but only for these uses and through their services in the region."""
+    services: dict[str, set[str]] = {}
+    for service, actions in (_KEY_USES[use] for use in uses):
+        for action in actions:
+            services.setdefault(action, set()).add(f"{service}.{region}.amazonaws.com")
+    # A statement for all actions through the same services: a role holds few characters.
+    for through in dict.fromkeys(map(frozenset, services.values())):
+        together = [action for action, found in services.items() if found == through]
+        allow(grantee, together, [key.key_arn], {"StringEquals": {"kms:ViaService": sorted(through)}})

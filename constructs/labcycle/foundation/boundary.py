@@ -105,7 +105,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         _allow(
             "Ledger",
             "dynamodb",
-            "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem DescribeTable GetItem PutItem Query Scan UpdateItem",
+            "BatchGetItem BatchWriteItem DeleteItem DescribeTable GetItem PutItem Query Scan UpdateItem",
             table,
         ),
         _allow(
@@ -120,7 +120,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         _allow(
             "Key",
             "kms",
-            "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo",
+            "CreateGrant Decrypt DescribeKey GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo",
             arn("kms", "key/*"),
             conditions={"StringEquals": {"aws:ResourceTag/labcycle:team": team}},
         ),

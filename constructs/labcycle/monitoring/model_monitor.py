@@ -121,17 +121,15 @@ class ModelMonitor(Construct):
     def _let_evaluator_work(self, ledger: dynamodb.ITable, key: kms.IKey) -> None:
         """It reads deployment, profiles and state of its model, and writes evaluations and custody events."""
         model = self._model
-        read = [f"DEPLOYMENT#{model}", f"PROFILE#{model}#*", f"DRIFT#{model}", f"CUSTODY#model/{model}"]
         write = [f"DRIFT#{model}", f"CUSTODY#model/{model}"]
-        leading = "ForAllValues:StringLike"
-        allow(
-            self.evaluator,
-            ["dynamodb:GetItem", "dynamodb:Query"],
-            [ledger.table_arn],
-            {leading: {"dynamodb:LeadingKeys": read}},
-        )
-        allow(self.evaluator, ["dynamodb:PutItem"], [ledger.table_arn], {leading: {"dynamodb:LeadingKeys": write}})
-        allow_key(self.evaluator, key, "dynamodb", region=Stack.of(self).region)
+        for action, partitions in (
+            ("GetItem", [f"DEPLOYMENT#{model}", *write]),
+            ("Query", [f"PROFILE#{model}#*"]),
+            ("PutItem", write),
+        ):
+            leading = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}}
+            allow(self.evaluator, [f"dynamodb:{action}"], [ledger.table_arn], leading)
+        allow_key(self.evaluator, key, "read and write items", region=Stack.of(self).region)
         # The action cannot be scoped to a resource; the namespace is what can be.
         allow(
             self.evaluator, ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}

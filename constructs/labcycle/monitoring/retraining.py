@@ -172,10 +172,10 @@ class Retraining(Construct):
         )
         allow(
             function,
-            ["s3:GetObject", "s3:GetObjectVersion"],
-            [bucket.arn_for_objects("experiments/*"), bucket.arn_for_objects(f"training/{model}/*")],
+            ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+            [bucket.arn_for_objects("experiments/*")],
         )
-        allow(function, ["s3:PutObject"], [bucket.arn_for_objects("experiments/*")])
+        allow(function, ["s3:GetObject"], [bucket.arn_for_objects(f"training/{model}/*")])
         allow(
             function,
             ["ssm:GetParameter"],
@@ -187,7 +187,7 @@ class Retraining(Construct):
                 )
             ],
         )
-        allow_key(function, key, "dynamodb", "s3", region=stack.region)
+        allow_key(function, key, "read and write items", "write objects", region=stack.region)
         return function
 
     def _training_role(self, bucket: s3.IBucket, key: kms.IKey, image: str) -> iam.Role:
@@ -220,17 +220,15 @@ class Retraining(Construct):
             [bucket.arn_for_objects("experiments/*/artifacts/recipe/*"), bucket.arn_for_objects(f"data/{model}/*")],
         )
         allow(role, ["s3:PutObject"], [bucket.arn_for_objects(f"training/{model}/*")])
-        streams = stack.format_arn(
+        group = stack.format_arn(
             service="logs",
             resource="log-group",
             resource_name="/aws/sagemaker/TrainingJobs",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        allow(
-            role,
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [streams, f"{streams}:log-stream:{self._job_prefix}*"],
-        )
+        # CloudWatch Logs names a group with an empty stream: https://github.com/aws/sagemaker-python-sdk/issues/2253
+        allow(role, ["logs:CreateLogGroup", "logs:DescribeLogStreams"], [group, f"{group}:log-stream:"])
+        allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:log-stream:{self._job_prefix}*"])
         # The action cannot be scoped to a resource; the namespace is what can be.
         allow(
             role,
@@ -238,13 +236,7 @@ class Retraining(Construct):
             ["*"],
             {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
         )
-        allow_key(role, key, "s3", region=stack.region)
-        allow(
-            role,
-            ["kms:Encrypt"],
-            [key.key_arn],
-            {"StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"}},
-        )
+        allow_key(role, key, "write objects", region=stack.region)
         allow(role, ["kms:CreateGrant"], [key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})  # its disk
         return role
 
@@ -284,7 +276,7 @@ class Retraining(Construct):
         allow(role, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], [rule])
         allow(role, ["lambda:InvokeFunction"], [self.function.function_arn])
         allow(role, ["sns:Publish"], [topic.topic_arn])
-        allow_key(role, key, "sns", region=stack.region)
+        allow_key(role, key, "publish", region=stack.region)
         # SageMaker makes the grant for the training's disk in the name of who creates the job.
         allow(
             role,

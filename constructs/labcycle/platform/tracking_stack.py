@@ -71,4 +71,4 @@ class TrackingStack(Stack):
             allow(role, ["cloudwatch:GetMetricData"], ["*"])  # takes no resource
         if "publish wheels" in rights:
             allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
-            allow_key(role, self._key, "s3", region=self.region)
+            allow_key(role, self._key, "write objects", region=self.region)

@@ -143,7 +143,7 @@ class ModelService(Construct):
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [profiles]}},
         )
         allow(self.function, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
-        allow_key(self.function, key, "dynamodb", "s3", region=Stack.of(self).region)
+        allow_key(self.function, key, "read and write items", "read objects", region=Stack.of(self).region)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` score, and ask which version is live."""

@@ -13,18 +13,12 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._functions import let_logs_use, log_group, python_function
-from labcycle._grants import allow, allow_key
+from labcycle._grants import KeyUse, allow, allow_key
 from labcycle._http_api import STAGE, http_api
 from labcycle.config import names
 
 SHORTEST_RETENTION = Duration.days(30)
-_LEDGER_ACTIONS = (
-    "dynamodb:ConditionCheckItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:Query",
-)
+_LEDGER_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _TIMEOUT = Duration.seconds(29)  # an HTTP API waits 30 seconds
 _UNFINISHED = Duration.days(7)
 
@@ -153,14 +147,18 @@ class ExperimentTracking(Construct):
         """Let `grantee` log and register with MLflow, read and write artifacts, and put training data below `data/`."""
         # Methods by name: `*` stands for slashes too, and `*/api/*` would let in the promotion of a model named `api`.
         self._grant_api(grantee, "GET/*", *(f"{method}/{api}/*" for method in _CHANGING for api in _APIS))
-        self._grant_objects(grantee, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"])
+        self._grant_objects(
+            grantee,
+            ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+            "write objects",
+        )
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` read runs, models, history and artifacts, and change nothing."""
-        searches = ["experiments", "logged-models", "registered-models", "model-versions", "runs"]
+        searches = ["experiments", "logged-models", "runs"]  # the others are asked with GET
         self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}/search" for api in _APIS for what in searches))
-        self._grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"])
+        self._grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"], "read objects")
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -200,9 +198,11 @@ class ExperimentTracking(Construct):
     def _let_functions_work(self) -> None:
         region = Stack.of(self).region
         bucket = self.artifact_bucket
-        for function in (self.tracking_function, self.lifecycle_function):
-            allow(function, _LEDGER_ACTIONS, [self.table.table_arn])
-            allow_key(function, self.encryption_key, "dynamodb", "s3", region=region)
+        # Only the protocol deletes; it lists objects, and reads none.
+        allow(self.tracking_function, [*_LEDGER_ACTIONS, "dynamodb:DeleteItem"], [self.table.table_arn])
+        allow_key(self.tracking_function, self.encryption_key, "read and write items", region=region)
+        allow(self.lifecycle_function, _LEDGER_ACTIONS, [self.table.table_arn])
+        allow_key(self.lifecycle_function, self.encryption_key, "read and write items", "read objects", region=region)
         listing = {"StringLike": {"s3:prefix": ["experiments/*"]}}
         allow(self.tracking_function, ["s3:ListBucket", "s3:ListBucketVersions"], [bucket.bucket_arn], listing)
         artifacts = [bucket.arn_for_objects("experiments/*")]
@@ -223,12 +223,12 @@ class ExperimentTracking(Construct):
         ]
         return allow(grantee, ["execute-api:Invoke"], arns)
 
-    def _grant_objects(self, grantee: iam.IGrantable, actions: list[str]) -> None:
+    def _grant_objects(self, grantee: iam.IGrantable, actions: list[str], use: KeyUse) -> None:
         bucket = self.artifact_bucket
         allow(grantee, actions, [bucket.arn_for_objects("experiments/*"), bucket.arn_for_objects("data/*")])
         listing = {"StringLike": {"s3:prefix": ["experiments/*", "data/*"]}}
         allow(grantee, ["s3:ListBucket"], [bucket.bucket_arn], listing)
-        allow_key(grantee, self.encryption_key, "s3", region=Stack.of(self).region)
+        allow_key(grantee, self.encryption_key, use, region=Stack.of(self).region)
 
     def _parameter_arn(self) -> str:
         return Stack.of(self).format_arn(

@@ -42,7 +42,7 @@ def grant_workspaces(
         return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{resource}"
 
     template_arns = [arn("ec2", f"launch-template/{template}") for template in templates]
-    launched = [arn("ec2", f"{kind}/*") for kind in ("instance", "network-interface", "volume")]
+    instance, interface, volume = (arn("ec2", f"{kind}/*") for kind in ("instance", "network-interface", "volume"))
     used = [arn("ec2", f"{kind}/*") for kind in ("security-group", "subnet")]
     image = f"arn:{stack.partition}:ec2:{stack.region}::image/*"
     own = {"StringEquals": {"aws:ResourceTag/labcycle:team": team, "aws:ResourceTag/labcycle:member": member}}
@@ -55,11 +55,11 @@ def grant_workspaces(
         "ArnEquals": {"ec2:LaunchTemplate": template_arns},
         "Bool": {"ec2:IsLaunchTemplateResource": "true"},
     }
-    instance, *attached = launched
     of_type: dict[str, dict[str, object]] = {"StringEquals": {"ec2:InstanceType": list(instance_types)}}
     allow(grantee, ["ec2:RunInstances"], [instance], {**from_template, **of_type})
-    allow(grantee, ["ec2:RunInstances"], [*attached, *used, image], from_template)
-    allow(grantee, ["ec2:CreateTags"], launched, {"StringEquals": {"ec2:CreateAction": "RunInstances"}})
+    allow(grantee, ["ec2:RunInstances"], [interface, volume, *used, image], from_template)
+    # The templates tag these two.
+    allow(grantee, ["ec2:CreateTags"], [instance, volume], {"StringEquals": {"ec2:CreateAction": "RunInstances"}})
     allow(
         grantee,
         ["ssm:GetParameters"],
@@ -83,12 +83,12 @@ def grant_workspaces(
     allow(
         grantee,
         ["ec2:RebootInstances", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"],
-        [arn("ec2", "instance/*")],
+        [instance],
         own,
     )
-    allow(grantee, ["ssm:StartSession"], [arn("ec2", "instance/*")], own)
+    allow(grantee, ["ssm:StartSession"], [instance], own)
+    allow(grantee, ["ssm:GetConnectionStatus"], [instance])
     allow(grantee, ["ssm:StartSession"], _documents(stack))
-    allow(grantee, ["ssm:GetConnectionStatus"], [arn("ec2", "instance/*")])
     # A session's id begins with the name of the caller's role session, which is the member's name; the tag that Session
     # Manager puts on it tells `ann` from `ann-b`:
     # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html

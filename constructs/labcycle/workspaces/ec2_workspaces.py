@@ -165,7 +165,7 @@ class Ec2Workspaces(Construct):
             allow(role, ["s3:GetObject"], [self._wheels.arn_for_objects(f"{WHEELS}*")])
             prefix = {"StringLike": {"s3:prefix": [f"{WHEELS}*"]}}
             allow(role, ["s3:ListBucket"], [self._wheels.bucket_arn], prefix)
-            allow_key(role, self.encryption_key, "s3", region=stack.region)
+            allow_key(role, self.encryption_key, "read objects", region=stack.region)
         return role
 
     def _template(self, member: Member, tier: TierName, profile: iam.InstanceProfile) -> ec2.LaunchTemplate:
