@@ -49,6 +49,7 @@ MOUNTED = {
     "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
     "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
     "diff": Mounted("labcycle.upgrade.cli", "check", "Name what an update would replace or delete, and what it holds."),
+    "team": Mounted("labcycle.removal.cli", "", "List what has no team file; end a sandbox with all its data."),
     "local": Mounted("labcycle.local.cli", "local", "Start, show and stop the embedded local cloud."),
     "demo": Mounted("labcycle.demo.cli", "local", "Deploy two teams to the local cloud and run one whole life cycle."),
 }
@@ -173,19 +174,18 @@ def check(
     """Check every template before it is deployed. Exits 1 on findings, 2 when something could not be checked."""
     from labcycle.check import cli
 
-    asked = [
-        name for name, wanted in (("capacity", capacity), ("failures", failures), ("isolation", isolation)) if wanted
+    views = [
+        name for name, asked in (("capacity", capacity), ("failures", failures), ("isolation", isolation)) if asked
     ]
-    if len(asked) > 1 or (asked and as_sarif) or (as_json and as_sarif):
+    form = "json" if as_json else "sarif" if as_sarif else "text"
+    if len(views) > 1 or (as_sarif and (as_json or views)):
         raise LabcycleError(
-            "labcycle check: got options that exclude each other; allowed one of --capacity, --failures and --isolation, "
-            "each with --json, or else --json or --sarif. Leave one out"
+            "labcycle check: got options that exclude each other; allowed is one of --capacity, --failures and --isolation, "
+            "with or without --json, or none of them and one of --json and --sarif. Leave the others out"
         )
-    text, clean = cli.run(
-        paths or [], asked[0] if asked else "findings", "json" if as_json else "sarif" if as_sarif else "text"
-    )
+    text, well = cli.view(views[0], paths or [], form) if views else cli.findings(paths or [], form)
     typer.echo(text)
-    if not clean:
+    if not well:
         raise typer.Exit(1)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +46,7 @@ _ARNS = {
     "AWS::IAM::Role": "iam::{account}:role{path}{name}",
     "AWS::IAM::User": "iam::{account}:user{path}{name}",
     "AWS::KMS::Key": "kms:{place}:key/{name}",
+    "AWS::Kinesis::Stream": "kinesis:{place}:stream/{name}",
     "AWS::Lambda::Function": "lambda:{place}:function:{name}",
     "AWS::Logs::LogGroup": "logs:{place}:log-group:{name}:*",
     "AWS::S3::Bucket": "s3:::{name}",
@@ -63,7 +65,7 @@ _REF_IS_ARN = {
     "AWS::StepFunctions::StateMachine",
 }
 # Types that AWS gives an id, and its form: `prefix-` and hexadecimal digits, or only their number.
-_IDS = {
+_IDS: dict[str, int | str] = {
     "AWS::ApiGateway::RestApi": 10,
     "AWS::ApiGatewayV2::Api": 10,
     "AWS::EC2::Instance": "i-",
@@ -81,6 +83,8 @@ _LIMITS = {
     "AWS::SQS::Queue": 80,
     "AWS::StepFunctions::StateMachine": 80,
 }
+# What this thread is resolving, so that a circle of references, which is somebody's fault, ends.
+_RESOLVING: ContextVar[frozenset[tuple[str, str]]] = ContextVar("resolving", default=frozenset())
 _UNKNOWN_ACCOUNT, _UNKNOWN_REGION = "123456789012", "us-east-1"
 
 
@@ -93,7 +97,6 @@ class Estate:
 
     def __init__(self, templates: Iterable[Template]) -> None:
         self.templates = tuple(templates)
-        self._resolving: set[tuple[str, str]] = set()
 
     def resources(self, *types: str) -> Iterator[tuple[Template, str, Mapping[str, Any]]]:
         """Template, logical id and resource of all resources of these types."""
@@ -149,7 +152,7 @@ class Estate:
             place=f"{self.region(template)}:{self.account(template)}",
             account=self.account(template),
             region=self.region(template),
-            name=self.name(template, logical_id).lstrip("/"),
+            name=self.name(template, logical_id).lstrip("/" if form.endswith("parameter/{name}") else ""),
             path=self.text(template, template.properties(logical_id).get("Path", "/")),
         )
 
@@ -243,7 +246,7 @@ class Estate:
         return self.name(template, name) if kind else _unknown(template, name, "")
 
     def _function(self, template: Template, function: str, argument: Any) -> Any:
-        known = {
+        known: dict[str, Callable[[], Any]] = {
             "Base64": lambda: self.text(template, argument),
             "FindInMap": lambda: self._in_map(template, argument),
             "GetAtt": lambda: self._attribute(template, argument),
@@ -254,14 +257,15 @@ class Estate:
             "Split": lambda: self._split(template, argument),
             "Sub": lambda: self._substituted(template, argument),
         }
-        if function in known and (template.name, repr(argument)) not in self._resolving:
-            self._resolving.add((template.name, repr(argument)))  # a circle is somebody's fault, but not ours
+        asked = (template.name, repr(argument))
+        if function in known and asked not in _RESOLVING.get():
+            token = _RESOLVING.set(_RESOLVING.get() | {asked})
             try:
                 return known[function]()
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                 pass  # malformed, which the schema checkers say
             finally:
-                self._resolving.discard((template.name, repr(argument)))
+                _RESOLVING.reset(token)
         return _unknown(template, function, hashlib.sha256(repr(argument).encode()).hexdigest()[:8])
 
     def _attribute(self, template: Template, argument: Any) -> str:
@@ -269,6 +273,8 @@ class Estate:
         kind = str(template.resource(logical_id).get("Type", ""))
         if attribute in ("Arn", "AlarmArn", "TopicArn") and kind in _ARNS:
             return self.arn(template, logical_id)
+        if attribute == "StreamArn" and kind in _ARNS:
+            return f"{self.arn(template, logical_id)}/stream/2026-01-01T00:00:00.000"
         if attribute in ("ApiId", "RestApiId", "KeyId", "LaunchTemplateId", "GroupId", "VpcId", "SubnetId") and kind:
             return self.name(template, logical_id)
         if attribute in ("Name", "QueueName", "RoleName", "TopicName") and kind in _ARNS:

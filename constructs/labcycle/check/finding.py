@@ -38,6 +38,8 @@ class Finding:
         How to mend it, in a sentence.
     source
         File and line of the construct, where the assembly tells it.
+    file, line
+        Where the resource stands in its template's file; in that of the app's own assembly, relative to it.
     """
 
     template: str
@@ -51,6 +53,8 @@ class Finding:
     why: str = ""
     mend: str = ""
     source: str = ""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,11 @@ class Report:
     Parameters
     ----------
     templates
-        Names of the distinct templates that were checked.
+        Names of all templates.
+    resources
+        How many resources they have together.
     same
-        Templates that equal a checked one, region included, with the name of that one.
+        Templates of the shape of another one, with the name of that one: what depends on the shape alone was checked there.
     checkers
         Name and version of each checker that ran.
     not_held
@@ -78,6 +84,7 @@ class Report:
     """
 
     templates: tuple[str, ...]
+    resources: int
     same: dict[str, str]
     checkers: tuple[str, ...]
     findings: tuple[Finding, ...] = ()

@@ -1,18 +1,23 @@
-"""Run every checker on every distinct template."""
+"""Run every checker on what is to be deployed."""
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from .acknowledgement import sort_out
 from .checkers import Checker, all_checkers
-from .finding import CheckError, Finding, Report
+from .estate import Estate
+from .finding import Acknowledged, CheckError, Finding, Report
+from .place import placed
 from .selection import held
+from .shape import distinct, repeated
 from .synthesis import synthesize
-from .template import Template, distinct, templates_at
+from .template import Template, templates_at
 
 
 def check(paths: Sequence[Path] = (), checkers: Sequence[Checker] | None = None) -> Report:
@@ -33,39 +38,75 @@ def check(paths: Sequence[Path] = (), checkers: Sequence[Checker] | None = None)
     checkers = all_checkers() if checkers is None else checkers
     if not checkers:
         raise CheckError("there is no checker. Install them with: pip install 'labcycle[check]'")
+    with estates(paths) as found:
+        return _summed([_checked(estate, checkers, root) for estate, root in found], checkers)
+
+
+@contextmanager
+def estates(paths: Sequence[Path]) -> Iterator[list[tuple[Estate, Path | None]]]:
+    """What lies at each path, or the app of the working folder, whose templates exist as long as the context does.
+
+    Each comes with the folder that its files are told relative to, None for the working folder.
+    """
     if paths:
-        return _checked([template for path in paths for template in templates_at(path)], checkers)
+        yield [(Estate(templates_at(path)), None) for path in paths]
+        return
     with tempfile.TemporaryDirectory(prefix="labcycle-check-") as folder:
         out = Path(folder) / "cdk.out"
         synthesize(Path.cwd(), out)
-        return _checked(templates_at(out), checkers)
+        yield [(Estate(templates_at(out)), Path(folder))]
 
 
-def _checked(templates: Iterable[Template], checkers: Sequence[Checker]) -> Report:
-    different, same = distinct(templates)
+def _checked(estate: Estate, checkers: Sequence[Checker], root: Path | None) -> Report:
+    different, same = distinct(estate.templates)
+    with ThreadPoolExecutor(len(checkers)) as threads:  # those with much to do have processes of their own
+        runs = [
+            threads.submit(_run, checker, different if checker.by_shape else estate.templates, estate)
+            for checker in checkers
+        ]
+        found = [
+            finding
+            for checker, run in zip(checkers, runs, strict=True)
+            for finding in (repeated(run.result(), estate.templates, same) if checker.by_shape else run.result())
+        ]
+    counting, not_held = held(dict.fromkeys(found))
     findings: list[Finding] = []
-    acknowledged = []
-    not_held: Counter[str] = Counter()
-    for template in different:
-        found = [finding for checker in checkers for finding in _run(checker, template)]
-        counting, left_out = held(dict.fromkeys(found))
-        not_held += left_out
-        standing, known = sort_out(template, counting)
-        findings += standing
+    acknowledged: list[Acknowledged] = []
+    for template in estate.templates:
+        standing, known = sort_out(template, [one for one in counting if one.template == template.name])
+        findings += placed(standing, template, root)
         acknowledged += known
     return Report(
-        templates=tuple(template.name for template in different),
+        templates=tuple(template.name for template in estate.templates),
+        resources=sum(len(template.body["Resources"]) for template in estate.templates),
         same=same,
         checkers=tuple(checker.name for checker in checkers),
-        findings=tuple(sorted(findings)),
-        acknowledged=tuple(sorted(acknowledged, key=lambda one: one.finding)),
-        not_held=dict(sorted(not_held.items())),
+        findings=tuple(findings),
+        acknowledged=tuple(acknowledged),
+        not_held=dict(not_held),
     )
 
 
-def _run(checker: Checker, template: Template) -> list[Finding]:
+def _run(checker: Checker, templates: Sequence[Template], estate: Estate) -> list[Finding]:
     try:
-        return list(checker.check(template))
+        return list(checker.check(templates, estate))
     except (Exception, SystemExit) as error:  # whatever it is, it is not a pass
         kind = "" if isinstance(error, CheckError) else f"{type(error).__name__}: "
-        raise CheckError(f"{checker.name} could not check {template.name}: {kind}{error}") from error
+        raise CheckError(f"{checker.name} could not check everything: {kind}{error}") from error
+
+
+def _summed(reports: Sequence[Report], checkers: Sequence[Checker]) -> Report:
+    not_held: Counter[str] = Counter()
+    for report in reports:
+        not_held.update(report.not_held)
+    return Report(
+        templates=tuple(name for report in reports for name in report.templates),
+        resources=sum(report.resources for report in reports),
+        same={name: other for report in reports for name, other in report.same.items()},
+        checkers=tuple(checker.name for checker in checkers),
+        findings=tuple(sorted(finding for report in reports for finding in report.findings)),
+        acknowledged=tuple(
+            sorted((one for report in reports for one in report.acknowledged), key=lambda one: one.finding)
+        ),
+        not_held=dict(sorted(not_held.items())),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -97,28 +97,6 @@ def templates_at(path: Path) -> list[Template]:
     if not templates:
         raise CheckError(f"{path}: the assembly has no stack. Check that the app defines one")
     return templates
-
-
-def distinct(templates: Iterable[Template]) -> tuple[list[Template], dict[str, str]]:
-    """The templates without those that equal an earlier one for the same region; and these, with the name of that one."""
-    first: dict[tuple[str, str], Template] = {}
-    same: dict[str, str] = {}
-    for template in templates:
-        shape = (template.region, json.dumps(template.body | {"Resources": _without_paths(template)}, sort_keys=True))
-        earlier = first.setdefault(shape, template)
-        if earlier is not template:
-            same[template.name] = earlier.name
-    return list(first.values()), same
-
-
-def _without_paths(template: Template) -> dict[str, Any]:
-    """The resources without their construct paths, which differ between stacks that are the same otherwise."""
-    return {
-        logical_id: {**resource, "Metadata": {k: v for k, v in metadata_of(resource).items() if k != _CONSTRUCT_PATH}}
-        if isinstance(resource, dict)
-        else resource
-        for logical_id, resource in template.body["Resources"].items()
-    }
 
 
 def _assembly(folder: Path) -> Iterator[Template]:

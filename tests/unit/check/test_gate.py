@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,20 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from labcycle.check import CheckError, Finding, Report, check, gate
-from labcycle.check.checkers import Checker
+from labcycle.check.checkers import CfnLint, Checker, CloudFormationValidate, all_checkers
+from labcycle.check.estate import Estate
 from labcycle.check.report import as_document, as_text
 from labcycle.check.selection import NOT_HELD
-from labcycle.check.template import Template, distinct
+from labcycle.check.shape import distinct
+from labcycle.check.template import Template
 from labcycle.cli import app
 
 GOOD: dict[str, Any] = {
     "Resources": {
-        "Topic": {
-            "Type": "AWS::SNS::Topic",
-            "Properties": {"DisplayName": "x"},
-            "Metadata": {"aws:cdk:path": "S/Topic/Resource"},
+        "Setting": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Type": "String", "Value": "x"},
+            "Metadata": {"aws:cdk:path": "S/Setting/Resource"},
         }
     }
 }
@@ -36,6 +38,12 @@ BAD: dict[str, Any] = {
         },
     }
 }
+
+
+@pytest.fixture(autouse=True)
+def two_checkers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two that start at once; what all of them find is for one test here, and for those of each."""
+    monkeypatch.setattr(gate, "all_checkers", lambda: [CloudFormationValidate(), CfnLint()])
 
 
 def file(folder: Path, template: object, name: str = "stack.json") -> Path:
@@ -70,28 +78,28 @@ def call(*arguments: str | Path) -> Result:
 class Telling:
     """Checker that says the same of every resource, and notes what it was given."""
 
-    name = "telling 1"
+    name, by_shape = "telling 1", True
 
     def __init__(self, *rules: str) -> None:
         self.rules = rules
         self.seen: list[Template] = []
 
-    def check(self, template: Template) -> Iterator[Finding]:
-        self.seen.append(template)
-        for logical_id in template.body["Resources"]:
-            for rule in self.rules:
-                yield Finding(
-                    template.name, logical_id, rule, "telling", "error", "told", template.construct_path(logical_id)
-                )
+    def check(self, templates: Sequence[Template], estate: Estate) -> Iterator[Finding]:
+        self.seen += templates
+        for template in templates:
+            for logical_id in template.body["Resources"]:
+                for rule in self.rules:
+                    path = template.construct_path(logical_id)
+                    yield Finding(template.name, logical_id, rule, "telling", "error", "told", path)
 
 
 class Crashing:
-    name = "crashing 1"
+    name, by_shape = "crashing 1", True
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    def check(self, template: Template) -> Iterator[Finding]:
+    def check(self, templates: Sequence[Template], estate: Estate) -> Iterator[Finding]:
         raise self._error
 
 
@@ -99,11 +107,22 @@ def rules(report: Report, checker: str) -> set[tuple[str, str]]:
     return {(finding.logical_id, finding.rule) for finding in report.findings if finding.checker == checker}
 
 
-def test_a_good_template_is_clean_by_both_checkers(tmp_path: Path) -> None:
+def test_a_good_template_is_clean_by_all_checkers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "all_checkers", all_checkers)
     result = call(file(tmp_path, GOOD))
     assert result.exit_code == 0, result.output
-    assert "cloudformation-validate 1." in result.stdout and "cfn-lint 1." in result.stdout
-    assert result.stdout.endswith("clean\n")
+    ran = (
+        "cloudformation-validate 1.",
+        "cfn-lint 1.",
+        "cdk-nag 3.",
+        "rules of labcycle",
+        "parliament 1.",
+        "statelint 3.",
+    )
+    assert [
+        name for name in (*ran, "detect-secrets 1.") if f"\n  {name}" not in result.stdout and name not in result.stdout
+    ] == []
+    assert result.stdout.endswith("clean, 0 acknowledged\n")
 
 
 def test_a_planted_fault_is_found_by_both_checkers_with_its_construct(tmp_path: Path) -> None:
@@ -113,13 +132,13 @@ def test_a_planted_fault_is_found_by_both_checkers_with_its_construct(tmp_path: 
     assert {finding.construct_path for finding in report.findings} == {"S/Bucket/Resource"}
     result = call(file(tmp_path, BAD))
     assert result.exit_code == 1
-    assert "stack.json\n  Bucket  S/Bucket/Resource\n" in result.stdout
+    assert f"stack.json\n  Bucket  S/Bucket/Resource  {tmp_path}/stack.json:1\n" in result.stdout
 
 
 def test_a_fault_outside_of_the_resources_is_found(tmp_path: Path) -> None:
-    report = check([file(tmp_path, GOOD | {"Outputs": {"Topic": {"Value": {"Ref": "Nowhere"}}}})])
+    report = check([file(tmp_path, GOOD | {"Outputs": {"Setting": {"Value": {"Ref": "Nowhere"}}}})])
     assert {finding.logical_id for finding in report.findings} == {""}
-    assert {finding.property_path for finding in report.findings} == {"Outputs.Topic.Value.Ref"}
+    assert {finding.property_path for finding in report.findings} == {"Outputs.Setting.Value.Ref"}
 
 
 def test_a_template_cannot_switch_rules_off_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,13 +156,16 @@ def test_the_region_of_the_stack_is_that_of_the_check(tmp_path: Path) -> None:
     }
     there = check([assembly(tmp_path / "there", {"s": template}, region="eu-west-1")])
     elsewhere = check([assembly(tmp_path / "elsewhere", {"s": template}, region="eu-south-2")])
-    assert not there.findings
-    assert rules(elsewhere, "cfn-lint") == {("Service", "E3006")}
-    assert rules(elsewhere, "cloudformation-validate") == {("Service", "F3006")}
+    assert not {rule for _, rule in rules(there, "cfn-lint") | rules(there, "cloudformation-validate")} & {
+        "E3006",
+        "F3006",
+    }
+    assert ("Service", "E3006") in rules(elsewhere, "cfn-lint")
+    assert ("Service", "F3006") in rules(elsewhere, "cloudformation-validate")
 
 
 def test_nested_assemblies_and_nested_stacks_are_checked_each_distinct_one_once(tmp_path: Path) -> None:
-    other_path = json.loads(json.dumps(GOOD).replace("S/Topic", "T/Topic"))
+    other_path = json.loads(json.dumps(GOOD).replace("S/Setting", "T/Setting"))
     assembly(tmp_path, {"one": GOOD, "two": other_path}, nested=("stage",))
     assembly(tmp_path / "stage", {"three": GOOD, "four": BAD})
     file(tmp_path / "stage", {"Resources": {"N": {"Type": "AWS::SQS::Queue"}}}, "inner.nested.template.json")
@@ -168,7 +190,7 @@ def test_a_crashed_checker_is_exit_2_never_a_pass(
     monkeypatch.setattr(gate, "all_checkers", lambda: checkers)
     result = call(file(tmp_path, GOOD))
     assert result.exit_code == 2
-    assert f"crashing 1 could not check stack.json: {type(error).__name__}" in result.stderr
+    assert f"crashing 1 could not check everything: {type(error).__name__}" in result.stderr
     assert result.stdout == ""
 
 
@@ -181,13 +203,15 @@ def test_a_rule_that_crashes_within_cfn_lint_is_exit_2(tmp_path: Path, monkeypat
     monkeypatch.setattr(Graph, "get_cycles", broken)
     result = call(file(tmp_path, GOOD))
     assert result.exit_code == 2
-    assert "could not check stack.json: a rule failed" in result.stderr and "rule broke" in result.stderr
+    assert "could not check everything: stack.json: a rule failed" in result.stderr and "rule broke" in result.stderr
 
 
 def test_an_analysis_that_ended_early_is_exit_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import cloudformation_validate as library
 
     class Incomplete:
+        def __init__(self, *_: object) -> None: ...
+
         def validate_template(self, *_: object) -> object:
             class Result:
                 status = library.ReportStatus.ANALYSIS_INCOMPLETE
@@ -231,7 +255,8 @@ def test_what_is_no_assembly_is_exit_2(tmp_path: Path) -> None:
 def test_a_yaml_template_with_short_forms_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_text(
-        "Resources:\n  T: {Type: 'AWS::SNS::Topic'}\nOutputs:\n  A: {Value: !GetAtt T.TopicArn}\n  B: {Value: !Ref Nowhere}\n"
+        "Resources:\n  T: {Type: 'AWS::SSM::Parameter', Properties: {Type: String, Value: x}}\n"
+        "Outputs:\n  A: {Value: !GetAtt T.Value}\n  B: {Value: !Ref Nowhere}\n"
     )
     report = check([path])
     assert {finding.property_path for finding in report.findings} == {"Outputs.B.Value.Ref"}
@@ -239,7 +264,7 @@ def test_a_yaml_template_with_short_forms_is_checked(tmp_path: Path) -> None:
 
 def acknowledging(entries: object) -> dict[str, Any]:
     template: dict[str, Any] = json.loads(json.dumps(GOOD))
-    template["Resources"]["Topic"]["Metadata"]["labcycle:acknowledge"] = entries
+    template["Resources"]["Setting"]["Metadata"]["labcycle:acknowledge"] = entries
     template["Resources"]["Other"] = {"Type": "AWS::SNS::Topic"}
     return template
 
@@ -249,33 +274,33 @@ def test_an_acknowledgement_holds_for_its_rule_on_its_resource_and_is_shown(
 ) -> None:
     checkers: list[Checker] = [Telling("R1", "R10")]
     monkeypatch.setattr(gate, "all_checkers", lambda: checkers)
-    path = file(tmp_path, acknowledging([{"id": "R1", "reason": "meant to be"}]))
+    path = file(tmp_path, acknowledging([{"id": "R1", "reason": "meant to be so, for a test"}]))
     report = check([path])
     assert {(finding.logical_id, finding.rule) for finding in report.findings} == {
-        ("Topic", "R10"),
+        ("Setting", "R10"),
         ("Other", "R1"),
         ("Other", "R10"),
     }
     assert [(known.finding.logical_id, known.finding.rule, known.reason) for known in report.acknowledged] == [
-        ("Topic", "R1", "meant to be")
+        ("Setting", "R1", "meant to be so, for a test")
     ]
     result = call(path)
     assert result.exit_code == 1
-    assert "acknowledged\n  stack.json  Topic  R1: meant to be\n" in result.stdout
+    assert "acknowledged\n  R1: meant to be so, for a test\n    stack.json/Setting\n" in result.stdout
     document = json.loads(call(path, "--json").stdout)
     assert document["clean"] is False and len(document["findings"]) == 3
-    assert document["acknowledged"][0]["reason"] == "meant to be"
+    assert document["acknowledged"][0]["reason"] == "meant to be so, for a test"
 
 
 def test_a_real_finding_can_be_acknowledged(tmp_path: Path) -> None:
     template = json.loads(json.dumps(BAD))
-    reason = "planted"
+    reason = "planted by a test, on purpose"
     template["Resources"]["Bucket"]["Metadata"]["labcycle:acknowledge"] = [
         {"id": rule, "reason": reason} for rule in ("E3002", "F3002")
     ]
     result = call(file(tmp_path, template))
-    assert result.exit_code == 0, result.output
-    assert result.stdout.endswith("clean, 2 acknowledged\n")
+    assert "2 acknowledged" in result.stdout.splitlines()[-1]
+    assert "E3002 [" not in result.stdout and "F3002 [" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -288,20 +313,28 @@ def test_a_real_finding_can_be_acknowledged(tmp_path: Path) -> None:
         {"id": "R1", "reason": "no list"},
         ["R1"],
         [{"id": "R1", "reason": "x", "until": "later"}],
+        [{"id": "R1", "reason": "nineteen characters"}],
     ],
 )
 def test_an_acknowledgement_that_is_not_exact_or_gives_no_reason_does_not_count(
     tmp_path: Path, entries: object
 ) -> None:
     report = check([file(tmp_path, acknowledging(entries))], [Telling("R1")])
-    assert ("Topic", "R1") in {(finding.logical_id, finding.rule) for finding in report.findings}
+    assert ("Setting", "R1") in {(finding.logical_id, finding.rule) for finding in report.findings}
     assert not report.acknowledged
+
+
+def test_what_acknowledges_nothing_that_is_found_is_a_finding_itself(tmp_path: Path) -> None:
+    entries = [{"id": "R1", "reason": "it was right when it was written"}]
+    report = check([file(tmp_path, acknowledging(entries))], [Telling("R2")])
+    stale = [finding for finding in report.findings if finding.rule == "labcycle-acknowledge"]
+    assert [(finding.logical_id, "R1" in finding.message) for finding in stale] == [("Setting", True)]
 
 
 def test_an_acknowledgement_without_a_reason_is_a_finding_itself(tmp_path: Path) -> None:
     report = check([file(tmp_path, acknowledging([{"id": "R1", "reason": ""}]))], [Telling()])
     (finding,) = report.findings
-    assert (finding.logical_id, finding.rule) == ("Topic", "labcycle-acknowledge")
+    assert (finding.logical_id, finding.rule) == ("Setting", "labcycle-acknowledge")
 
 
 APP = """\
@@ -357,5 +390,35 @@ def test_rules_about_handwritten_templates_are_left_out_and_counted(tmp_path: Pa
 
 
 def test_the_rules_that_are_left_out_are_these_and_no_more() -> None:
-    assert set(NOT_HELD) == {"W3005", "W3010", "W9013"}
+    by_ours = {
+        "AwsSolutions-IAM5",
+        "AwsSolutions-SQS3",
+        "RESOURCE_STAR",
+        "Serverless-LambdaDLQ",
+        "Serverless-SQSRedrivePolicy",
+    }
+    newest = {"AwsSolutions-L1", "Serverless-LambdaLatestVersion"}
+    assert set(NOT_HELD) == {"W3005", "W3010", "W9013"} | by_ours | newest
     assert all(NOT_HELD.values())
+
+
+def test_a_rule_that_tells_its_findings_apart_is_left_out_as_a_whole(tmp_path: Path) -> None:
+    report = check([file(tmp_path, GOOD)], [Telling("AwsSolutions-IAM5[Resource::*]", "AwsSolutions-IAM4[Policy::x]")])
+    assert {finding.rule for finding in report.findings} == {"AwsSolutions-IAM4[Policy::x]"}
+    assert report.not_held == {"AwsSolutions-IAM5": 1}
+
+
+@pytest.mark.parametrize("asked", [("--json", "--sarif"), ("--capacity", "--failures"), ("--capacity", "--sarif")])
+def test_options_that_exclude_each_other_are_refused(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    result = call(file(tmp_path, GOOD), *asked)
+    assert result.exit_code == 2 and "exclude each other" in result.stderr
+
+
+def test_sarif_and_capacity_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkers: list[Checker] = [Telling("R1")]
+    monkeypatch.setattr(gate, "all_checkers", lambda: checkers)
+    (run,) = json.loads(call(file(tmp_path, GOOD), "--sarif").stdout)["runs"]
+    assert [result["ruleId"] for result in run["results"]] == ["R1"]
+    result = call(file(tmp_path, GOOD), "--capacity")
+    assert result.exit_code == 0 and "SSM standard parameters" in result.stdout
+    assert json.loads(call(file(tmp_path, GOOD), "--capacity", "--json").stdout)["breaks"] is False

@@ -1,0 +1,108 @@
+"""What stacks need together of an account's quotas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from labcycle.check.capacity import QUOTAS, Use, as_document, as_text, capacity
+from labcycle.check.estate import Estate
+from labcycle.check.template import Template
+
+
+def stack(name: str, account: str = "111122223333", region: str = "eu-west-1", **resources: Any) -> Template:
+    return Template(name, json.dumps({"Resources": resources}), region, account)
+
+
+def of(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Type": kind, "Properties": properties}
+
+
+def used(uses: list[Use], name: str) -> dict[tuple[str, str], float]:
+    return {(use.account, use.region): use.needed for use in uses if use.quota.name == name}
+
+
+def test_roles_count_for_an_account_and_stacks_for_a_region() -> None:
+    role = of("AWS::IAM::Role")
+    uses = capacity(
+        Estate(
+            [
+                stack("a", Role=role, Other=role),
+                stack("b", region="us-east-1", Role=role),
+                stack("c", account="444455556666", Role=role),
+            ]
+        )
+    )
+    assert used(uses, "IAM roles") == {("111122223333", "global"): 3, ("444455556666", "global"): 1}
+    stacks = used(uses, "CloudFormation stacks")
+    assert stacks == {
+        ("111122223333", "eu-west-1"): 1,
+        ("111122223333", "us-east-1"): 1,
+        ("444455556666", "eu-west-1"): 1,
+    }
+
+
+def test_rules_count_for_the_fullest_bus() -> None:
+    rules = {f"Default{n}": of("AWS::Events::Rule") for n in range(3)}
+    own = of("AWS::Events::Rule", EventBusName={"Ref": "Bus"})
+    uses = capacity(Estate([stack("a", Bus=of("AWS::Events::EventBus", Name="team"), Own=own, **rules)]))
+    assert used(uses, "rules on one event bus") == {("111122223333", "eu-west-1"): 3}
+
+
+def test_nat_gateways_count_by_zone() -> None:
+    subnets = {f"Subnet{zone}": of("AWS::EC2::Subnet", AvailabilityZone=f"eu-west-1{zone}") for zone in "ab"}
+    gateways = {
+        "One": of("AWS::EC2::NatGateway", SubnetId={"Ref": "Subneta"}),
+        "Two": of("AWS::EC2::NatGateway", SubnetId={"Ref": "Subnetb"}),
+    }
+    uses = capacity(Estate([stack("a", **subnets, **gateways)]))
+    assert used(uses, "NAT gateways in one zone") == {("111122223333", "eu-west-1"): 1}
+
+
+def test_a_member_starts_the_largest_of_the_tiers() -> None:
+    def template(member: str, instance: str) -> dict[str, Any]:
+        return of(
+            "AWS::EC2::LaunchTemplate", LaunchTemplateData={"InstanceType": instance, "IamInstanceProfile": member}
+        )
+
+    uses = capacity(
+        Estate(
+            [
+                stack(
+                    "a",
+                    A=template("ann", "g4dn.xlarge"),
+                    B=template("ann", "g5.12xlarge"),
+                    C=template("bob", "g5.xlarge"),
+                )
+            ]
+        )
+    )
+    assert used(uses, "vCPUs of G instances, a workspace a member") == {("111122223333", "eu-west-1"): 48 + 4}
+
+
+def test_the_first_quota_that_breaks_is_named_with_what_to_ask_for() -> None:
+    functions = {f"F{n}": of("AWS::Lambda::Function", ReservedConcurrentExecutions=500) for n in range(2)}
+    uses = capacity(Estate([stack("a", **functions)]))
+    assert uses[0].breaks
+    text = as_text(uses)
+    assert text.splitlines()[-1].startswith("the first quota that breaks: Lambda reserved concurrency")
+    assert "1,000 needed, 900 by default. Ask for 1,000 by Service Quotas L-B99A9384" in text
+    assert as_document(uses)["breaks"] is True
+
+
+def test_where_none_breaks_the_next_to_break_is_named() -> None:
+    uses = capacity(Estate([stack("a", Vpc=of("AWS::EC2::VPC"), Other=of("AWS::EC2::VPC"))]))
+    assert as_text(uses).splitlines()[-1] == (
+        "no quota breaks; the first that would is VPCs in 111122223333 eu-west-1, at 2.5 times as much as this"
+    )
+    assert as_document(uses)["breaks"] is False
+
+
+def test_a_figure_that_is_no_number_does_not_stop_the_count() -> None:
+    odd = of("AWS::Lambda::Function", ReservedConcurrentExecutions={"Ref": "Unknown"})
+    assert used(capacity(Estate([stack("a", Odd=odd)])), "Lambda reserved concurrency, 100 staying free") == {}
+
+
+def test_every_quota_says_where_it_comes_from() -> None:
+    assert all(quota.url.startswith("https://docs.aws.amazon.com/") for quota in QUOTAS)
+    assert len({quota.name for quota in QUOTAS}) == len(QUOTAS)
