@@ -7,11 +7,12 @@ an anchor must stay readable when the team's key is gone.
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, CfnResource, Duration, RemovalPolicy, Stack
+from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle.config import names
 
 LOGS_KEPT = Duration.days(400)  # a year and its review
@@ -37,16 +38,9 @@ def log_bucket(scope: Construct, construct_id: str, *, team: str) -> s3.Bucket:
         ],
         removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     )
-    leaf = bucket.node.default_child
-    assert isinstance(leaf, CfnResource)
-    leaf.add_metadata(
-        "labcycle:acknowledge",
-        [
-            {
-                "id": "bucket-versioned",
-                "reason": "S3 alone writes here, each log once under a name of its own: no earlier version comes to be.",
-            }
-        ],
+    acknowledge(
+        bucket,
+        bucket_versioned="S3 alone writes here, each log once under a name of its own: no earlier version comes to be.",
     )
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html#grant-log-delivery-permissions-general
     bucket.add_to_resource_policy(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Acknowledgment, Annotations, CfnResource, CfnTag, Duration, Fn, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Annotations, CfnTag, Duration, Fn, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle.config import names
 from labcycle.config.target import Egress
 from labcycle.network.addresses import cut
@@ -79,6 +80,8 @@ class SharedNetwork(Construct):
         if egress == "nat":
             self._way_out(zones, ranges.public, tables)
             self.flow_logs_bucket = self._flow_logs()
+        else:
+            acknowledge(self._network, AwsSolutions_VPC7="Nothing runs in a network without a way out: no flow to log.")
         self._endpoints(tables)
         self.vpc: ec2.IVpc = ec2.Vpc.from_vpc_attributes(
             self,
@@ -172,16 +175,10 @@ class SharedNetwork(Construct):
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )
-        leaf = bucket.node.default_child
-        assert isinstance(leaf, CfnResource)
-        leaf.add_metadata(
-            "labcycle:acknowledge",
-            [
-                {
-                    "id": "bucket-versioned",
-                    "reason": "The delivery service alone writes here, each file once under a name of its own.",
-                }
-            ],
+        acknowledge(
+            bucket,
+            bucket_versioned="The delivery service alone writes here, each file once under a name of its own.",
+            AwsSolutions_S1="The flow logs show who reaches the network; logs of their own delivery would tell nothing more.",
         )
         stack = Stack.of(self)
         conditions = {
