@@ -92,9 +92,16 @@ class Statement:
 
     def covers_action(self, action: str) -> bool:
         """Whether the action, without wildcards, is one of those that it names."""
-        if self.not_actions:
-            return not any(matches(one.lower(), action.lower()) for one in self.not_actions)
-        return any(matches(one.lower(), action.lower()) for one in self.actions)
+        named = action.lower() in self._plain or any(matches(one, action.lower()) for one in self._wild)
+        return named != bool(self.not_actions)
+
+    @functools.cached_property
+    def _plain(self) -> frozenset[str]:
+        return frozenset(one.lower() for one in self.not_actions or self.actions)
+
+    @functools.cached_property
+    def _wild(self) -> tuple[str, ...]:
+        return tuple(one for one in self._plain if is_wild(one))
 
 
 def statements(estate: Estate, template: Template, *kinds: Kind) -> Iterator[Statement]:

@@ -65,8 +65,8 @@ class TrackingStack(Stack):
             self.tracking.grant_read(role)
         if "promote" in rights:
             self.tracking.grant_promote(role)
-        if "operate" in rights:  # of all models; these two take no resource
-            alarms = f"arn:{self.partition}:cloudwatch:{self.region}:{self.account}:alarm:*"
+        if "operate" in rights:  # of all models; an alarm is asked for by its name or the beginning of it
+            alarms = f"arn:{self.partition}:cloudwatch:{self.region}:{self.account}:alarm:labcycle-{team.team}-*"
             allow(role, ["cloudwatch:DescribeAlarms"], [alarms])
             allow(role, ["cloudwatch:GetMetricData"], ["*"])  # takes no resource
         if "publish wheels" in rights:

@@ -260,7 +260,9 @@ _IMAGE = re.compile(
 
 def _cloudwatch(place: Place, operation: str, params: Params) -> Iterator[Need]:
     namespace = {"cloudwatch:namespace": [params["Namespace"]]} if operation == "PutMetricData" else {}
-    yield Need(f"cloudwatch:{operation}", "*", namespace)
+    alarms = params.get("AlarmNames", ["*"]) if operation == "DescribeAlarms" else []
+    for resource in [_arn(place, "cloudwatch", f"alarm:{name}") for name in alarms] or ["*"]:
+        yield Need(f"cloudwatch:{operation}", resource, namespace)
 
 
 _OF_INSTANCES = {"RebootInstances", "StartInstances", "StopInstances", "TerminateInstances"}
@@ -370,8 +372,10 @@ def _ssm(place: Place, operation: str, params: Params) -> Iterator[Need]:
         user = f"AROAEXAMPLE:{params['SessionId'].rpartition('-')[0]}"
         known = {"aws:userid": [user], "ssm:resourceTag/aws:ssmmessages:session-id": [user]}
         yield Need(f"ssm:{operation}", _arn(place, "ssm", f"session/{params['SessionId']}"), known)
+    elif operation == "GetConnectionStatus":
+        yield Need("ssm:GetConnectionStatus", _arn(place, "ec2", f"instance/{params['Target']}"))
     else:
-        assert operation in {"DescribeInstanceInformation", "DescribeSessions", "GetConnectionStatus"}, operation
+        assert operation in {"DescribeInstanceInformation", "DescribeSessions"}, operation
         yield Need(f"ssm:{operation}", "*")
 
 

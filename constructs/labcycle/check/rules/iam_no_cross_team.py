@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
 from labcycle.check.rules import Violation
-from labcycle.check.statements import Kind, as_regex, is_wild, statements
+from labcycle.check.statements import Kind, matches, statements
 from labcycle.check.template import Template
 
 WHY = "Teams are cells: what one of them can reach of another is a leak, whether anybody meant it or not."
@@ -17,6 +18,8 @@ MEND = "Name the team's own resources, with the whole prefix `labcycle-<team>-` 
 _TEAM = "labcycle:team"
 _PREFIXES = ("labcycle-{}-", "parameter/labcycle/team/{}/", "role/labcycle/{}/", "vendedlogs/labcycle/{}/")
 _BEGINNING = re.compile(r"(?<![A-Za-z0-9-])(?=labcycle-)|(?=(parameter|role|vendedlogs)/labcycle)")
+
+_WILD = re.compile(r"[*?]")
 
 
 def check(template: Template, estate: Estate) -> Iterator[Violation]:
@@ -46,39 +49,41 @@ def _teams(estate: Estate) -> frozenset[str]:
 
 def _whose(reached: str, own: str, estate: Estate) -> str:
     """The other team of which something is reached; empty if there is none."""
-    for team in sorted(_teams(estate) - {own}):
-        if any(_may_begin(reached, prefix.format(team)) for prefix in _PREFIXES):
+    beginnings = _beginnings(reached)
+    for team in sorted(_teams(estate) - {own}) if beginnings else ():
+        if any(_may_be(prefix.format(team), text, wild) for prefix in _PREFIXES for text, wild in beginnings):
             return team
-    if is_wild(reached):
-        found = _pattern(reached).search(_arns_of_others(estate, own))
-        return found.group("team") if found else ""
-    found_resource = estate.find(reached)
-    team = found_resource[0].tags.get(_TEAM, own) if found_resource else own
-    return "" if team == own else team
+    arns, teams = _arns(estate)
+    literal = _WILD.split(reached, maxsplit=1)[0]
+    for n in range(bisect_left(arns, literal), len(arns)):
+        if not arns[n].startswith(literal):
+            break
+        if teams[n] != own and matches(reached, arns[n]):
+            return teams[n]
+    return ""
 
 
-def _may_begin(reached: str, prefix: str) -> bool:
-    """Whether some name of what is reached begins with the prefix: it stands there, or a wildcard comes before it ends."""
+def _beginnings(reached: str) -> list[tuple[str, bool]]:
+    """What begins as names of teams do, up to the first wildcard, and whether there is one."""
+    found = []
     for place in _BEGINNING.finditer(reached):
-        literal, wild, _ = re.split(r"([*?]|$)", reached[place.start() :], maxsplit=1)
-        if literal.startswith(prefix) or (wild and prefix.startswith(literal)):
-            return True
-    return False
+        literal, *rest = _WILD.split(reached[place.start() :], maxsplit=1)
+        found.append((literal, bool(rest)))
+    return found
 
 
-@functools.lru_cache(maxsize=100)
-def _arns_of_others(estate: Estate, own: str) -> str:
-    """ARNs of all that the other teams have, one a line after the team's name."""
-    lines = []
-    for template, logical_id, _ in estate.resources():
-        team = template.tags.get(_TEAM, own)
-        arn = estate.arn(template, logical_id) if team != own else ""
-        if arn.startswith("arn:"):
-            lines.append(f"{team} {arn}")
-    return "\n".join(lines)
+def _may_be(prefix: str, literal: str, wild: bool) -> bool:
+    """Whether some name begins with the prefix: it stands there, or the wildcard comes before it ends."""
+    return literal.startswith(prefix) or (wild and prefix.startswith(literal))
 
 
-@functools.lru_cache(maxsize=10_000)
-def _pattern(reached: str) -> re.Pattern[str]:
-    inner = as_regex(reached).pattern.replace(".*", r"[^\n]*").replace("(?s:.)", r"[^\n]")
-    return re.compile(rf"^(?P<team>\S+) {inner}$", re.MULTILINE)
+@functools.lru_cache(maxsize=2)
+def _arns(estate: Estate) -> tuple[list[str], list[str]]:
+    """ARNs of all that teams have, in order, and the team of each."""
+    found = [
+        (estate.arn(template, logical_id), template.tags[_TEAM])
+        for template, logical_id, _ in estate.resources()
+        if _TEAM in template.tags
+    ]
+    known = sorted(one for one in found if one[0].startswith("arn:"))
+    return [arn for arn, _ in known], [team for _, team in known]
