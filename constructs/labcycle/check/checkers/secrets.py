@@ -223,7 +223,7 @@ def _texts(
         for number, one in enumerate(value):
             yield from _texts(template, estate, one, name, (*path, str(number)))
     elif isinstance(value, dict):
-        if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
+        if len(value) == 1 and (next(iter(value)) == "Ref" or next(iter(value)).startswith("Fn::")):
             yield from _texts(template, estate, estate.value(template, value), name, path)
             return
         named = value.get("Name", value.get("Key"))  # as in an environment of ECS

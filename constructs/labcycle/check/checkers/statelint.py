@@ -80,8 +80,9 @@ def _machine(definition: Any, substitutions: Any) -> dict[str, Any]:
     given = substitutions if isinstance(substitutions, dict) else {}
     text = definition if isinstance(definition, str) else json.dumps(definition)
     for name, value in given.items():
-        # in a text, a value stands between quotes already
-        text = text.replace(f"${{{name}}}", json.dumps(str(value))[1:-1])
+        in_json = json.dumps(value)
+        # a text stands between quotes already
+        text = text.replace(f"${{{name}}}", in_json[1:-1] if isinstance(value, str) else in_json)
     machine = json.loads(text)
     if not isinstance(machine, dict):
         raise TypeError(f"got {text[:40]}")

@@ -118,6 +118,7 @@ TEMPLATES = [
         Metadata={"labcycle:compliance": ["hipaa", "nist-800-53", "pci"]},
     ),
     template({"Log": {"Type": "AWS::Logs::LogGroup"}}, "undemanding"),
+    template({"Group": {**OPEN_GROUP, "DependsOn": "Other"}, "Other": {**OPEN_GROUP, "DependsOn": "Group"}}, "circle"),
 ]
 
 
@@ -166,6 +167,11 @@ def test_a_resource_that_cannot_be_read_is_a_finding_and_hides_no_other(found: l
 def test_all_sections_of_a_template_and_functions_that_the_cdk_does_not_know_are_read(found: list[Finding]) -> None:
     assert told(found, "open") <= told(found, "every-section")
     assert not any("CfnInclude" in rule for _, rule in told(found, "every-section"))
+
+
+def test_resources_that_depend_on_each_other_are_read(found: list[Finding]) -> None:
+    once = {rule for _, rule in told(found, "open")}
+    assert told(found, "circle") == {(logical_id, rule) for logical_id in ("Group", "Other") for rule in once}
 
 
 def test_packs_of_compliance_are_held_against_those_that_ask_for_them(found: list[Finding]) -> None:

@@ -261,6 +261,18 @@ def test_conditions_that_aws_knows_are_no_fault(condition: dict[str, Any]) -> No
     assert told(policy(statement("s3:GetObject", OBJECTS, Condition=condition))) == set()
 
 
+def test_actions_services_and_condition_keys_of_today_are_known() -> None:
+    bucket = {"Fn::GetAtt": ["Bucket", "Arn"]}
+    tagged = {"StringEquals": {"s3:BucketTag/team": "fraud"}}
+    today = [
+        statement("s3:GetBucketAbac", bucket),
+        statement("arc-region-switch:ListPlans", "*"),
+        statement("s3:GetObject", OBJECTS, Condition=tagged),
+    ]
+    assert told(policy(*today)) == set()
+    assert {rule for _, rule, _ in told(policy(statement("s3:GetBucketAbac", OBJECTS)))} == {"RESOURCE_MISMATCH"}
+
+
 class OldLibrary:
     """Knows one action of a service, with a resource type that has changed since, and an action that is the same."""
 

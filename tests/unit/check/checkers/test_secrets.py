@@ -116,6 +116,11 @@ def test_every_section_is_searched_but_not_what_the_cdk_notes() -> None:
     }
 
 
+def test_an_object_of_one_key_is_no_function() -> None:
+    given = template({"R": {"Type": "Some::Foreign::Thing", "Properties": {"A": {"RefreshToken": {"id": KEY_ID}}}}})
+    assert told(given) == {("R", "secret-aws-access-key", "Properties.A.RefreshToken.id")}
+
+
 def in_files(asset: Path) -> set[tuple[str, str]]:
     return {(place, rule) for place, rule, _ in CHECKER.check_files(asset)}
 
