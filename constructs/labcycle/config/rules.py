@@ -161,7 +161,7 @@ def network_rules(network: Any) -> Iterator[Broken]:
     except ValueError as error:
         yield Broken(("cidr",), f"got {cidr} ({error}); {allowed}. Write the network's first address and its prefix")
         return
-    if "/" not in cidr or not 16 <= parsed.prefixlen <= 24:
+    if str(parsed) != cidr or not 16 <= parsed.prefixlen <= 24:  # a netmask is no prefix
         yield Broken(("cidr",), f"got {cidr}; {allowed}. Choose another prefix")
 
 

@@ -43,7 +43,8 @@ _OidcAudience = Annotated[
 class Network(Settings):
     """The network that the target's teams share."""
 
-    name: Name
+    # Part of tags, which have 256 characters at most: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
+    name: Annotated[Name, Field(max_length=128)]
     """Name under which the network's ids are published."""
     cidr: str = "10.0.0.0/16"
     """Address range, from /16 to /24."""
@@ -71,7 +72,9 @@ class SignIn(Settings):
 class Target(Settings):
     """An account and region that teams are deployed to."""
 
-    target: Name
+    # Part of a stack's name, which has 128 characters at most:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-using-console-create-stack-parameters.html
+    target: Annotated[Name, Field(max_length=104)]
     """Name of the target, and of the file."""
     account: AccountId
     """AWS account: 12 digits, in quotes."""

@@ -215,6 +215,11 @@ def test_a_mistake_in_a_team_file(tmp_path: Path, change: tuple[str, str], path:
         (("egress: nat", "egress: endpoints"), "network.egress", "got endpoints; allowed none or nat"),
         (("10.0.0.0/16", "10.0.0.1/16"), "network.cidr", "has host bits set"),
         (("10.0.0.0/16", "10.0.0.0/8"), "network.cidr", "with a prefix from /16 to /24"),
+        (
+            ("10.0.0.0/16", "10.0.0.0/255.255.0.0"),
+            "network.cidr",
+            "with a prefix from /16 to /24. Choose another prefix",
+        ),
         (("10.0.0.0/16", "ten"), "network.cidr", "allowed a network such as 10.0.0.0/16"),
         (
             ("labcycle-member", "labcycle member"),
@@ -222,6 +227,8 @@ def test_a_mistake_in_a_team_file(tmp_path: Path, change: tuple[str, str], path:
             "allowed the name of a permission set",
         ),
         (("target: eu-production", "target: eu-prod"), "target", "the name of the file"),
+        (("target: eu-production", f"target: {'t' * 105}"), "target", "allowed at most 104 characters. Shorten it"),
+        (("name: shared", f"name: {'n' * 129}"), "network.name", "allowed at most 128 characters. Shorten it"),
     ],
 )
 def test_a_mistake_in_a_target_file(tmp_path: Path, change: tuple[str, str], path: str, message: str) -> None:
