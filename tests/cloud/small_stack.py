@@ -64,7 +64,9 @@ class TrainingStack(cdk.Stack):
         log = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/sagemaker/TrainingJobs"
         image = f"arn:aws:ecr:{self.region}:123456789012:repository/training"
         layers = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-        writing = [f"logs:{verb}" for verb in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")]
+        writing = [
+            f"logs:{verb}" for verb in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")
+        ]
         for actions_, resources in (
             (["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"], ["*"]),
             (layers, [image]),

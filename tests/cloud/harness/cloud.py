@@ -18,7 +18,7 @@ import botocore.session
 import moto.iam.models
 from moto import mock_aws
 
-from tests.cloud.harness import buckets, delivery, machines
+from tests.cloud.harness import buckets, delivery, disks, machines
 from tests.cloud.harness import stores as _registers_its_models  # noqa: F401
 from tests.cloud.harness.assembly import Assembly, Stack
 from tests.cloud.harness.faults import Faults
@@ -195,5 +195,6 @@ def cloud() -> Iterator[Cloud]:
         machines.patch(stack, made.training, made.guard)
         delivery.patch(stack)
         buckets.patch(stack)
+        disks.patch(stack)
         stack.enter_context(mock.patch.multiple(FUNCTION_CALLS, guard=made.guard, functions=made.functions))
         yield made

@@ -40,9 +40,9 @@ class Need:
 
 @dataclass(frozen=True)
 class Use:
-    """What a role asked for and was allowed; `context` is sorted by key."""
+    """What a role, by its name, asked for and was allowed; `context` is sorted by key."""
 
-    role_arn: str
+    role: str
     action: str
     resource: str
     context: tuple[tuple[str, tuple[str, ...]], ...]
@@ -65,7 +65,7 @@ class Guard:
         ) -> None:
             require(role_arn, action, resource, context)
             asked = tuple(sorted((key, tuple(values)) for key, values in (context or {}).items()))
-            self.used.add(Use(role_arn, action, resource, asked))
+            self.used.add(Use(role_arn.rpartition("/")[2], action, resource, asked))
 
         stack.enter_context(mock.patch.object(policies, "require_role", require_role))
 
@@ -246,7 +246,7 @@ def training_needs(place: Place, job: Params) -> Iterator[Need]:
     group = _arn(place, "logs", "log-group:/aws/sagemaker/TrainingJobs")
     stream = f"{group}:log-stream:{job['TrainingJobName']}/algo-1-1767225600"
     for action in ("CreateLogGroup", "DescribeLogStreams"):
-        yield Need(f"logs:{action}", group)
+        yield Need(f"logs:{action}", f"{group}:log-stream:")
     for action in ("CreateLogStream", "PutLogEvents"):
         yield Need(f"logs:{action}", stream)
     yield Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": ["/aws/sagemaker/TrainingJobs"]})
@@ -333,8 +333,9 @@ def _instance_tags(place: Place, instance: str) -> dict[str, list[str]]:
 
 
 def _volume_keys(place: Place, instance: str) -> set[str]:
-    found = ec2_backends[place.account][place.region].get_instance(instance)
-    return {disk.volume.kms_key_id for disk in found.block_device_mapping.values() if disk.volume.kms_key_id}
+    ec2 = ec2_backends[place.account][place.region]
+    disks = ec2.get_instance(instance).block_device_mapping.values()
+    return {key for disk in disks if (key := ec2.get_volume(disk.volume_id).kms_key_id)}
 
 
 def _lambda(place: Place, operation: str, params: Params) -> Iterator[Need]:

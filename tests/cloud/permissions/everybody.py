@@ -1,0 +1,463 @@
+"""A team with everybody and everything, deployed alone, and all that its roles do in a life."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labcycle.config import load_target, load_team, names
+from labcycle.platform import TargetPlatform, TeamPlatform
+from tests.cloud.harness import Caller, cloud
+from tests.cloud.harness.place import Place
+from tests.cloud.monitoring.test_reaction import AFTER, BEFORE, MODEL, STACK, Story
+from tests.cloud.permissions.rights import Role
+from tests.cloud.team import COLUMNS, Member, Team
+
+PLACE = Place("123456789012", "eu-west-1")
+TEAM, TIER = "atlas", "cpu-small"
+MEMBERS = {
+    "scientist-1": ["data_scientist"],
+    "lead-1": ["lead"],
+    "reviewer-1": ["reviewer"],
+    "operator-1": ["operator"],
+    "stakeholder-1": ["stakeholder"],
+    "engineer-1": ["platform_engineer"],
+}
+_TARGET: dict[str, Any] = {
+    "target": "everywhere",
+    "account": PLACE.account,
+    "region": PLACE.region,
+    "zones": ["eu-west-1a", "eu-west-1b"],
+    "network": {"name": "everywhere", "cidr": "10.8.0.0/16", "egress": "nat"},
+}
+_TEAM: dict[str, Any] = {
+    "team": TEAM,
+    "owner": "atlas@example.com",
+    "cost_centre": "cc-1",
+    "target": "everywhere",
+    "stage": "production",
+    "members": [{"name": n, "principal": {"iam_user": n}, "roles": roles} for n, roles in MEMBERS.items()],
+    "workspaces": {"tiers": [TIER]},
+    "models": [
+        {
+            "name": MODEL,
+            "business_owner": "head@example.com",
+            "deliver": [{"form": "api", "runtime": "lambda"}],
+            "monitor": {"drift": {"method": "psi", "threshold": 0.2, "minimum_rows": 500, "persistence": 1}},
+            "retrain": {
+                "image": f"{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com/training:1",
+                "metric": "accuracy",
+            },
+            "react": [{"on": ["drift"], "do": "retrain", "promote": "automatic", "cool_down_hours": 24}],
+        }
+    ],
+}
+
+
+@contextlib.contextmanager
+def deployed(folder: Path) -> Iterator[Team]:
+    """The team, deployed from templates that are synthesized to `folder`."""
+    from aws_cdk import App
+
+    from infra.app import settings
+
+    files = {kind: folder / f"{content[kind]}.yaml" for kind, content in (("team", _TEAM), ("target", _TARGET))}
+    files["team"].write_text(json.dumps(_TEAM))  # JSON is YAML
+    files["target"].write_text(json.dumps(_TARGET))
+    app = App(context=settings(), outdir=str(folder / "assembly"), analytics_reporting=False)
+    target, team = load_target(files["target"]), load_team(files["team"])
+    TargetPlatform(app, target=target)
+    TeamPlatform(app, team=team, target=target)
+    directory = app.synth().directory
+    with cloud() as made:
+        made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-target-"))
+        made.deploy(directory, PLACE, lambda name: not name.startswith("labcycle-target-"))
+        yield Team(made, PLACE, TEAM)
+
+
+def roles(team: Team) -> list[Role]:
+    """The roles of the team, by what they are."""
+    iam = team.place.client("iam")
+    found = [role for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+    return sorted(
+        (
+            Role(_called(team, role), role["RoleName"], tuple(_policies(iam, role["RoleName"])))
+            for role in found
+            if role["RoleName"].startswith(f"labcycle-{team.name}-")
+        ),
+        key=lambda role: role.name,
+    )
+
+
+def _policies(iam: Any, role: str) -> Iterator[Any]:
+    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        yield iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+
+
+_SERVICE_ROLES = {
+    "ec2.amazonaws.com": "workspace",
+    "events.amazonaws.com": "start of the reaction",
+    "sagemaker.amazonaws.com": "training job",
+    "scheduler.amazonaws.com": "schedule",
+    "states.amazonaws.com": "state machine",
+}
+
+
+def _called(team: Team, role: Any) -> str:
+    """A function's folder, a member's persona, or who may take the role."""
+    for member, personas in MEMBERS.items():
+        if role["RoleName"] == names.member_role(team.name, member):
+            return f"member: {' '.join(personas)}"
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    service = statement["Principal"]["Service"]
+    if service in _SERVICE_ROLES:
+        return _SERVICE_ROLES[service]
+    (folder,) = [function.folder for function in functions(team) if function.role == role["RoleName"]]
+    return f"function: {folder}"
+
+
+@dataclass(frozen=True)
+class Function:
+    folder: str
+    name: str
+    role: str
+
+
+def functions(team: Team) -> list[Function]:
+    """The deployed functions of the team."""
+    return [
+        Function(
+            found["Handler"].split(".")[1],
+            found["FunctionName"],
+            found["Role"].rpartition("/")[2],
+        )
+        for found in team.place.client("lambda").list_functions()["Functions"]
+    ]
+
+
+def live(team: Team) -> None:
+    """Everything that the roles of the team do; each scenario begins with an empty ledger."""
+    for scenario in (
+        track,
+        read,
+        promote,
+        react,
+        react_and_roll_back,
+        fail_to_retrain,
+        fail_to_evaluate,
+        operate,
+        put_wheel,
+        work_in_workspace,
+    ):
+        team.wipe()
+        team.cloud.training.reset()
+        scenario(team)
+        team.cloud.functions.failures.clear()
+
+
+def track(team: Team) -> None:
+    """A data scientist's own day: every endpoint family of MLflow's protocol, and artifacts straight to S3."""
+    scientist = team.member("scientist-1")
+    _find_address(scientist)
+    experiment = scientist.post("experiments/create", name="all")["experiment_id"]
+    scientist.post("experiments/update", experiment_id=experiment, new_name="everything")
+    scientist.post("experiments/set-experiment-tag", experiment_id=experiment, key="k", value="v")
+    scientist.post("experiments/delete-experiment-tag", experiment_id=experiment, key="k")
+    scientist.get("experiments/get", ("experiment_id", experiment))
+    scientist.post("experiments/search", max_results=10)
+    run = scientist.post("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]
+    run_id, root = run["run_id"], run["artifact_uri"]
+    scientist.post("runs/log-metric", run_id=run_id, key="auc", value=0.5, timestamp=1)
+    scientist.post("runs/log-parameter", run_id=run_id, key="depth", value="3")
+    scientist.post("runs/set-tag", run_id=run_id, key="k", value="v")
+    scientist.post("runs/delete-tag", run_id=run_id, key="k")
+    dataset = {"name": "d", "digest": "1", "source_type": "s3", "source": "s3://d"}
+    scientist.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset}])
+    scientist.get("metrics/get-history", ("run_id", run_id), ("metric_key", "auc"))
+    scientist.post("runs/search", experiment_ids=[experiment])
+    scientist.put(root, "model/MLmodel", b"flavors: {}\n")
+    scientist.get("artifacts/list", ("run_id", run_id), ("path", "model"))
+    _log_model(scientist, experiment, run_id)
+    _register(scientist, run_id, f"{root}/model")
+    scientist.post("runs/delete", run_id=run_id)
+    scientist.post("runs/restore", run_id=run_id)
+    scientist.post("experiments/delete", experiment_id=experiment)
+    scientist.post("experiments/restore", experiment_id=experiment)
+    _use_both_bases(scientist)
+    for prefix in (root, f"s3://{team.bucket}/data/{MODEL}"):
+        _store_objects(scientist, prefix)
+
+
+def read(team: Team) -> None:
+    """Those who change nothing: runs, models, histories and files."""
+    scientist = team.member("scientist-1")
+    version = scientist.log_model(MODEL, BEFORE)
+    scientist.put(f"s3://{team.bucket}/data/{MODEL}", "rows.csv", b"amount\n")
+    experiment = scientist.experiment(f"{MODEL} training")
+    for name in MEMBERS:
+        if name == "scientist-1":
+            continue
+        member = team.member(name)
+        _find_address(member)
+        for base in ("api", "ajax-api"):
+            for what, body in (
+                ("runs", {"experiment_ids": [experiment]}),
+                ("logged-models", {"experiment_ids": [experiment]}),
+                ("experiments", {"max_results": 10}),
+            ):
+                answer = member.call("POST", f"/{base}/2.0/mlflow/{what}/search", body=body)
+                assert answer.status == 200, str(answer)
+        source = member.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]["source"]
+        for root in (source, f"s3://{team.bucket}/data/{MODEL}"):
+            _load_objects(member, root)
+        member.history(MODEL)
+
+
+def promote(team: Team) -> None:
+    """Leads and reviewers decide, the model server follows and reports what it saw, everybody scores."""
+    scientist, lead, reviewer = (team.member(name) for name in ("scientist-1", "lead-1", "reviewer-1"))
+    first, second = scientist.log_model(MODEL, BEFORE), scientist.log_model(MODEL, AFTER)
+    assert lead.call("POST", f"/labcycle/1.0/models/{MODEL}/promote", body={"version": "7"}).status == 404
+    lead.promote(MODEL, first)
+    reviewer.promote(MODEL, second)
+    reviewer.roll_back(MODEL)
+    lead.promote(MODEL, second)
+    lead.roll_back(MODEL)
+    for member in (lead, reviewer, scientist, team.member("operator-1")):
+        member.history(MODEL)
+        team.restart_servers()
+        body = {"dataframe_split": {"columns": COLUMNS, "data": [[1.0, 12]]}}
+        answer = team.model(MODEL).call("POST", "/invocations", member.caller, body=body)
+        assert answer.status == 200, str(answer)
+
+
+def react(team: Team) -> None:
+    """Drift starts the reaction, and the new version is better."""
+    story = Story(team)
+    story.go_live(BEFORE)
+    story.new_data(AFTER)
+    story.send([*AFTER, *AFTER, *AFTER])
+    story.evaluate()
+    (execution,) = story.started()
+    assert story.finish(execution) == {"outcome": "promoted"}
+    story.evaluate()
+
+
+def react_and_roll_back(team: Team) -> None:
+    """The version before is the best; the time after, none is better."""
+    story = Story(team)
+    story.go_live(BEFORE)
+    story.go_live(AFTER, outcome="bad")
+    story.new_data(BEFORE)
+    assert story.finish(story.start("permissions-worse")) == {"outcome": "rolled_back"}
+    assert story.finish(story.start("permissions-again"))["outcome"] in {"kept", "promoted"}
+
+
+def fail_to_retrain(team: Team) -> None:
+    """Nothing to train on, and a recipe that fails."""
+    story = Story(team)
+    story.go_live(BEFORE, outcome="broken")
+    story.finish(story.start("permissions-no-data"), "FAILED")
+    story.new_data(AFTER)
+    story.finish(story.start("permissions-broken"), "FAILED")
+
+
+def fail_to_evaluate(team: Team) -> None:
+    """A ledger that stays busy: the schedule's call ends among the dead letters."""
+    story = Story(team)
+    story.go_live(BEFORE)
+    team.cloud.faults.throttle("dynamodb.GetItem", times=99, function=team.output(STACK, "EvaluatorFunction"))
+    story.evaluate()
+    team.cloud.faults.clear()
+
+
+def operate(team: Team) -> None:
+    """An operator looks, runs the check, and starts and stops the reaction."""
+    story = Story(team)
+    story.go_live(BEFORE)
+
+    def client(service: str) -> Any:
+        return team.cloud.client(service, team.place, story.operator.caller.role)
+
+    client("lambda").invoke(FunctionName=team.output(STACK, "EvaluatorFunction"), Payload=b"{}")
+    client("cloudwatch").describe_alarms(AlarmNames=[team.output(STACK, "DriftAlarm")])
+    metric = {"Namespace": "labcycle", "MetricName": "DriftDetected"}
+    query = {"Id": "drift", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}
+    client("cloudwatch").get_metric_data(MetricDataQueries=[query], StartTime=0, EndTime=60)
+    execution = story.start("permissions-stopped")
+    states = client("stepfunctions")
+    states.list_executions(stateMachineArn=story.machine)
+    states.describe_execution(executionArn=execution)
+    states.get_execution_history(executionArn=execution)
+    story.finish(execution, "FAILED")
+    states.stop_execution(executionArn=execution)
+
+
+def put_wheel(team: Team) -> None:
+    """The platform engineer puts labcycle's wheel where new workspaces take it from; `aws s3 cp` sends it in parts."""
+    engineer = team.member("engineer-1")
+    engineer.put(f"s3://{team.bucket}/wheels", "labcycle-1.whl", b"wheel")
+    _upload_in_parts(engineer, team.bucket, "wheels/labcycle-2.whl")
+
+
+def work_in_workspace(team: Team) -> None:
+    """A data scientist starts, enters and stops a workspace, which logs in the member's name; see docs/workspaces.md."""
+    put_wheel(team)
+    team.member("scientist-1").log_model(MODEL, BEFORE)
+    team.member("reviewer-1").promote(MODEL, 1)
+    _start_and_stop(team.member("scientist-1"))
+    workspace = _Workspace(team, "scientist-1")
+    workspace.boot()
+    experiment = workspace.post("experiments/create", name="from a workspace")["experiment_id"]
+    run = workspace.post("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]
+    _log_model(workspace, experiment, run["run_id"])
+    workspace.put(run["artifact_uri"], "model/MLmodel", b"flavors: {}\n")
+    _register(workspace, run["run_id"], f"{run['artifact_uri']}/model")
+    _use_both_bases(workspace)
+    for root in (run["artifact_uri"], f"s3://{team.bucket}/data/{MODEL}"):
+        _store_objects(workspace, root)
+    team.model(MODEL).call("GET", "/version", workspace.caller)
+
+
+class _Workspace(Member):
+    """The member's machine: EC2 names the session after the instance."""
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.team.place.account, names.workspace_role(self.team.name, self.name), "i-0123456789abcdef0")
+
+    def boot(self) -> None:
+        """As the launch template's script does."""
+        _find_address(self)
+        for found in self.s3.list_objects_v2(Bucket=self.team.bucket, Prefix="wheels/")["Contents"]:
+            self.s3.get_object(Bucket=self.team.bucket, Key=found["Key"])
+
+
+def _start_and_stop(member: Member) -> None:
+    """By the EC2 API; Session Manager, which moto lacks, is asked as far as its permissions go."""
+    team, role = member.team, member.caller.role
+    ec2 = team.cloud.client("ec2", team.place, role)
+    template = names.launch_template(team.name, member.name, TIER)
+    ec2.describe_launch_templates(LaunchTemplateNames=[template])
+    ec2.describe_launch_template_versions(LaunchTemplateName=template)
+    launch = {"LaunchTemplateName": template, "Version": "$Latest"}
+    (instance,) = ec2.run_instances(LaunchTemplate=launch, MinCount=1, MaxCount=1)["Instances"]
+    target = instance["InstanceId"]
+    ec2.describe_instances(InstanceIds=[target])
+    ec2.describe_instance_status(InstanceIds=[target])
+    ec2.describe_volumes()
+
+    def enter(operation: str, **parameters: Any) -> None:
+        team.cloud.guard.check(member.caller.role_arn, team.place, "ssm", operation, parameters)
+
+    enter("DescribeInstanceInformation")
+    enter("GetConnectionStatus", Target=target)
+    enter("StartSession", Target=target)
+    enter("StartSession", Target=target, DocumentName="AWS-StartPortForwardingSession")
+    enter("DescribeSessions", State="Active")
+    enter("ResumeSession", SessionId=f"{member.name}-0123456789abcdef0")
+    enter("TerminateSession", SessionId=f"{member.name}-0123456789abcdef0")
+    ec2.reboot_instances(InstanceIds=[target])
+    ec2.stop_instances(InstanceIds=[target])
+    ec2.start_instances(InstanceIds=[target])
+    ec2.terminate_instances(InstanceIds=[target])
+
+
+def _find_address(member: Member) -> None:
+    ssm = member.team.cloud.client("ssm", member.team.place, member.caller.role)
+    found = ssm.get_parameter(Name=names.tracking_url_parameter(member.team.name))["Parameter"]["Value"]
+    assert found == member.team.tracking.address
+
+
+def _log_model(member: Member, experiment: str, run_id: str) -> None:
+    """A logged model, from its creation to its end."""
+    model = member.post("logged-models", experiment_id=experiment, name="m", source_run_id=run_id)["model"]
+    model_id = model["info"]["model_id"]
+    path = f"/api/2.0/mlflow/logged-models/{model_id}"
+    member.post(f"logged-models/{model_id}/params", params=[{"key": "a", "value": "b"}])
+    member.post("runs/outputs", run_id=run_id, models=[{"model_id": model_id, "step": 0}])
+    for method, rest, body in (
+        ("PATCH", "", {"model_id": model_id, "status": "LOGGED_MODEL_READY"}),
+        ("PATCH", "/tags", {"tags": [{"key": "k", "value": "v"}]}),
+        ("DELETE", "/tags/k", {}),
+    ):
+        answer = member.call(method, path + rest, body=body)
+        assert answer.status == 200, f"{method} {rest}: {answer}"
+    member.get(f"logged-models/{model_id}")
+    member.get(f"logged-models/{model_id}/artifacts/directories")
+    member.post("logged-models/search", experiment_ids=[experiment])
+    assert member.call("DELETE", path).status == 200
+
+
+def _register(member: Member, run_id: str, source: str) -> None:
+    """A registered model and its version, from its creation to its end."""
+    member.post("registered-models/create", name="churn")
+    version = {"name": "churn", "version": "1"}
+    member.post("model-versions/create", name="churn", source=source, run_id=run_id)
+    member.post("registered-models/set-tag", name="churn", key="k", value="v")
+    member.post("model-versions/set-tag", **version, key="k", value="v")
+    member.post("registered-models/alias", name="churn", alias="candidate", version="1")
+    member.get("registered-models/get", ("name", "churn"))
+    member.get("registered-models/search")
+    member.get("model-versions/search")
+    member.get("model-versions/get-download-uri", *version.items())
+    member.post("registered-models/get-latest-versions", name="churn")
+    member.post("model-versions/transition-stage", **version, stage="Archived")
+    for method, path, body in (
+        ("PATCH", "registered-models/update", {"name": "churn", "description": "d"}),
+        ("PATCH", "model-versions/update", {**version, "description": "d"}),
+        ("DELETE", "registered-models/alias", {"name": "churn", "alias": "candidate"}),
+        ("DELETE", "registered-models/delete-tag", {"name": "churn", "key": "k"}),
+        ("DELETE", "model-versions/delete-tag", {**version, "key": "k"}),
+        ("DELETE", "model-versions/delete", version),
+    ):
+        answer = member.call(method, f"/api/2.0/mlflow/{path}", body=body)
+        assert answer.status == 200, f"{path}: {answer}"
+    member.post("registered-models/rename", name="churn", new_name="churned")
+    answer = member.call("DELETE", "/api/2.0/mlflow/registered-models/delete", body={"name": "churned"})
+    assert answer.status == 200, str(answer)
+
+
+def _use_both_bases(member: Member) -> None:
+    """MLflow's page in the browser calls below /ajax-api; what is not served is told as such, by 501."""
+    version = {"name": "churn", "version": "1"}
+    for base in ("api", "ajax-api"):
+        for method, path, body, status in (
+            ("POST", "mlflow/experiments/search", {"max_results": 10}, 200),
+            ("PATCH", "mlflow/model-versions/update", version, 404),
+            ("DELETE", "mlflow/model-versions/delete", version, 404),
+            ("PUT", "mlflow-artifacts/artifacts/file", {}, 501),
+        ):
+            answer = member.call(method, f"/{base}/2.0/{path}", body=body)
+            assert answer.status == status, f"{method} {base} {path}: {answer}"
+
+
+def _store_objects(member: Member, root: str) -> None:
+    """Files up and down below an address: whole, in parts, and given up half way."""
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    member.put(root, "small.txt", b"text")
+    _upload_in_parts(member, bucket, f"{prefix}/large.bin")
+    _load_objects(member, root)
+
+
+def _upload_in_parts(member: Member, bucket: str, key: str) -> None:
+    where = {"Bucket": bucket, "Key": key}
+    upload = member.s3.create_multipart_upload(**where)["UploadId"]
+    part = member.s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"part")
+    parts = {"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]}
+    member.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
+    upload = member.s3.create_multipart_upload(**where)["UploadId"]
+    member.s3.abort_multipart_upload(**where, UploadId=upload)
+
+
+def _load_objects(member: Member, root: str) -> None:
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    found = member.s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]
+    version = member.s3.get_object(Bucket=bucket, Key=found[0]["Key"])["VersionId"]
+    # As it was, whatever lies in its place by then.
+    member.s3.get_object(Bucket=bucket, Key=found[0]["Key"], VersionId=version)
