@@ -16,25 +16,32 @@ MEND = "Name a resource of a type that the action takes, or put the action into 
 
 def check(template: Template, estate: Estate) -> Iterator[Violation]:
     for statement in statements(estate, template, Kind.IDENTITY, Kind.BOUNDARY):
-        actions = [find_action(name) for name in statement.actions]
-        known = [action for action in actions if action is not None]
-        resources = [one for one in statement.resources if _is_judged(one)]
-        if len(known) == len(actions) and len(resources) == len(statement.resources):  # else nobody knows the whole
-            yield from _misfits(statement, known, resources)
+        where = f"{statement.property_path}.Resource"
+        for message in (*_actions_without_resource(statement), *_resources_without_action(statement)):
+            yield Violation(statement.logical_id, message, where)
 
 
-def _misfits(statement: Statement, actions: list[Action], resources: list[str]) -> Iterator[Violation]:
-    where = f"{statement.property_path}.Resource"
-    for action in actions:
-        if resources and not any(_takes(action, one) for one in resources):
+def _actions_without_resource(statement: Statement) -> Iterator[str]:
+    if not statement.resources or not all(_is_judged(one) for one in statement.resources):
+        return
+    for action in _known(statement):
+        if not any(_takes(action, one) for one in statement.resources):
             kinds = ", ".join(f"{kind.name} ({kind.arns[0]})" for kind in action.resource_types) or "none, so `*`"
-            yield Violation(
-                statement.logical_id, f"got {action.name} on {', '.join(resources)}; it takes {kinds}", where
-            )
-    for resource in resources:
-        if actions and not any(_takes(action, resource) for action in actions):
-            names = ", ".join(action.name for action in actions)
-            yield Violation(statement.logical_id, f"got {resource}, which none of {names} takes", where)
+            yield f"got {action.name} on {', '.join(statement.resources)}; it takes {kinds}"
+
+
+def _resources_without_action(statement: Statement) -> Iterator[str]:
+    actions = _known(statement)
+    if not actions or len(actions) < len(statement.actions):
+        return
+    for resource in statement.resources:
+        if _is_judged(resource) and not any(_takes(action, resource) for action in actions):
+            yield f"got {resource}, which none of {', '.join(action.name for action in actions)} takes"
+
+
+def _known(statement: Statement) -> list[Action]:
+    """The actions without wildcards that exist."""
+    return [action for name in statement.actions if (action := find_action(name))]
 
 
 def _takes(action: Action, resource: str) -> bool:

@@ -17,7 +17,12 @@ OTHER = stack(
 
 
 def of_fraud(action: str, on: str) -> Template:
-    return stack("labcycle-fraud-main", team="fraud", Policy=policy(allowed(action, on)))
+    return stack(
+        "labcycle-fraud-main",
+        team="fraud",
+        Queue=resource("AWS::SQS::Queue", QueueName="jobs-of-fraud-1"),
+        Policy=policy(allowed(action, on)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,7 @@ def of_fraud(action: str, on: str) -> Template:
         ("s3:GetObject", "arn:aws:s3:::labcycle-fraud-artifacts/*"),
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/labcycle/team/fraud/*"),
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/labcycle/network/shared/vpc-id"),
-        ("sqs:SendMessage", f"{SQS}:jobs-of-fraud"),
+        ("sqs:SendMessage", f"{SQS}:jobs-of-fraud-*"),
         ("execute-api:Invoke", f"arn:aws:execute-api:{REGION}:{ACCOUNT}:01ee7a28a9/$default/GET/labcycle/*"),
         ("ec2:DescribeInstances", "*"),
     ],

@@ -53,6 +53,14 @@ def test_non_compliant(action: str) -> None:
     assert set(offenders(RULE, stack(Role=role("r", allowed(action, "*"))))) == {"Role"}
 
 
+def test_all_but_some_actions() -> None:
+    assert set(offenders(RULE, stack(Role=role("r", {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"})))) == {
+        "Role"
+    }
+    but = ["iam:*", "lambda:*", "ssm:*", "glue:*", "sagemaker:*", "ec2-instance-connect:*"]
+    assert offenders(RULE, stack(Role=role("r", {"Effect": "Allow", "NotAction": but, "Resource": "*"}))) == []
+
+
 @pytest.mark.parametrize("actions", STARTS)
 def test_passing_any_role_to_what_starts_work(actions: list[str]) -> None:
     passing = role("r", allowed("iam:PassRole", "*"), allowed(actions, "*"))

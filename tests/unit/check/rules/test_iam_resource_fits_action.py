@@ -64,8 +64,13 @@ def test_what_nobody_knows_is_not_judged() -> None:
     unknown = {"Fn::GetAtt": ["Custom", "Arn"]}
     template = stack(Custom=resource("Custom::Thing"), Policy=policy(allowed("sqs:SendMessage", unknown)))  # type: ignore[arg-type]
     assert offenders(RULE, template) == []
-    unknown_action = policy(allowed(["sqs:SendMesage", "sqs:*"], TABLE))
-    assert offenders(RULE, stack(Policy=unknown_action)) == []
+
+
+def test_an_action_that_is_not_known_may_take_any_resource() -> None:
+    assert offenders(RULE, stack(Policy=policy(allowed(["sqs:SendMesage", "sqs:*"], TABLE)))) == []
+    beside = policy(allowed(["sqs:*", "dynamodb:GetItem"], [TABLE, f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"]))
+    assert offenders(RULE, stack(Policy=beside)) == []
+    assert offenders(RULE, stack(Policy=policy(allowed(["sqs:*", "s3:GetObject"], TABLE)))) == ["Policy"]
 
 
 def test_not_applicable() -> None:

@@ -30,6 +30,7 @@ def test_a_boundary_of_the_team_that_no_role_names() -> None:
 
 
 def test_not_applicable() -> None:
+    assert offenders(RULE, stack(Ceiling=CEILING, One=role("one"))) == []
     assert (
         offenders(RULE, stack(One=role("one"), Two=role("two"), Policy=managed("m", allowed("s3:GetObject", "*"))))
         == []

@@ -41,6 +41,7 @@ def test_compliant(condition: Any) -> None:
         {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:*:*"}},
         {"StringNotEquals": {"aws:PrincipalAccount": "1"}},
         {"StringEqualsIfExists": {"aws:PrincipalAccount": ACCOUNT}},
+        {"ForAllValues:StringEquals": {"aws:PrincipalOrgPaths": "o-1/r-1/ou-1"}},  # which holds without any value too
     ],
 )
 def test_non_compliant(principal: Any, condition: Any) -> None:
