@@ -47,6 +47,11 @@ def notice_topic(team: str) -> str:
     return f"labcycle-{team}-notices"
 
 
+def dead_letter_queue(team: str) -> str:
+    """Queue of the team's calls that could not be delivered, or failed for good."""
+    return f"labcycle-{team}-dead-letters"
+
+
 def event_bus(team: str) -> str:
     return f"labcycle-{team}"
 

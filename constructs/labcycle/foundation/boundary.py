@@ -43,6 +43,11 @@ _IAM_CHANGES = (
 _KEPT_OF_STACK_NAME = 25
 
 
+def generated_names(team: str) -> str:
+    """Pattern of the names that CloudFormation gives to functions and rules of the team, long or short."""
+    return f"labcycle-{team}-"[:_KEPT_OF_STACK_NAME] + "*"
+
+
 class PermissionsBoundary(Construct):
     """The managed policy `labcycle-<team>-boundary`, alone in the first stack of a team.
 
@@ -98,7 +103,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
     def arn(service: str, resource: str) -> str:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
-    generated = f"labcycle-{team}-"[:_KEPT_OF_STACK_NAME] + "*"
+    generated = generated_names(team)
     table = arn("dynamodb", f"table/{names.ledger_table(team)}")
     bucket = f"arn:{partition}:s3:::{names.bucket(team, 'artifacts', account, region)}"
     statements = [

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import Duration, Stack, Tags
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from labcycle._dead_letters import dead_letter_queue, dead_letters_alarm
 from labcycle.config import Member, SignIn, Stage, names
 from labcycle.foundation.audit_buckets import anchor_bucket, log_bucket
+from labcycle.foundation.boundary import generated_names
 from labcycle.foundation.notices import notice_topic
 from labcycle.foundation.sign_in import principal_of
 from labcycle.foundation.team_key import team_key
@@ -24,7 +28,10 @@ ANCHORS_LOCKED_ELSEWHERE = Duration.days(30)
 
 
 class TeamFoundation(Construct):
-    """Key, log and anchor buckets, a role a member, event bus and notice topic of one team.
+    """Key, log and anchor buckets, a role a member, event bus, notice topic and dead letters of one team.
+
+    Whatever of the team calls and is not heard leaves a letter in the one queue, whose alarm tells the topic: 0.10 USD a
+    month for the team, however many models it has.
 
     Nothing here refers to what is built on it. The roles have no policies of their own: each capability adds its
     grants in its own stack, through `iam.Role.from_role_name(..., names.member_role(team, member))`.
@@ -84,9 +91,27 @@ class TeamFoundation(Construct):
         )
         self.bus: events.EventBus = events.EventBus(self, "Bus", event_bus_name=names.event_bus(team))
         self.topic: sns.Topic = notice_topic(self, "Notices", team=team, owner=owner, key=self.key)
+        self.dead_letters: sqs.Queue = self._dead_letters(team)
         self.member_roles: dict[str, iam.Role] = {
             member.name: self._role(team, member, sign_in or SignIn()) for member in members
         }
+
+    def _dead_letters(self, team: str) -> sqs.Queue:
+        stack = Stack.of(self)
+        queue = dead_letter_queue(self, "DeadLetters", name=names.dead_letter_queue(team))
+        rules = f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule/{generated_names(team)}"
+        queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="Rules",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[queue.queue_arn],
+                conditions={"ArnLike": {"aws:SourceArn": rules}},
+            )
+        )
+        alarm = dead_letters_alarm(self, "DeadLettersAlarm", queue=queue, whose=f"the team {team}")
+        alarm.add_alarm_action(actions.SnsAction(self.topic))  # whose policy lets all of the account's alarms in
+        return queue
 
     def _role(self, team: str, member: Member, sign_in: SignIn) -> iam.Role:
         role = iam.Role(

@@ -6,18 +6,19 @@ import json
 
 from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
-from labcycle.monitoring.dead_letters import dead_letter_queue
-from labcycle.monitoring.notices import let_alarm_publish
+from labcycle._notices import tell
 
 NAMESPACE, METRIC = "labcycle", "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
 # Two of them are a week: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
@@ -34,7 +35,8 @@ class ModelMonitor(Construct):
     Each evaluation is kept in the ledger; an episode of drift is one event in the model's chain of custody.
 
     The alarm goes to ALARM while drift persists, and back by itself when it has gone, when another version is live, or
-    when there is no traffic to judge. An idle model publishes no metric; the alarm costs 0.10 USD a month.
+    when there is no traffic to judge. An idle model publishes no metric; the alarm costs 0.10 USD a month. An evaluation
+    that cannot be called, or fails three times, ends among the dead letters.
 
     Parameters
     ----------
@@ -47,6 +49,9 @@ class ModelMonitor(Construct):
     notice_topic
         Gets the alarm. A topic of the same stack is told to let the alarm publish; the policy of any other, and that of
         its key, must allow CloudWatch alarms, as those of `TeamFoundation.topic` do.
+    dead_letters
+        Gets the calls of the evaluator that came to nothing, by roles of this construct. Absent: a queue of its own, with
+        an alarm to the notice topic (0.10 USD a month).
     drift_threshold
         Index from which a column has drifted: 0.1 is a small change, 0.25 a large one.
     minimum_rows
@@ -74,6 +79,7 @@ class ModelMonitor(Construct):
         ledger: dynamodb.ITable,
         encryption_key: kms.IKey,
         notice_topic: sns.ITopic,
+        dead_letters: sqs.IQueue | None = None,
         drift_threshold: float = 0.2,
         minimum_rows: int = 500,
         persistence: int = 3,
@@ -102,11 +108,14 @@ class ModelMonitor(Construct):
             timeout=Duration.minutes(5),
             key=encryption_key,
         )
+        self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
+            self, "DeadLetters", whose=f"the drift monitor of {model}", topic=notice_topic, key=encryption_key
+        )
         self._let_evaluator_work(ledger, encryption_key)
+        self._keep_failures()
         self.schedule = self._schedule(every, time_zone)
         self.alarm = self._alarm(every, drift_threshold, minimum_rows, persistence)
-        self.alarm.add_alarm_action(actions.SnsAction(notice_topic))
-        let_alarm_publish(self.alarm.alarm_arn, notice_topic, encryption_key, self)
+        tell(self.alarm, notice_topic, encryption_key)
 
     def metric_drift_detected(self, period: Duration | None = None) -> cloudwatch.Metric:
         """1 where an evaluation found drift that persists, 0 where it did not; nothing where there was nothing to judge."""
@@ -135,9 +144,22 @@ class ModelMonitor(Construct):
             self.evaluator, ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
         )
 
+    def _keep_failures(self) -> None:
+        """The schedule only hands its call over: what fails after that is Lambda's to keep."""
+        allow(self.evaluator, ["sqs:SendMessage"], [self.dead_letters.queue_arn])
+        lambda_.CfnEventInvokeConfig(
+            self,
+            "EvaluatorFailures",
+            function_name=self.evaluator.function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=2,
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.dead_letters.queue_arn)
+            ),
+        )
+
     def _schedule(self, every: Duration, time_zone: str) -> scheduler.CfnSchedule:
         stack = Stack.of(self)
-        self.dead_letters = dead_letter_queue(self, "ScheduleDeadLetters")
         role = iam.Role(
             self,
             "ScheduleRole",

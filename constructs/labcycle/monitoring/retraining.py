@@ -14,15 +14,17 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
+from labcycle._notices import let_rule_tell
 from labcycle._templates import render
 from labcycle.config import names
 from labcycle.config.metrics import METRICS, Metric
-from labcycle.monitoring.dead_letters import dead_letter_queue
 
 PROMOTE = ("automatic", "after_review")
 _IMAGE = re.compile(
@@ -57,7 +59,10 @@ class Retraining(Construct):
     encryption_key
         Encrypts ledger, bucket, logs, the training's disk and its output.
     notice_topic
-        Gets the notices; if it has another key than `encryption_key`, grant that to `state_machine.role`.
+        Gets the notices, also of a reaction that runs out of time; if it has another key than `encryption_key`, grant that to `state_machine.role`.
+    dead_letters
+        Gets starts and notices that EventBridge could not deliver; its policy must let `events.amazonaws.com` send. Absent:
+        a queue of its own, with an alarm to the notice topic (0.10 USD a month).
     alarm
         Whose change to ALARM starts the reaction; `ModelMonitor.alarm`.
     image
@@ -95,6 +100,7 @@ class Retraining(Construct):
         encryption_key: kms.IKey,
         notice_topic: sns.ITopic,
         alarm: cloudwatch.IAlarm,
+        dead_letters: sqs.IQueue | None = None,
         image: str,
         instance_type: str = "ml.m5.large",
         maximum_duration: Duration | None = None,
@@ -137,7 +143,11 @@ class Retraining(Construct):
             encrypt_volume=not _OWN_DISK.match(instance_type),
         )
         self.state_machine = self._state_machine(definition, encryption_key, notice_topic)
+        self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
+            self, "DeadLetters", whose=f"the retraining of {model}", topic=notice_topic, key=encryption_key
+        )
         self._start_on(alarm)
+        self._tell_when_out_of_time(notice_topic, encryption_key)
 
     def _function(
         self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, settings: dict[str, str]
@@ -305,7 +315,6 @@ class Retraining(Construct):
 
     def _start_on(self, alarm: cloudwatch.IAlarm) -> None:
         stack = Stack.of(self)
-        self.dead_letters = dead_letter_queue(self, "StartDeadLetters")
         role = iam.Role(
             self,
             "StartRole",
@@ -332,6 +341,35 @@ class Retraining(Construct):
                     dead_letter_queue=self.dead_letters,
                     max_event_age=Duration.hours(2),
                     retry_attempts=10,
+                )
+            ],
+        )
+
+    def _tell_when_out_of_time(self, topic: sns.ITopic, key: kms.IKey) -> None:
+        """The machine reports all other ends itself; when its own time is over no state of it runs any more.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+        """
+        let_rule_tell(self, topic, key)
+        name = events.EventField.from_path("$.detail.name")
+        events.Rule(
+            self,
+            "OutOfTime",
+            description=f"Tells when the retraining of {self._model} runs out of time",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={"status": ["TIMED_OUT"], "stateMachineArn": [self.state_machine.state_machine_arn]},
+            ),
+            targets=[
+                targets.SnsTopic(
+                    topic,
+                    message=events.RuleTargetInput.from_text(
+                        f"labcycle {self._team}: the retraining of {self._model} ran out of time and was stopped. Nothing "
+                        f"was promoted by it unless labcycle history {self._model} says so; its lock ends by itself. "
+                        f"See what took so long in the execution {name}, then raise maximum_minutes or train on less."
+                    ),
+                    dead_letter_queue=self.dead_letters,
                 )
             ],
         )

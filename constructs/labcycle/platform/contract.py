@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 
 from labcycle.config import names
 
@@ -34,6 +35,12 @@ def notices(stack: Stack, team: str) -> sns.ITopic:
     """The notice topic."""
     arn = f"arn:{stack.partition}:sns:{stack.region}:{stack.account}:{names.notice_topic(team)}"
     return sns.Topic.from_topic_arn(stack, "Notices", arn)
+
+
+def dead_letters(stack: Stack, team: str) -> sqs.IQueue:
+    """The queue of calls that came to nothing; its policy lets the team's rules send."""
+    arn = f"arn:{stack.partition}:sqs:{stack.region}:{stack.account}:{names.dead_letter_queue(team)}"
+    return sqs.Queue.from_queue_arn(stack, "DeadLetters", arn)
 
 
 def member_role(stack: Stack, team: str, member: str) -> iam.IRole:

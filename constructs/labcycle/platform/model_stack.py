@@ -31,6 +31,7 @@ class ModelStack(Stack):
         self._ledger = contract.ledger(self, team.team, key)
         self._artifacts = contract.artifacts(self, team.team, key)
         self._notices = contract.notices(self, team.team)
+        self._dead_letters = contract.dead_letters(self, team.team)
         self.service = self._service()
         self.monitor = self._monitor()
         self.retraining = self._retraining()
@@ -46,6 +47,7 @@ class ModelStack(Stack):
             ledger=self._ledger,
             artifact_bucket=self._artifacts,
             encryption_key=self._key,
+            notice_topic=self._notices,
             memory=Size.mebibytes(api.memory_mb),
             timeout=Duration.seconds(api.timeout_seconds),
             requests_per_second=api.requests_per_second,
@@ -67,6 +69,7 @@ class ModelStack(Stack):
             ledger=self._ledger,
             encryption_key=self._key,
             notice_topic=self._notices,
+            dead_letters=self._dead_letters,
             drift_threshold=drift.threshold,
             minimum_rows=drift.minimum_rows,
             persistence=drift.persistence,
@@ -90,6 +93,7 @@ class ModelStack(Stack):
             artifact_bucket=self._artifacts,
             encryption_key=self._key,
             notice_topic=self._notices,
+            dead_letters=self._dead_letters,
             alarm=self.monitor.alarm,
             image=retrain.image,
             instance_type=retrain.instance_type,

@@ -35,6 +35,7 @@ class TrackingStack(Stack):
             retain_data=retain,
             requests_per_second=team.tracking.requests_per_second,
             burst=team.tracking.burst,
+            notice_topic=contract.notices(self, team.team),
             access_logs_bucket=contract.access_logs(self, team.team),
         )
         Annotations.of(self.tracking.artifact_bucket).acknowledge_warning(

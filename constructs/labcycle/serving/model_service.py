@@ -9,12 +9,14 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._http_api import STAGE, http_api
+from labcycle._notices import errors_alarm
 from labcycle.config import names
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -50,6 +52,9 @@ class ModelService(Construct):
     encryption_key
         Encrypts ledger, bucket and the logs. A key of the same stack is told to serve CloudWatch Logs; the policy of
         any other must allow it.
+    notice_topic
+        Gets an alarm when the API keeps answering 5xx (0.10 USD a month). A topic of the same stack, and its key, are told
+        to let it publish; those of another stack must. Absent: there is no alarm.
     memory
         512 to 10,240 MiB. A promotion is refused where five times the model's files do not fit beside the runtime.
     timeout
@@ -77,6 +82,7 @@ class ModelService(Construct):
         ledger: dynamodb.ITable,
         artifact_bucket: s3.IBucket,
         encryption_key: kms.IKey,
+        notice_topic: sns.ITopic | None = None,
         memory: Size | None = None,
         timeout: Duration | None = None,
         requests_per_second: int = 50,
@@ -126,6 +132,19 @@ class ModelService(Construct):
             access_log=log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs),
         )
         self.url = self.api.api_endpoint
+        if notice_topic is not None:
+            errors_alarm(
+                self,
+                "ErrorsAlarm",
+                errors=self.metric_errors(),
+                what=(
+                    f"The API of the model {model} (team {team}) keeps answering 5xx: consumers get no predictions. See which "
+                    f"error in the log of the function {self.function.function_name}; throttled calls count too. If it began "
+                    f"with a promotion, take the version back: labcycle rollback {model}."
+                ),
+                topic=notice_topic,
+                key=encryption_key,
+            )
 
     def _let_function_work(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey) -> None:
         """The deployment record of this model is read, its profiles are written, pinned object versions are fetched."""

@@ -9,12 +9,14 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import KeyUse, allow, allow_key
 from labcycle._http_api import STAGE, http_api
+from labcycle._notices import errors_alarm
 from labcycle.config import names
 
 SHORTEST_RETENTION = Duration.days(30)
@@ -44,6 +46,9 @@ class ExperimentTracking(Construct):
         is retained, since S3 deletes none that holds objects; a key of its own waits 30 days.
     requests_per_second, burst
         The API answers 429 above these rates.
+    notice_topic
+        Gets an alarm when the API keeps answering 5xx (0.10 USD a month). A topic of the same stack, and its key, are told
+        to let it publish; those of another stack must. Absent: there is no alarm.
     access_logs_bucket
         Receives the artifact bucket's server access logs; its policy must allow it. Absent: none are written.
 
@@ -64,6 +69,7 @@ class ExperimentTracking(Construct):
         retain_data: bool = True,
         requests_per_second: int = 100,
         burst: int = 200,
+        notice_topic: sns.ITopic | None = None,
         access_logs_bucket: s3.IBucket | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -135,6 +141,20 @@ class ExperimentTracking(Construct):
             ),
         )
         self.url = self.api.api_endpoint
+        if notice_topic is not None:
+            errors_alarm(
+                self,
+                "ErrorsAlarm",
+                errors=self.metric_errors(),
+                what=(
+                    f"The tracking API of the team {team} keeps answering 5xx: runs are not logged, and nothing can be "
+                    f"promoted. See which error in the logs of the functions {self.tracking_function.function_name} and "
+                    f"{self.lifecycle_function.function_name}; calls that Lambda throttled count too. Clients repeat what "
+                    "they sent, so that nothing needs to be logged again once it is mended."
+                ),
+                topic=notice_topic,
+                key=self.encryption_key,
+            )
         ssm.StringParameter(
             self,
             "Url",
@@ -164,6 +184,16 @@ class ExperimentTracking(Construct):
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` decide which version of a model is live."""
         return self._grant_api(grantee, "POST/labcycle/*", "GET/labcycle/*")
+
+    def metric_errors(self) -> cloudwatch.Metric:
+        """Answers with a 5xx status a minute: ours, never the caller's."""
+        return cloudwatch.Metric(
+            namespace="AWS/ApiGateway",
+            metric_name="5xx",
+            dimensions_map={"ApiId": self.api.api_id},
+            period=Duration.minutes(1),
+            statistic="Sum",
+        )
 
     def metric_throttled(self) -> cloudwatch.Metric:
         """Requests a minute that Lambda refused for want of concurrency."""

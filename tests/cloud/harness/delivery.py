@@ -71,12 +71,13 @@ def _send_to_targets(rule: Any, event: dict[str, Any], moto_sends: Any) -> None:
 
 
 def _input(target: dict[str, Any], event: dict[str, Any]) -> str:
-    event = {key: value for key, value in event.items() if key != "ingestion-time"}
     if "Input" in target:
         return str(target["Input"])
     if transformer := target.get("InputTransformer"):
         paths = transformer.get("InputPathsMap", {})
-        return json.dumps(EventTemplateParser.parse(transformer["InputTemplate"], paths, event))
+        moment = {"ingestion-time": event["time"], **event}
+        return json.dumps(EventTemplateParser.parse(transformer["InputTemplate"], paths, moment))
+    event = {key: value for key, value in event.items() if key != "ingestion-time"}
     part: Any = event
     for key in target.get("InputPath", "$").split(".")[1:]:
         part = part[key]
@@ -92,7 +93,7 @@ def _deliver(target: dict[str, Any], payload: str, service: str, source_arn: str
             policies.require_role(target["RoleArn"], "lambda:InvokeFunction", arn)
         else:
             policies.require_function_permission(arn, service, source_arn)
-        place.client("lambda").invoke(FunctionName=arn, Payload=payload.encode(), InvocationType="Event")
+        _call(arn, payload)
     elif kind == "states":
         policies.require_role(target["RoleArn"], "states:StartExecution", arn)
         place.client("stepfunctions").start_execution(stateMachineArn=arn, input=payload, name=str(uuid.uuid4()))
@@ -100,6 +101,38 @@ def _deliver(target: dict[str, Any], payload: str, service: str, source_arn: str
         publish(arn, service, source_arn, payload)
     else:
         raise NotImplementedError(f"delivery to {arn}")
+
+
+def _call(function_arn: str, payload: str) -> None:
+    """An asynchronous call, tried as often as the function says; what fails for good goes to its destination.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
+    place = Place.of_arn(function_arn)
+    lambda_ = place.client("lambda")
+    found = lambda_.list_function_event_invoke_configs(FunctionName=function_arn)["FunctionEventInvokeConfigs"]
+    config = found[0] if found else {}
+    attempts = 1 + config.get("MaximumRetryAttempts", 2)
+    for _ in range(attempts):
+        answer = lambda_.invoke(FunctionName=function_arn, Payload=payload.encode())
+        if "FunctionError" not in answer:
+            return
+    failed = {
+        "requestContext": {
+            "functionArn": function_arn,
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": json.loads(payload),
+        "responsePayload": json.loads(answer["Payload"].read()),
+    }
+    destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    if destination:
+        role = lambda_.get_function_configuration(FunctionName=function_arn)["Role"]
+        policies.require_role(role, "sqs:SendMessage", destination)
+        sqs = place.client("sqs")
+        url = sqs.get_queue_url(QueueName=destination.rpartition(":")[2])["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(failed))
 
 
 def publish(topic_arn: str, service: str, source_arn: str, message: str, subject: str = "") -> None:

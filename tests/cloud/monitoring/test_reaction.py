@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from labcycle.config import names
 from tests.cloud.harness.machines import executions, finish, history
 from tests.cloud.team import COLUMNS, Rows, Team, csv
 
@@ -57,6 +58,13 @@ class Story:
         (name,) = [schedule["Name"] for schedule in schedules]
         self.cloud.fire_schedule(place, name, at)
         self.cloud.evaluate_alarms(place, at)
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """What the team's calls left that came to nothing."""
+        sqs = self.team.place.client("sqs")
+        url = sqs.get_queue_url(QueueName=names.dead_letter_queue(self.team.name))["QueueUrl"]
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in received]
 
     def start(self, name: str) -> str:
         """An operator starts the reaction by hand."""
@@ -137,6 +145,30 @@ def test_drift_is_noticed_told_and_cured(story: Story) -> None:
     assert answer.json() == {"predictions": [1, 0]}
     story.evaluate()
     assert len(story.started()) == 1, "one episode of drift, one reaction"
+
+
+def test_an_evaluation_that_fails_each_time_is_kept(story: Story) -> None:
+    story.go_live(BEFORE)
+    story.send(BEFORE)
+    attempts_of_the_sdk = 10
+    story.cloud.faults.throttle("dynamodb.GetItem", times=3 * attempts_of_the_sdk, function="Evaluator")
+    story.evaluate()
+    (letter,) = story.dead_letters()
+    assert letter["requestContext"]["approximateInvokeCount"] == 3
+    assert set(letter["requestPayload"]) == {"scheduled_time"}
+    assert letter["responsePayload"]["errorType"] in story.raised()
+
+
+def test_a_reaction_that_runs_out_of_time_is_told(story: Story) -> None:
+    event = {"executionArn": "x", "name": "too-long", "stateMachineArn": story.machine}
+    bus = story.team.place.client("events")
+    for status in ("SUCCEEDED", "TIMED_OUT"):
+        detail = json.dumps({**event, "status": status})
+        kind = "Step Functions Execution Status Change"
+        bus.put_events(Entries=[{"Source": "aws.states", "DetailType": kind, "Detail": detail}])
+    (notice,) = story.hear()
+    assert f"the retraining of {MODEL} ran out of time" in notice
+    assert "in the execution too-long" in notice
 
 
 def test_a_cool_down_keeps_a_second_alarm_from_retraining(story: Story) -> None:

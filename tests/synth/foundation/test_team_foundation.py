@@ -104,6 +104,22 @@ def test_two_members_of_one_name_are_refused() -> None:
         TeamFoundation(stack, "Team", team="fraud", owner="a@example.com", stage="sandbox", members=twice)
 
 
+def test_what_came_to_nothing_lies_in_one_queue_with_an_alarm(production: Template) -> None:
+    ((queue_id, queue),) = ((k, r) for k, r in production["Resources"].items() if r["Type"] == "AWS::SQS::Queue")
+    assert queue["Properties"]["QueueName"] == names.dead_letter_queue("fraud")
+    assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    (policy,) = of_type(production, "AWS::SQS::QueuePolicy")
+    (rules,) = (s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow")
+    assert (rules["Principal"], rules["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    source = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/labcycle-fraud-*"
+    assert rules["Condition"] == {"ArnLike": {"aws:SourceArn": source}}
+    (alarm,) = of_type(production, "AWS::CloudWatch::Alarm")
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue_id, "QueueName"]}}]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 1)
+    (topic_id,) = (k for k, r in production["Resources"].items() if r["Type"] == "AWS::SNS::Topic")
+    assert alarm["AlarmActions"] == [{"Ref": topic_id}]
+
+
 def test_member_roles_have_no_policy_of_their_own(production: Template) -> None:
     assert not of_type(production, "AWS::IAM::Policy")
     for role in of_type(production, "AWS::IAM::Role"):

@@ -17,6 +17,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Match, Template
 
 from labcycle.monitoring import ModelMonitor, Retraining
@@ -99,6 +100,12 @@ def environment_of(template: Template, description: str) -> dict[str, str]:
     return {name: value if isinstance(value, str) else "token" for name, value in variables.items()}
 
 
+def alarms_of(template: Template, metric: str) -> list[tuple[str, dict[str, Any]]]:
+    """Logical ids and properties of the alarms on a metric."""
+    found = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"MetricName": metric}})
+    return [(name, alarm["Properties"]) for name, alarm in found.items()]
+
+
 def definition_of(template: Template) -> dict[str, Any]:
     machine = next(iter(template.find_resources("AWS::StepFunctions::StateMachine").values()))["Properties"]
     text = machine["DefinitionString"]
@@ -143,12 +150,12 @@ def test_the_alarm_watches_the_metric_that_is_published(both: Template) -> None:
             "AlarmActions": [Match.any_value()],
         },
     )
-    alarm = next(iter(both.find_resources("AWS::CloudWatch::Alarm").values()))["Properties"]
+    alarm = alarms_of(both, drift_metric.NAME)[0][1]
     assert len(alarm["AlarmDescription"]) <= 1024 and len(alarm["Dimensions"]) == 2
 
 
 def test_the_alarm_may_publish_to_an_encrypted_topic_of_the_same_stack(both: Template) -> None:
-    arn = {"Fn::GetAtt": [next(iter(both.find_resources("AWS::CloudWatch::Alarm"))), "Arn"]}
+    arn = {"Fn::GetAtt": [alarms_of(both, drift_metric.NAME)[0][0], "Arn"]}
     cloudwatch_may = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}}
     publish = cloudwatch_may | {"Action": "sns:Publish", "Condition": {"ArnEquals": {"aws:SourceArn": arn}}}
     both.has_resource_properties(
@@ -192,6 +199,42 @@ def test_the_schedule_has_a_zone_a_dead_letter_queue_and_tells_its_time(both: Te
     both.all_resources_properties("AWS::SQS::Queue", {"SqsManagedSseEnabled": True})
 
 
+def test_what_a_construct_alone_could_not_do_lies_in_a_queue_with_an_alarm(both: Template) -> None:
+    letters = alarms_of(both, "ApproximateNumberOfMessagesVisible")
+    queues = both.find_resources("AWS::SQS::Queue")
+    named = {alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for _, alarm in letters}
+    assert named == set(queues) and len(queues) == 2
+    for _, alarm in letters:
+        assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "notBreaching")
+        assert alarm["AlarmActions"] and len(alarm["AlarmDescription"]) <= 1024
+
+
+def test_an_evaluation_that_fails_for_good_lies_there_too(both: Template) -> None:
+    [config] = both.find_resources("AWS::Lambda::EventInvokeConfig").values()
+    destination = config["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+    schedule = next(iter(both.find_resources("AWS::Scheduler::Schedule").values()))["Properties"]["Target"]
+    assert destination == schedule["DeadLetterConfig"]["Arn"]
+    assert schedule["Arn"]["Fn::GetAtt"][0] == config["Properties"]["FunctionName"]["Ref"]
+    [role] = both.find_resources(
+        "AWS::Lambda::Function", {"Properties": {"Description": "Drift evaluator of card-fraud, team fraud"}}
+    ).values()
+    sending = [s["Resource"] for name, s in statements(both) if "sqs:SendMessage" in listed(s["Action"])]
+    assert sending == [destination, destination] and role
+
+
+def test_queues_of_others_are_used_as_they_are() -> None:
+    bench = Bench()
+    arn = "arn:aws:sqs:eu-west-1:123456789012:labcycle-fraud-dead-letters"
+    queue = sqs.Queue.from_queue_arn(bench.stack, "Letters", arn)
+    monitor = bench.monitor(dead_letters=queue)
+    bench.retraining(alarm=monitor.alarm, dead_letters=queue)
+    template = bench.template()
+    template.resource_count_is("AWS::SQS::Queue", 0)
+    template.resource_count_is("AWS::CloudWatch::Alarm", 1)
+    for rule in template.find_resources("AWS::Events::Rule").values():
+        assert [target["DeadLetterConfig"] for target in rule["Properties"]["Targets"]] == [{"Arn": arn}]
+
+
 def test_one_minute_is_written_as_the_scheduler_wants_it() -> None:
     bench = Bench()
     bench.monitor(every=Duration.minutes(1))
@@ -222,6 +265,41 @@ def test_the_rule_starts_the_machine_on_a_change_to_alarm_alone(both: Template) 
                 Match.object_like({"DeadLetterConfig": {"Arn": Match.any_value()}, "RoleArn": Match.any_value()})
             ],
         },
+    )
+
+
+def test_a_machine_that_runs_out_of_time_is_told(both: Template) -> None:
+    machine = next(iter(both.find_resources("AWS::StepFunctions::StateMachine")))
+    both.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {"status": ["TIMED_OUT"], "stateMachineArn": [{"Ref": machine}]},
+            },
+            "Targets": [
+                Match.object_like(
+                    {
+                        "Arn": Match.any_value(),
+                        "RoleArn": Match.absent(),
+                        "InputTransformer": {
+                            "InputPathsMap": {"detail-name": "$.detail.name"},
+                            "InputTemplate": Match.string_like_regexp("ran out of time.*<detail-name>"),
+                        },
+                    }
+                )
+            ],
+        },
+    )
+    # EventBridge sends neither topic nor key a source: a condition would drop the event.
+    rules_may = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Condition": Match.absent()}
+    publish, use = rules_may | {"Action": "sns:Publish"}, rules_may | {"Action": ["kms:Decrypt", "kms:GenerateDataKey"]}
+    both.has_resource_properties(
+        "AWS::SNS::TopicPolicy", {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(publish)])}}
+    )
+    both.has_resource_properties(
+        "AWS::KMS::Key", {"KeyPolicy": {"Statement": Match.array_with([Match.object_like(use)])}}
     )
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from labcycle.config import names
 from tests.synth.platform.conftest import SynthesizedStack
@@ -49,34 +47,6 @@ def test_every_role_carries_the_boundary_of_its_team(team_stacks: Stacks) -> Non
                 wanted = f"arn:aws:iam::123456789012:policy/{names.boundary(team_of(name))}"
                 assert resource["Properties"]["PermissionsBoundary"] == wanted
     assert seen > 10
-
-
-def _tags(resource: dict[str, Any], schema: dict[str, Any]) -> set[str] | None:
-    """Keys of the tags of a resource; None if its type takes none."""
-    tagging = schema.get("tagging", {"taggable": "Tags" in schema.get("properties", {})})
-    if not tagging.get("taggable"):
-        return None
-    key = tagging.get("tagProperty", "/properties/Tags").rpartition("/")[2]
-    found = resource.get("Properties", {}).get(key, [])
-    if isinstance(found, dict):
-        return set(found)
-    flat = [tag for entry in found for tag in (entry["Tags"] if "ResourceType" in entry else [entry])]
-    return {tag["Key"] for tag in flat}
-
-
-# Types that CloudFormation can tag and CDK's resource classes cannot yet; none of them costs anything.
-UNTAGGED: set[str] = {"AWS::IAM::ManagedPolicy"}
-
-
-def test_everything_that_can_carries_the_teams_tags(team_stacks: Stacks) -> None:
-    untagged = []
-    for name, stack in team_stacks.items():
-        for logical_id, resource in stack.resources.items():
-            schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-west-1", resource["Type"]).schema
-            tags = _tags(resource, schema)
-            if tags is not None and not tags >= TAGS and resource["Type"] not in UNTAGGED:
-                untagged.append(f"{name}/{logical_id} ({resource['Type']}): {sorted(tags)}")
-    assert untagged == []
 
 
 def test_stacks_carry_the_teams_tags(team_stacks: Stacks) -> None:

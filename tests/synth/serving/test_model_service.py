@@ -11,6 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from labcycle.config import names
@@ -53,6 +54,30 @@ def statements(template: Template, action: str) -> list[dict[str, Any]]:
             if action in ([actions] if isinstance(actions, str) else actions):
                 found.append(statement)
     return found
+
+
+def test_an_api_that_keeps_failing_is_told_where_there_is_a_topic(template: Template) -> None:
+    template.resource_count_is("AWS::CloudWatch::Alarm", 0)
+    stack = Stack(App(), "Stack")
+    key = kms.Key(stack, "Key")
+    service(stack, encryption_key=key, notice_topic=sns.Topic(stack, "Topic", master_key=key))
+    told = Template.from_stack(stack)
+    [(alarm_id, alarm)] = told.find_resources("AWS::CloudWatch::Alarm").items()
+    [api] = told.find_resources("AWS::ApiGatewayV2::Api")
+    properties = alarm["Properties"]
+    assert properties["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": api}}]
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/ApiGateway", "5xx")
+    assert (properties["Statistic"], properties["Threshold"], properties["Period"]) == ("Average", 0.05, 300)
+    assert (properties["DatapointsToAlarm"], properties["EvaluationPeriods"]) == (2, 3)
+    assert properties["TreatMissingData"] == "notBreaching"
+    assert "labcycle rollback card-fraud" in json.dumps(properties["AlarmDescription"])
+    publishing = {
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [alarm_id, "Arn"]}}},
+    }
+    told.has_resource_properties(
+        "AWS::SNS::TopicPolicy", {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(publishing)])}}
+    )
 
 
 def test_the_function(template: Template) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match
 from aws_cdk.assertions import Template as Assertions
 
@@ -51,6 +52,18 @@ def granted(template: Template, role: str) -> dict[str, set[str]]:
 def routes(resources_: set[str]) -> set[str]:
     """METHOD/path of execute-api ARNs."""
     return {r.partition("/$default/")[2].strip('"]}') for r in resources_}
+
+
+def test_an_api_that_keeps_failing_is_told_where_there_is_a_topic(template: Template) -> None:
+    assert of_type(template, "AWS::CloudWatch::Alarm") == []
+    told = alone(
+        lambda stack: ExperimentTracking(stack, "Tracking", team="ours", notice_topic=sns.Topic(stack, "Topic"))
+    )
+    (alarm,) = of_type(told, "AWS::CloudWatch::Alarm")
+    (api,) = (name for name, r in told["Resources"].items() if r["Type"] == "AWS::ApiGatewayV2::Api")
+    assert alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": api}}]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("5xx", "Average", 0.05)
+    assert len(alarm["AlarmActions"]) == 1
 
 
 def test_the_table_is_protected(assertions: Assertions) -> None:
