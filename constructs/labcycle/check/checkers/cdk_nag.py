@@ -10,7 +10,7 @@ from labcycle.check.estate import Estate
 from labcycle.check.finding import CheckError, Finding
 from labcycle.check.template import Template
 
-from .program import answer_of
+from .program import answer_of, has_node
 
 COMPLIANCE_KEY = "labcycle:compliance"
 ALWAYS = ("aws-solutions", "serverless")
@@ -26,6 +26,11 @@ class CdkNag:
         for package in ("cdk_nag", "aws_cdk"):
             if importlib.util.find_spec(package) is None:
                 raise ImportError(f"there is no {package}", name=package)
+        if not has_node():
+            raise CheckError(
+                "CdkNag needs Node, the program `node` on the PATH or what JSII_NODE names. "
+                "Install it with: pip install 'labcycle[check]'"
+            )
         self.name = f"cdk-nag {importlib.metadata.version('cdk-nag')}"
 
     def check(self, templates: Sequence[Template], estate: Estate) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -21,7 +22,7 @@ def answer_of(module: str, request: Any) -> Any:
         If it fails, with what it said, or gives no answer.
     """
     environment = os.environ | {
-        "PATH": os.pathsep.join([*program_folders(), os.environ.get("PATH", "")]),
+        "PATH": _path(),
         "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
@@ -36,3 +37,12 @@ def answer_of(module: str, request: Any) -> Any:
         return json.loads(run.stdout)
     except ValueError:
         raise CheckError(f"its program gave no answer: {run.stdout[:200]!r}") from None
+
+
+def has_node() -> bool:
+    """Whether a program that needs the CDK finds the Node that this runs on."""
+    return shutil.which(os.environ.get("JSII_NODE", "node"), path=_path()) is not None
+
+
+def _path() -> str:
+    return os.pathsep.join([*program_folders(), os.environ.get("PATH", "")])

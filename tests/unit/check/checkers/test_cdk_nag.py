@@ -194,9 +194,16 @@ def test_a_template_that_cannot_be_read_at_all_is_an_error() -> None:
 
 
 def test_a_program_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    checker = CdkNag()
     monkeypatch.setenv("JSII_NODE", "/nowhere/node")
     with pytest.raises(CheckError, match="its program failed"):
-        findings(CdkNag(), template({}))
+        findings(checker, template({}))
+
+
+def test_without_node_it_cannot_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JSII_NODE", "/nowhere/node")
+    with pytest.raises(CheckError, match="CdkNag needs Node"):
+        CdkNag()
 
 
 def test_without_templates_there_is_nothing_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
