@@ -61,16 +61,20 @@ class Policies:
         Its permissions boundary and session policy; None: there is none, so that nothing is limited.
     resource
         The resource's own policy: of a bucket, topic, queue, function or API; key policy; trust policy of a role.
+    endpoint
+        Policy of the VPC endpoint that the request passes; None: it passes none, or one that lets everything pass.
     """
 
     identity: tuple[Policy, ...] = ()
     boundary: Policy | None = None
     session: Policy | None = None
     resource: Policy | None = None
+    endpoint: Policy | None = None
 
     def __iter__(self) -> Iterator[Policy]:
         yield from self.identity
-        yield from (policy for policy in (self.boundary, self.session, self.resource) if policy is not None)
+        others = (self.boundary, self.session, self.resource, self.endpoint)
+        yield from (policy for policy in others if policy is not None)
 
 
 class Outcome(Enum):
@@ -133,11 +137,14 @@ def could_allow(request: Request, policies: Policies) -> Statement | None:
     pattern, a statement that may match allows, and one that may not match does not deny.
     """
     evaluation = _Evaluation(request, policies, is_open=True)
-    if evaluation.denied[0] is Truth.YES:
-        return None
     allowed, statement = evaluation.allowed
-    return None if allowed is Truth.NO else statement
+    return None if allowed is Truth.NO or evaluation.denied[0] is Truth.YES else statement
 
+
+# Of these services, the kind of resource that must itself let the caller in, or the caller's account:
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html,
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-trust-policy.html
+_MUST_ALLOW = {"kms": ":key/", "sts": ":role/"}
 
 _Found = tuple[Truth, Statement | None]
 _NOTHING: _Found = (Truth.NO, None)
@@ -145,19 +152,17 @@ _NOTHING: _Found = (Truth.NO, None)
 
 class _Evaluation:
     def __init__(self, request: Request, policies: Policies, *, is_open: bool) -> None:
+        self._request = request
         self._principal = request.principal
-        self._action = literal(request.action.lower())
+        self._action = request.action.lower()
         parts = request.resource.split(":")
         own_account = request.principal.account if isinstance(request.principal, Role | User) else ""
         self._account = request.account or (parts[4] if len(parts) > 4 and parts[4].isdigit() else own_account)
-        takes_pattern = is_open and request.resource != NO_RESOURCE
-        self._resource = wildcard(request.resource) if takes_pattern else literal(request.resource)
+        self._is_open = is_open
+        self._is_pattern = is_open and request.resource != NO_RESOURCE
         self._policies = policies
-        self._context = Context(_derived(request, self._account) | dict(request.context), is_open=is_open)
-        service = request.action.lower().partition(":")[0]
-        self._resource_must_allow = request.action.lower().startswith("sts:assumerole") or (
-            service == "kms" and ":key/" in request.resource
-        )
+        kind = _MUST_ALLOW.get(self._action.partition(":")[0])
+        self._resource_must_allow = kind is not None and kind in request.resource
         if self._resource_must_allow and policies.resource is None:
             raise PolicyError(
                 f"{request.action} on {request.resource}: got no policy of the resource; every role has a trust policy, "
@@ -165,25 +170,42 @@ class _Evaluation:
             )
 
     @functools.cached_property
+    def _context(self) -> Context:
+        given = _derived(self._request, self._account) | dict(self._request.context)
+        return Context(given, is_open=self._is_open)
+
+    @functools.cached_property
     def denied(self) -> _Found:
         return _first(
             (all_of((self._matches(statement), self._denies_principal(statement))), statement)
             for policy in self._policies
-            for statement in policy.statements
+            for statement in policy.about(self._action)
             if not statement.allows
         )
 
     @functools.cached_property
     def allowed(self) -> _Found:
+        endpoint = self._policies.endpoint
+        if endpoint is None or not self._at_its_end[0]:
+            return self._at_its_end
+        return _both(self._at_its_end, _first(self._letting_in(endpoint, reach) for reach in Reach))
+
+    @functools.cached_property
+    def _at_its_end(self) -> _Found:
+        """Whether it is allowed where it arrives, whatever it passes on its way."""
         principal = self._principal
-        own = _both(self._identity, *self._limits)
         if not isinstance(principal, Role | User):
             return self._by_resource(Reach.DIRECT)
+        own = self._limited(self._identity)
         if principal.account != self._account:
-            return _both(_first(map(self._by_resource, Reach)), own)
+            return _both(_first(map(self._by_resource, Reach)), own) if own[0] else _NOTHING
         if self._resource_must_allow:
             own = _both(own, self._by_resource(Reach.ACCOUNT))
-        return _first((own, _both(self._by_resource(Reach.ROLE), *self._limits), self._by_resource(Reach.DIRECT)))
+        return _first((own, self._limited(self._by_resource(Reach.ROLE)), self._by_resource(Reach.DIRECT)))
+
+    def _limited(self, found: _Found) -> _Found:
+        """What boundary and session policy leave of it."""
+        return _both(found, *self._limits) if found[0] else found
 
     @property
     def lacking(self) -> str:
@@ -192,6 +214,8 @@ class _Evaluation:
         for policy, (truth, _) in zip((policies.boundary, policies.session), self._limits, strict=True):
             if policy is not None and truth is Truth.NO:
                 return f"{policy.name} does not allow it"
+        if policies.endpoint is not None and self._at_its_end[0]:
+            return f"{policies.endpoint.name} does not let it pass"
         if self._identity[0] is not Truth.NO:
             return f"no statement of {policies.resource.name if policies.resource else 'the resource'} allows it"
         return "no statement allows it"
@@ -209,15 +233,18 @@ class _Evaluation:
         return boundary, session
 
     def _allowing(self, policy: Policy) -> _Found:
-        return _first((self._matches(statement), statement) for statement in policy.statements if statement.allows)
+        return _first(
+            (self._matches(statement), statement) for statement in policy.about(self._action) if statement.allows
+        )
 
     def _by_resource(self, reach: Reach) -> _Found:
         policy = self._policies.resource
-        if policy is None:
-            return _NOTHING
+        return _NOTHING if policy is None else self._letting_in(policy, reach)
+
+    def _letting_in(self, policy: Policy, reach: Reach) -> _Found:
         return _first(
             (all_of((self._lets_in(statement, reach), self._matches(statement))), statement)
-            for statement in policy.statements
+            for statement in policy.about(self._action)
             if statement.allows
         )
 
@@ -258,15 +285,9 @@ class _Evaluation:
         return all_of(self._tests(statement))
 
     def _tests(self, statement: Statement) -> Iterator[Truth]:
-        yield self._matches_action(statement)
         yield self._matches_resource(statement)
         for condition in statement.conditions:
             yield condition.holds(self._context)
-
-    def _matches_action(self, statement: Statement) -> Truth:
-        if statement.actions is not None:
-            return any_of(_action_matches(action, self._action) for action in statement.actions)
-        return ~any_of(_action_matches(action, self._action) for action in statement.not_actions or ())
 
     def _matches_resource(self, statement: Statement) -> Truth:
         if statement.resources is not None:
@@ -280,19 +301,21 @@ class _Evaluation:
         if text == "*":
             return Truth.YES
         if "${" not in text:
-            return _resource_matches(text, self._resource)
+            return _resource_matches(text, self._request.resource, self._is_pattern)
         pattern = expand(text, self._context, wildcards=True)
-        return without_value if pattern is None else match(in_resource(pattern), self._resource)
+        if pattern is None:
+            return without_value
+        return match(in_resource(pattern), _asked(self._request.resource, self._is_pattern))
 
 
-@functools.lru_cache(maxsize=100_000)
-def _action_matches(text: str, action: Pattern) -> Truth:
-    return match(wildcard(text), action)
+@functools.lru_cache(maxsize=200_000)
+def _resource_matches(text: str, resource: str, is_pattern: bool) -> Truth:
+    return match(in_resource(wildcard(text)), _asked(resource, is_pattern))
 
 
-@functools.lru_cache(maxsize=100_000)
-def _resource_matches(text: str, resource: Pattern) -> Truth:
-    return match(in_resource(wildcard(text)), resource)
+@functools.lru_cache(maxsize=10_000)
+def _asked(resource: str, is_pattern: bool) -> Pattern:
+    return wildcard(resource) if is_pattern else literal(resource)
 
 
 def _first(found: Iterable[_Found]) -> _Found:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .conditions import Condition, check_variables, parse_conditions, without_variables
 from .errors import PolicyError
+from .patterns import literal, match, wildcard
 from .principals import Named, parse_principals
+from .truth import Truth
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT = {"Version", "Id", "Statement"}
@@ -60,6 +63,18 @@ class Statement:
     def __str__(self) -> str:
         return f"{self.policy}, statement {self.place}"
 
+    def takes(self, action: str) -> bool:
+        """Whether it is about an action, which is given in lower case."""
+        if self.actions is not None:
+            return any(_is_action(named, action) for named in self.actions)
+        return not any(_is_action(named, action) for named in self.not_actions or ())
+
+
+def _is_action(named: str, action: str) -> bool:
+    if "*" not in named and "?" not in named:
+        return named == action
+    return match(wildcard(named), literal(action)) is Truth.YES
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -67,6 +82,16 @@ class Policy:
 
     name: str
     statements: tuple[Statement, ...] = field(repr=False)
+
+    def about(self, action: str) -> tuple[Statement, ...]:
+        """Its statements about an action, which is given in lower case."""
+        if action not in self._by_action:
+            self._by_action[action] = tuple(statement for statement in self.statements if statement.takes(action))
+        return self._by_action[action]
+
+    @cached_property
+    def _by_action(self) -> dict[str, tuple[Statement, ...]]:
+        return {}
 
 
 def identity_policy(document: Mapping[str, Any], name: str) -> Policy:

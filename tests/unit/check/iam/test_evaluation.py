@@ -215,6 +215,19 @@ def test_what_follows_from_the_request_is_in_its_context() -> None:
     assert outcome(given, account=AWAY) is YES
 
 
+def test_an_endpoint_lets_pass_what_its_policy_says() -> None:
+    own = {"StringEquals": {"aws:ResourceAccount": HOME, "aws:PrincipalAccount": HOME}}
+    endpoint = resource_policy(let_in("*", "s3:*", Condition=own), "endpoint")
+    given = replace(policies(GET, resource=let_in("*")), endpoint=endpoint)
+    foreigner = Role(f"arn:aws:iam::{AWAY}:role/foreign")
+    assert outcome(given, account=HOME) is YES
+    assert outcome(given, account=AWAY) is NO
+    assert outcome(given, account=AWAY, principal=foreigner) is NO
+    assert outcome(given, account=HOME, principal=foreigner) is NO
+    reason = decide(Request(ROLE, "s3:GetObject", OBJECT, AWAY), given).reason
+    assert reason == "endpoint does not let it pass"
+
+
 def test_a_decision_says_why() -> None:
     request = Request(ROLE, "s3:GetObject", OBJECT)
     assert decide(request, policies(GET)).reason == "identity, statement 0 allows it"
