@@ -195,7 +195,6 @@ def _rows() -> list[Way]:
             "logs.{region}.amazonaws.com",
             (
                 "kms:Decrypt",
-                "kms:DescribeKey",
                 "kms:Encrypt",
                 "kms:GenerateDataKey",
                 "kms:ReEncryptFrom",
