@@ -87,7 +87,7 @@ def _text(file: FilePath) -> str:
     try:
         if file.stat().st_size > LARGEST_FILE_BYTES:
             raise ConfigError(
-                [Problem(f"got a file of more than {LARGEST_FILE_BYTES} bytes. Name the right file", "", name)]
+                [Problem(f"got a file of more than {LARGEST_FILE_BYTES} bytes. Name the right file", "", name, 1, 1)]
             )
         content = file.read_bytes()
     except FileNotFoundError:

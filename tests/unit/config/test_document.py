@@ -141,7 +141,7 @@ def test_a_mapping_as_a_key_is_refused(tmp_path: Path) -> None:
         (b"a: 1\nb: \xff\n", ":2:4: got the byte 0xff, which is not UTF-8"),
         ("[" * (DEEPEST_NESTING + 1), f"got more than {DEEPEST_NESTING} levels"),
         ("[" * 100_000, f"got more than {DEEPEST_NESTING} levels"),
-        ("#" * (LARGEST_FILE_BYTES + 1), f": got a file of more than {LARGEST_FILE_BYTES} bytes"),
+        ("#" * (LARGEST_FILE_BYTES + 1), f":1:1: got a file of more than {LARGEST_FILE_BYTES} bytes"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, text: str | bytes, told: str | None) -> None:

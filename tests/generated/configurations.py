@@ -1,0 +1,68 @@
+"""Whole configurations of generated files: several targets, several teams on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from tests.generated.strategies import STYLES, Data, fit_together, sample, shuffled, targets, teams_in, written
+
+TARGETS, TEAMS_OF_TARGET = 5, 5
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a configuration folder holds."""
+
+    number: int
+    targets: tuple[Data, ...]
+    teams: tuple[Data, ...]
+
+    @property
+    def leaver(self) -> Data:
+        """A team that is not alone in its target."""
+        return self.teams[self.number % len(self.teams)]
+
+    def written_to(self, folder: Path) -> Path:
+        """The folder, with a file for each team and target."""
+        return _written(folder, self, self.teams, shuffle=False)
+
+    def rewritten_to(self, folder: Path) -> Path:
+        """The folder by another hand: keys in another order, files in another style, and the leaver's file deleted."""
+        return _written(folder, self, [team for team in self.teams if team is not self.leaver], shuffle=True)
+
+
+@cache
+def configuration(number: int) -> Configuration:
+    """The same configuration for the same number."""
+    homes: list[Data] = []
+    for target in sample(targets(), 2 * TARGETS, number):
+        networks = [(one["account"], one["region"], one["network"]["name"]) for one in homes]
+        if (target["account"], target["region"], target["network"]["name"]) not in networks and target[
+            "target"
+        ] not in [one["target"] for one in homes]:
+            homes.append(target)
+    homes = homes[:TARGETS]
+    placed: list[tuple[Data, str]] = []
+    for place, target in enumerate(homes):
+        here = 0
+        for team in sample(teams_in(target), TEAMS_OF_TARGET + 2, TARGETS * number + place):
+            if here < TEAMS_OF_TARGET and fit_together(team, target["account"], placed):
+                placed.append((team, target["account"]))
+                here += 1
+    assert len(placed) == TARGETS * TEAMS_OF_TARGET, "too many names clash: sample more"
+    return Configuration(number, tuple(homes), tuple(team for team, _ in placed))
+
+
+def _written(
+    folder: Path, configuration: Configuration, teams: list[Data] | tuple[Data, ...], *, shuffle: bool
+) -> Path:
+    random = Random(configuration.number + 1000 * shuffle)
+    for kind, files in (("targets", configuration.targets), ("teams", teams)):
+        (folder / kind).mkdir(parents=True)
+        for data in files:
+            text = written(shuffled(data, random) if shuffle else data, random.choice(STYLES))
+            (folder / kind / f"{data[kind.removesuffix('s')]}.yaml").write_text(text, encoding="utf-8")
+    return folder

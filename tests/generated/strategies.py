@@ -1,0 +1,358 @@
+"""Strategies for everything that a team file and a target file can say, walked from the models themselves.
+
+Numbers, words of closed sets, lists and nested keys follow from the models. Only text needs more than its pattern, where
+a rule or a limit of AWS speaks of it; text without a pattern that is not named here is refused with a `LookupError`. So a
+new key is generated, or is told: it cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Sequence
+from functools import cache
+from random import Random
+from string import ascii_lowercase, digits
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import yaml
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from labcycle.config import (
+    ApiDelivery,
+    Drift,
+    Member,
+    Model,
+    Network,
+    Principal,
+    Reaction,
+    Retrain,
+    SignIn,
+    Target,
+    Team,
+    names,
+)
+from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
+from labcycle.config.regions import known_regions
+from labcycle.config.rules import PRINCIPAL_KINDS, WORKSPACE_SUFFIX
+
+Data = dict[str, Any]
+Key = tuple[type[BaseModel], str]
+_T = TypeVar("_T")
+
+_NEEDS = {
+    "identity_center": "identity_center_permission_set",
+    "saml_subject": "saml_provider",
+    "oidc_subject": "oidc_provider",
+}
+_DIGEST = 12  # characters that are appended to the names of training jobs
+_DOMAIN = f"{'d' * 60}.{'d' * 60}.{'d' * 60}"
+
+EXTREMES: dict[Key, tuple[str, str]] = {
+    (Team, "owner"): ("a@b.c", f"{'a' * (254 - len(_DOMAIN) - 1)}@{_DOMAIN}"),
+    (Team, "cost_centre"): ("0", "c" * 256),
+    (Model, "business_owner"): ("a@b.c", f"{'a' * (254 - len(_DOMAIN) - 1)}@{_DOMAIN}"),
+    (Principal, "identity_center"): ("ab", "i" * 64),
+    (Principal, "iam_user"): ("+1", "u" * 64),
+    (Principal, "saml_subject"): ("!~", "s" * 256),
+    (Principal, "oidc_subject"): ("!~", "o" * 256),
+    (Target, "target"): ("t", "t" * 104),
+    (Network, "name"): ("n", "n" * 128),
+    (SignIn, "identity_center_permission_set"): ("p", "p" * 32),
+    (SignIn, "saml_provider"): ("s", "s" * 128),
+    (SignIn, "oidc_provider"): ("a.b", f"{_DOMAIN}/{'t' * (255 - len(_DOMAIN) - 1)}"),
+}
+"""Shortest and longest text of the keys that have a limit of their own."""
+
+
+@cache
+def names_of(longest: int) -> st.SearchStrategy[str]:
+    """Names of teams, members, models and the like, often the shortest and the longest."""
+    assert longest >= 2, longest
+    first, last = st.sampled_from(ascii_lowercase), st.sampled_from(ascii_lowercase + digits)
+    inner = ascii_lowercase + digits + "-"
+
+    def between(least: int, most: int) -> st.SearchStrategy[str]:
+        return st.builds(lambda *parts: "".join(parts), first, st.text(inner, min_size=least, max_size=most), last)
+
+    return st.one_of(first, between(0, min(longest - 2, 12)), between(longest - 2, longest - 2))
+
+
+def _cidrs() -> st.SearchStrategy[str]:
+    def written(prefix: int, number: int) -> str:
+        first = (10 << 24) + ((number << (32 - prefix)) & 0x00FFFFFF)
+        return f"{'.'.join(str(first >> shift & 255) for shift in (24, 16, 8, 0))}/{prefix}"
+
+    return st.builds(written, st.sampled_from([16, 24]) | st.integers(16, 24), st.integers(0, 2**16 - 1))
+
+
+TEXTS: dict[Key, st.SearchStrategy[str]] = {
+    (Team, "team"): names_of(20),
+    (Team, "target"): names_of(104),
+    (Member, "name"): names_of(30),
+    (Model, "name"): names_of(30),
+    (Network, "name"): names_of(128),
+    (Network, "cidr"): _cidrs(),
+    (Target, "target"): names_of(104),
+    (Target, "region"): st.sampled_from(known_regions()),
+    (Target, "account"): st.just("123456789012") | st.from_regex("[0-9]{12}", fullmatch=True),
+}
+"""Text that has no pattern, or that a limit of AWS or another key bounds further."""
+
+
+@cache
+def values(model: type[BaseModel], key: str) -> st.SearchStrategy[Any]:
+    """What a key of a model can hold, by itself.
+
+    Raises
+    ------
+    LookupError
+        If it is text of which nothing is known.
+    """
+    field = model.model_fields[key]
+    text = TEXTS.get((model, key))
+    found = _of(field.annotation, field, f"{model.__name__}.{key}") if text is None else text
+    return st.sampled_from(EXTREMES[model, key]) | found if (model, key) in EXTREMES else found
+
+
+def mapping(model: type[BaseModel], **given_values: st.SearchStrategy[Any]) -> st.SearchStrategy[Data]:
+    """A mapping with all required keys of a model and any of the others; these values instead of the keys' own."""
+    unknown = set(given_values) - set(model.model_fields)
+    assert not unknown, f"{model.__name__} has no {unknown}"
+    return _filled(
+        model,
+        tuple((key, given_values[key] if key in given_values else values(model, key)) for key in model.model_fields),
+    )
+
+
+@st.composite
+def _filled(draw: st.DrawFn, model: type[BaseModel], keys: tuple[tuple[str, st.SearchStrategy[Any]], ...]) -> Data:
+    data = {}
+    for key, value in keys:
+        field = model.model_fields[key]
+        how = "given" if field.is_required() else draw(st.sampled_from(["given", "given", "given", "absent", "empty"]))
+        if how == "given":
+            data[key] = draw(value)
+        elif how == "empty" and field.default is None:  # an empty value is an absent one
+            data[key] = None
+    return data
+
+
+def plain(annotation: Any) -> Any:
+    """An annotation without its `None`."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        (annotation,) = [one for one in get_args(annotation) if one is not type(None)]
+    if hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    return annotation
+
+
+def bound(field: FieldInfo, name: str) -> Any:
+    """A limit that a field states: `ge`, `le`, `min_length`, `max_length`."""
+    return next((value for one in field.metadata if (value := getattr(one, name, None)) is not None), None)
+
+
+def _of(annotation: Any, field: FieldInfo, where: str) -> st.SearchStrategy[Any]:
+    kind = plain(annotation)
+    if get_origin(kind) is Literal:
+        return st.sampled_from(get_args(kind))
+    if kind in (int, float):
+        low, high = bound(field, "ge"), bound(field, "le")
+        edges = [edge for edge in (low, high) if edge is not None]
+        between = st.integers(low, high) if kind is int else st.floats(low, high, allow_nan=False, allow_infinity=False)
+        return st.one_of(*(st.just(edge) for edge in edges), between)
+    if get_origin(kind) is tuple:
+        entry = plain(get_args(kind)[0])
+        if get_origin(entry) is Literal:
+            return st.lists(st.sampled_from(get_args(entry)), min_size=bound(field, "min_length") or 0, unique=True)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _whole(kind)
+    elif kind is str and (pattern := _pattern(annotation, field)):
+        return st.from_regex(pattern.removeprefix("^").removesuffix("$"), fullmatch=True).filter(
+            lambda text: len(text) <= (bound(field, "max_length") or 256)
+        )
+    raise LookupError(f"the strategies do not know what {where} can be")
+
+
+def _pattern(annotation: Any, field: FieldInfo) -> str | None:
+    inner = [one for part in (annotation, *get_args(annotation)) for one in getattr(part, "__metadata__", ())]
+    return next((one.pattern for one in (*field.metadata, *inner) if getattr(one, "pattern", None)), None)
+
+
+@cache
+def _whole(model: type[BaseModel]) -> st.SearchStrategy[Data]:
+    return mapping(model)
+
+
+@st.composite
+def targets(draw: st.DrawFn) -> Data:
+    """Target files."""
+    region = draw(values(Target, "region"))
+    letters = draw(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True))
+    everywhere = st.fixed_dictionaries({key: values(SignIn, key) for key in SignIn.model_fields})
+    return draw(
+        mapping(
+            Target,
+            region=st.just(region),
+            zones=st.just([region + letter for letter in letters]),
+            sign_in=everywhere | mapping(SignIn),  # without any, all members are IAM users
+        )
+    )
+
+
+@st.composite
+def teams_in(draw: st.DrawFn, target: Data) -> Data:
+    """Team files that name this target and can live in it."""
+    account, region = target["account"], target["region"]
+    room = BUCKET_LIMIT - len(names.bucket("", "artifacts", account, region))
+    team = draw(names_of(room).filter(lambda name: name != "target" and not name.startswith("target-")))
+    members = draw(members_of(team, target))
+    scientists = [member for member in members if "data_scientist" in member["roles"]]
+    longest_workspace = max(
+        (len(names.workspace_role(team, one["name"])) for one in scientists), default=ROLE_LIMIT + 1
+    )
+    count = draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))  # each costs a stack
+    models = draw(models_of(team, target, count))
+    data = draw(
+        mapping(
+            Team,
+            team=st.just(team),
+            target=st.just(target["target"]),
+            cost_centre=values(Team, "cost_centre").filter(lambda text: not text.lower().startswith("aws:")),
+            members=st.just(members),
+            models=st.just(models),
+        )
+    )
+    if target["network"]["egress"] == "none" or longest_workspace > ROLE_LIMIT:
+        data.pop("workspaces", None)
+    elif "workspaces" not in data and draw(st.booleans()):  # few targets and teams can have them
+        data["workspaces"] = draw(values(Team, "workspaces"))
+    return data
+
+
+def _person(member: Data) -> tuple[str, str]:
+    ((kind, value),) = member["principal"].items()
+    return kind, value.casefold()
+
+
+def members_of(team: str, target: Data, least: int = 1) -> st.SearchStrategy[list[Data]]:
+    """The members of a team in a target."""
+    differ = (lambda member: str(member["name"]), _person)
+    return st.lists(_members(team, target), min_size=least, max_size=5, unique_by=differ)
+
+
+def models_of(team: str, target: Data, count: int, *, whole: bool = False) -> st.SearchStrategy[list[Data]]:
+    """So many models of a team in a target; `whole` for such that are watched and retrained by themselves."""
+    each = _models(team, target, whole)
+    return st.lists(each, min_size=count, max_size=count, unique_by=lambda model: str(model["name"]))
+
+
+@st.composite
+def _members(draw: st.DrawFn, team: str, target: Data) -> Data:
+    signs_in = target.get("sign_in", {})
+    kinds = [kind for kind in PRINCIPAL_KINDS if kind not in _NEEDS or signs_in.get(_NEEDS[kind])]
+    kind = draw(st.sampled_from(kinds))
+    role = draw(st.sampled_from([names.member_role, names.workspace_role]))
+    allowed = names_of(ROLE_LIMIT - len(role(team, ""))).filter(lambda name: not name.endswith(WORKSPACE_SUFFIX))
+    principal = st.fixed_dictionaries({kind: values(Principal, kind)})
+    return draw(mapping(Member, name=allowed, principal=principal))
+
+
+@st.composite
+def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
+    region = target["region"]
+    data = draw(
+        mapping(
+            Model,
+            name=names_of(STACK_LIMIT - len(f"{names.team_stage(team)}-{names.model_stack('')}")),
+            deliver=st.lists(mapping(ApiDelivery), min_size=1, max_size=1),
+            retrain=mapping(Retrain, image=_images(region)),
+            react=st.just([]),
+        )
+    )
+    if whole:
+        data |= {"monitor": {"drift": draw(_whole(Drift))}, "retrain": draw(mapping(Retrain, image=_images(region)))}
+    if data.get("retrain"):
+        data["name"] = data["name"][: TRAINING_JOB_LIMIT - _DIGEST - len(names.training_job_prefix(team, ""))].rstrip(
+            "-"
+        )
+    if data.get("monitor") is not None and data.get("retrain") is not None and (whole or draw(st.booleans())):
+        data["react"] = [draw(mapping(Reaction))]
+    return data
+
+
+@cache
+def _images(region: str) -> st.SearchStrategy[str]:
+    registry = f"123456789012.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    repository = st.sampled_from(["a", "training", "a.b_c-d/e"])
+    tag = st.sampled_from([":1", f":_{'t' * 127}", f"@sha256:{'0a' * 32}"])
+    return st.builds(lambda *parts: f"{registry}/{''.join(parts)}", repository, tag)
+
+
+STYLES = ("block", "flow", "json")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that a reader could take for something else."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def text(self, text: str) -> yaml.ScalarNode:
+        ambiguous = re.fullmatch(r"[-+.~]?[0-9._eExobXOB:+-]*|null|true|false", text, re.IGNORECASE)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous else None)
+
+
+_Dumper.add_representer(str, _Dumper.text)
+
+
+def written(data: Data, style: str) -> str:
+    """The text of a file with this content, as people, programs and editors write it."""
+    if style == "json":
+        return json.dumps(data, indent=1)
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=style == "flow", width=100))
+
+
+def shuffled(data: Any, random: Random) -> Any:
+    """The same with the keys of all mappings in another order; lists keep theirs."""
+    if isinstance(data, list):
+        return [shuffled(one, random) for one in data]
+    if isinstance(data, dict):
+        keys = list(data)
+        random.shuffle(keys)
+        return {key: shuffled(data[key], random) for key in keys}
+    return data
+
+
+def sample(strategy: st.SearchStrategy[_T], count: int, number: int) -> list[_T]:
+    """So many examples of a strategy, the same for the same number. The simplest, with which all samples begin, is left out."""
+    found: list[_T] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count + 1,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(one: _T) -> None:
+        found.append(one)
+
+    collect()
+    return found[1 : count + 1]
+
+
+def fit_together(team: Data, account: str, others: Sequence[tuple[Data, str]]) -> bool:
+    """Whether a team of an account can be in one app with the others: no name twice, none that begins another's there."""
+    name = team["team"]
+    for other, others_account in others:
+        first, second = sorted((name, other["team"]), key=len)
+        if name == other["team"] or (account == others_account and second.startswith(f"{first}-")):
+            return False
+    return True
