@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,8 @@ from labcycle.check.guard import GuardRule, load
 from labcycle.check.template import Template
 
 from .checker import DEFAULT_REGION, OneByOne
+
+_TYPE = re.compile(r"'(AWS::\w+::\w+)'")
 
 
 class CloudFormationValidate(OneByOne):
@@ -23,7 +27,9 @@ class CloudFormationValidate(OneByOne):
         self.name = f"cloudformation-validate {importlib.metadata.version('cloudformation-validate')}"
         self._guard: dict[str, GuardRule] = {rule.name: rule for rule in load()}
         sources = [ExternalRuleSource(name=rule.name, content=rule.text) for rule in self._guard.values()]
-        self._engine: Any = CompositeEngine(CompositeEngineConfig(guard_rules=sources))
+        self._engine: Any = CompositeEngine()
+        self._guard_engine: Any = CompositeEngine(CompositeEngineConfig(guard_rules=sources))
+        self._guarded = {kind for rule in self._guard.values() for kind in _TYPE.findall(rule.text)}
 
     def check_one(self, template: Template, estate: Estate) -> Iterator[Finding]:
         """Findings of severity WARN and up.
@@ -33,6 +39,14 @@ class CloudFormationValidate(OneByOne):
         CheckError
             If the library says that it could not analyse all of the template.
         """
+        yield from self._findings(template, self._engine, template.text, built_in=True)
+        # Guard's evaluator walks the whole template for each rule, and most of it is policies that no rule asks for.
+        guarded = {logical_id: resource for logical_id, resource in template.resources(*self._guarded)}
+        if guarded:
+            slim = json.dumps(template.body | {"Resources": guarded})
+            yield from self._findings(template, self._guard_engine, slim, built_in=False)
+
+    def _findings(self, template: Template, engine: Any, text: str, *, built_in: bool) -> Iterator[Finding]:
         from cloudformation_validate import (
             EntityType,
             PseudoParameterOverrides,
@@ -44,9 +58,10 @@ class CloudFormationValidate(OneByOne):
 
         config = ValidateConfig(
             severity_level=Severity.WARN,
+            disable_builtin_rules=not built_in,
             pseudo_parameter_overrides=PseudoParameterOverrides(region=template.region or DEFAULT_REGION),
         )
-        report = self._engine.validate_template(TemplateContent(template.text, template.name), config)
+        report = engine.validate_template(TemplateContent(text, template.name), config)
         for one in report.diagnostics:
             on_resource = one.entity is not None and one.entity.entity_type == EntityType.RESOURCE
             logical_id = one.entity.logical_id if on_resource else ""

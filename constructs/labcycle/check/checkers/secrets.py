@@ -68,6 +68,8 @@ class Secrets(OneByOne):
         self.name = f"detect-secrets {importlib.metadata.version('detect-secrets')}"
         plugins = get_mapping_from_secret_type_to_class().values()
         self._known: dict[bytes, list[tuple[int, str, str]]] = {}
+        self._searched: dict[Path, list[tuple[str, str, str]]] = {}
+        self._lines: dict[tuple[str, bool], list[tuple[str, str]]] = {}
         self._detectors: list[Any] = [one() for one in plugins if one.__name__ not in _LEFT_OUT]
         self._keywords = {word.replace("_?", between) for word in keyword.DENYLIST for between in ("", "_")}
         self._quoted: Any = keyword.QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
@@ -91,12 +93,16 @@ class Secrets(OneByOne):
         """
         seen = set()
         for logical_id, path, line, unquoted in _lines(template, estate):
-            for rule, message in self._secrets(line, unquoted):
+            if (line, unquoted) not in self._lines:  # templates share most of theirs
+                self._lines[line, unquoted] = list(self._secrets(line, unquoted))
+            for rule, message in self._lines[line, unquoted]:
                 if (logical_id, path, message) not in seen:
                     seen.add((logical_id, path, message))
                     yield _finding(template, logical_id, rule, message, path)
         for asset in _assets(template):
-            for place, rule, message in self.check_files(asset):
+            if asset not in self._searched:  # stacks share their assets
+                self._searched[asset] = list(self.check_files(asset))
+            for place, rule, message in self._searched[asset]:
                 yield _finding(template, _user(template, asset), rule, message, f"{asset.name}/{place}")
 
     def check_files(self, asset: Path) -> Iterator[tuple[str, str, str]]:
