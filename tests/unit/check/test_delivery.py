@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labcycle.check.delivery import WAYS
+from labcycle.check.delivery import ROLE, WAYS
 from labcycle.check.delivery.ways import page
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "delivery.md"
@@ -23,8 +23,12 @@ def test_each_row_of_the_page_is_a_row_of_the_table() -> None:
     for row in rows:
         producer, target, principal, actions, _, key_actions, *_ = (cell.strip() for cell in row[1:-1].split("|"))
         name = producer.partition("]")[0].removeprefix("[")
-        read[name, target] = (principal.strip("`"), _listed(actions), _listed(key_actions))
-    assert read == {key: (way.principal, way.actions, way.key_actions) for key, way in WAYS.items()}
+        read[name, target] = (principal.split("`")[1], _listed(actions), _listed(key_actions))
+    by_role = {key for key, way in WAYS.items() if way.principal == ROLE}
+    assert read == {
+        key: (way.assumed_by if key in by_role else way.principal, way.actions, way.key_actions)
+        for key, way in WAYS.items()
+    }
 
 
 def _listed(cell: str) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def refusals(estate: Estate, delivery: Delivery) -> Iterator[str]:
 def _by_target(estate: Estate, delivery: Delivery, target: tuple[Template, str]) -> Iterator[str]:
     way = delivery.way
     if way.principal == ROLE:
+        yield from _by_trust(estate, delivery)
         yield from _by_role(estate, delivery, delivery.source, way.actions, delivery.target)
         return
     missing = [action for action in way.actions if not _service_may(estate, delivery, action)]
@@ -81,6 +82,18 @@ def _service_may(estate: Estate, delivery: Delivery, action: str) -> bool:
         found = _of_logs(estate, delivery.template)
     policies = iam.Policies(resource=_resource_policy(found))
     return iam.decide(iam.Request(service, action, target, account, context), policies).is_allowed
+
+
+def _by_trust(estate: Estate, delivery: Delivery) -> Iterator[str]:
+    """Which sources a service tells when it assumes a role differs and is left open; whom the role trusts is not."""
+    role = _roles(estate).get(delivery.source)
+    if role is None or not role.trust:
+        return
+    service = iam.Service(delivery.way.assumed_by)
+    known = {"aws:SourceAccount": estate.account(delivery.template)}
+    trust = iam.Policies(resource=iam.resource_policy(role.trust, role.logical_id))
+    if iam.could_allow(iam.Request(service, "sts:AssumeRole", role.arn, context=known), trust) is None:
+        yield f"the role {role.logical_id} does not let {service.name} assume it"
 
 
 def _by_role(

@@ -32,6 +32,8 @@ class Way:
         What must be allowed on the customer key of an encrypted target; empty where the target has no such key.
     key_sends
         Condition keys that the service sends to the key's policy.
+    assumed_by
+        Service that must be able to assume the role, where it is used in the name of one.
     invokes
         How a function is called, where the target is one.
     url
@@ -48,6 +50,7 @@ class Way:
     sends: tuple[str, ...] = SOURCE
     key_actions: tuple[str, ...] = ()
     key_sends: tuple[str, ...] = SOURCE
+    assumed_by: str = ""
     invokes: Literal["", "asynchronously", "synchronously"] = ""
     note: str = ""
 
@@ -232,6 +235,18 @@ _READINGS: dict[str, tuple[str, ...]] = {
 }
 
 
+# Who must be able to assume the role of a producer.
+_ASSUMED_BY = {
+    "event source mapping": "lambda.amazonaws.com",
+    "function": "lambda.amazonaws.com",
+    "pipe": "pipes.amazonaws.com",
+    "pipe's source": "pipes.amazonaws.com",
+    "rule by its role": "events.amazonaws.com",
+    "schedule": "scheduler.amazonaws.com",
+    "state machine": "states.amazonaws.com",
+}
+
+
 def _by_roles() -> list[Way]:
     lambda_destinations = f"{_DOCS}/lambda/latest/dg/invocation-async-retain-records.html"
     producers: list[tuple[str, str, tuple[str, ...], Literal["", "asynchronously", "synchronously"]]] = [
@@ -266,6 +281,7 @@ def _by_roles() -> list[Way]:
             sends=(),
             key_actions=_ENVELOPE if target in _ENCRYPTED else (),
             key_sends=(),
+            assumed_by=_ASSUMED_BY[producer],
             invokes=invokes if target == "function" else "",
         )
         for producer, url, targets, invokes in producers
@@ -285,6 +301,7 @@ def _by_roles() -> list[Way]:
             sends=(),
             key_actions=("kms:Decrypt",) if source == "queue" else (),
             key_sends=(),
+            assumed_by=_ASSUMED_BY[producer],
         )
         for producer, url in readers
         for source, actions in _READINGS.items()
@@ -309,7 +326,7 @@ def page() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for way in WAYS.values():
-        principal = way.principal if way.principal == ROLE else f"`{way.principal}`"
+        principal = f"{ROLE} that `{way.assumed_by}` can assume" if way.principal == ROLE else f"`{way.principal}`"
         cells = [
             f"[{way.producer}]({way.url})",
             way.target,

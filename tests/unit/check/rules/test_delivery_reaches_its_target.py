@@ -451,6 +451,13 @@ NOT_HEARD: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
         ),
         "Rule",
     ),
+    "a rule's role that trusts another service": (
+        without(
+            "rule to a state machine by its role",
+            Role=role("scheduler.amazonaws.com", may("states:StartExecution", on={"Ref": "Machine"})),
+        ),
+        "Rule",
+    ),
     "a rule's dead letters kept out": (without("rule's dead letters", "Policy"), "Rule"),
     "a schedule's role without the key of its dead letters": (
         without(
