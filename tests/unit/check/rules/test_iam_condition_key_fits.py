@@ -22,6 +22,12 @@ RULE = "iam-condition-key-fits"
         ("s3:PutObject", {"StringEquals": {"s3:RequestObjectTag/kind": "x"}}),
         ("kms:Decrypt", {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}}),
         ("kms:Decrypt", {"StringEquals": {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::b"}}),
+        (
+            "dynamodb:GetItem",
+            {"ArnEquals": {"lambda:SourceFunctionArn": "arn:aws:lambda:eu-west-1:123456789012:function:f"}},
+        ),
+        ("secretsmanager:GetSecretValue", {"StringEquals": {"secretsmanager:ResourceTag/team": "x"}}),
+        ("ssm:StartSession", {"StringEquals": {"ssm:resourceTag/team": "x"}}),
         ("iam:PassRole", {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
         ("dynamodb:*", {"StringEquals": {"dynamodb:LeadingKeys": "x"}}),
         (["dynamodb:ListTables", "dynamodb:GetItem"], {"StringEquals": {"dynamodb:LeadingKeys": "x"}}),

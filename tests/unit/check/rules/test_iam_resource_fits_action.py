@@ -23,6 +23,8 @@ LOG_GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/f"
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}::parameter/aws/service/ami"),
         ("s3:GetObject", "arn:aws:s3:::${aws:PrincipalTag/bucket}/${aws:username}"),
         ("xray:PutTraceSegments", "*"),
+        ("apigateway:GET", f"arn:aws:apigateway:{REGION}::/apis/a1b2c3"),
+        ("elasticloadbalancing:AddTags", f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/t/1"),
         ("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:q?"),
     ],
 )
