@@ -28,6 +28,7 @@ from .buckets import contents, remove_bucket
 from .failure import StepFailed
 from .item import Item
 from .keys import waits_until
+from .presence import is_there
 from .stacks import remove_stack, size_of
 
 Say = Callable[[str], None]
@@ -66,7 +67,6 @@ class Destruction:
     def __init__(self, account: Account, team: str, say: Say) -> None:
         self._account, self._team, self._say = account, team, say
         self._kept: dict[str, str] = {}
-        self._removed: set[str] = set()
         self.steps = (
             Step("applications", lambda: running.applications(account, self._stacks()), waits=True),
             Step("spaces", lambda: running.spaces(account, self._stacks()), waits=True),
@@ -134,20 +134,19 @@ class Destruction:
                 if item.delete:
                     with _named(f"{item.kind} {item.name}"):
                         item.delete()
-                self._removed.add(item.name)
             if step.waits:
                 with _named(step.name):
                     running.wait_until_gone(self._account, step.name, step.find)
 
     def stays(self) -> list[str]:
         """What is left on purpose, or could not be ended, in sentences."""
-        gone = self._gone()
         found = [f"bucket {name}: {why}" for name, why in self._kept.items()]
+        gone = self._gone() | self._kept.keys()
         for resource in self._tagged():
             if resource.kind == "key":
                 told = waits_until(self._account, resource) or "is in use"
                 found.append(f"key {resource.name} {told}")
-            elif resource.name not in gone | self._removed | self._kept.keys():
+            elif resource.name not in gone and is_there(self._account, resource):
                 found.append(f"{resource.kind} {resource.name} ({resource.arn})")
         found += [
             f"backup {one['BackupName']} of the table {one['TableName']} ({one['BackupType'].lower()}; "
@@ -194,18 +193,8 @@ class Destruction:
         return [
             Item("bucket", one.name, str(contents(self._account, one.name)), delete=self._removing_bucket(one.name))
             for one in sorted(found, key=place)
-            if self._exists(one.name)
+            if is_there(self._account, one)
         ]
-
-    def _exists(self, bucket: str) -> bool:
-        """The tags of a deleted bucket are listed for some time."""
-        try:
-            self._account.client("s3").head_bucket(Bucket=bucket)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
-                return False
-            raise
-        return True
 
     def _removing_bucket(self, bucket: str) -> Callable[[], None]:
         def remove() -> None:

@@ -11,6 +11,7 @@ from labcycle.errors import LabcycleError
 from .account import Account
 from .belonging import TARGET, DeployedStack, TaggedResource, deployed_stacks, tagged_resources
 from .keys import waits_until
+from .presence import is_there
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def orphans(account: Account, known: set[str]) -> list[Orphans]:
     found = []
     for team in sorted({stack.team for stack in stacks} | {one.team for one in resources}):
         of_team = tuple(stack for stack in stacks if stack.team == team)
-        left = [] if of_team else [one for one in resources if one.team == team]
-        found.append(Orphans(team, of_team, tuple((one, waits_until(account, one)) for one in left)))
+        left = [] if of_team else [one for one in resources if one.team == team and is_there(account, one)]
+        if of_team or left:
+            found.append(Orphans(team, of_team, tuple((one, waits_until(account, one)) for one in left)))
     return found
