@@ -13,6 +13,7 @@ from constructs import Construct
 
 from labcycle._assets import LAMBDA_RUNTIME, function_code
 from labcycle._grants import allow
+from labcycle.config import names
 
 LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
 
@@ -36,6 +37,7 @@ def python_function(
     construct_id: str,
     *,
     folder: str,
+    team: str,
     description: str,
     environment: Mapping[str, str],
     memory_mib: int,
@@ -47,7 +49,11 @@ def python_function(
     """The function whose code is the folder `folder` of labcycle_lambdas. Its role may do nothing but log and trace."""
     group = log_group(scope, f"{construct_id}Log", key=key, retain=retain_logs)
     role = iam.Role(
-        scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=description
+        scope,
+        f"{construct_id}Role",
+        path=names.role_path(team),
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        description=description,
     )
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.log_group_arn])
     return lambda_.Function(
@@ -64,7 +70,7 @@ def python_function(
         reserved_concurrent_executions=reserved_concurrency,
         tracing=lambda_.Tracing.ACTIVE,
         log_group=group,
-        environment=dict(environment),
+        environment={**environment, "TEAM": team},
     )
 
 
@@ -81,7 +87,6 @@ def let_logs_use(key: kms.IKey, scope: Construct) -> None:
             principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
             actions=[
                 "kms:Decrypt",
-                "kms:DescribeKey",
                 "kms:Encrypt",
                 "kms:GenerateDataKey",
                 "kms:GenerateDataKeyWithoutPlaintext",

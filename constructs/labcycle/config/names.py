@@ -34,6 +34,11 @@ def boundary(team: str) -> str:
     return f"labcycle-{team}-boundary"
 
 
+def role_path(team: str) -> str:
+    """IAM path of all roles of a team, by which policies tell them from those of any other team."""
+    return f"/labcycle/{team}/"
+
+
 def ledger_table(team: str) -> str:
     return f"labcycle-{team}-ledger"
 

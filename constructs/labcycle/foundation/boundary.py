@@ -12,13 +12,9 @@ from labcycle.config import names
 
 # Characters without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 SIZE_LIMIT = 6_144
-# The verbs of all IAM actions that change something.
+# How the verbs of all IAM actions that change something begin; none that only reads begins so.
 _IAM_CHANGES = (
-    "Accept",
-    "Acquire",
-    "Add",
-    "Associate",
-    "Attach",
+    "A",
     "Change",
     "Create",
     "Deactivate",
@@ -39,7 +35,7 @@ _IAM_CHANGES = (
     "Upload",
 )
 # Of a name that would be too long, CloudFormation keeps half for the stack's name and half for the logical id, beside 14
-# characters of its own; functions and roles have 64: https://github.com/KensioSoftware/yulin/issues/1113
+# characters of its own; functions have 64: https://github.com/KensioSoftware/yulin/issues/1113
 _KEPT_OF_STACK_NAME = 25
 
 
@@ -59,8 +55,8 @@ class PermissionsBoundary(Construct):
     That makes no dependency: put it in a stack of its own, on which all stacks with roles depend.
 
     Names of resources begin with `labcycle-<team>-`, so no team's name may begin with another team's name and a dash. Of a
-    team's name only the first 16 characters are sure to stand in the names of functions and roles; beyond them the tag
-    keeps the functions of teams apart.
+    team's name only the first 16 characters are sure to stand in the names of functions; beyond them the tag keeps the
+    functions of teams apart. Roles are told by their path `/labcycle/<team>/`.
 
     Parameters
     ----------
@@ -80,15 +76,6 @@ class PermissionsBoundary(Construct):
             path=names.BOUNDARY_PATH,
             description=f"The most that a role of the team {team} can do",
             policy_document=document,
-        )
-        self.policy.add_metadata(
-            "labcycle:acknowledge",
-            [
-                {
-                    "id": "W3037",
-                    "reason": "iam:AcquireRole is an action of IAM that the linter's list does not have yet.",
-                }
-            ],
         )
 
 
@@ -156,7 +143,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "PassRoles",
             "iam",
             "PassRole",
-            f"arn:{partition}:iam::{account}:role/{generated}",
+            f"arn:{partition}:iam::{account}:role{names.role_path(team)}*",
             conditions={"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "sagemaker.amazonaws.com"]}},
         ),
         # Ids of APIs, instances and the like are not known beforehand, or the action takes no resource. What a role does

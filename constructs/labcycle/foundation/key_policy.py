@@ -91,7 +91,6 @@ KEY_USES: tuple[KeyUse, ...] = (
         principal="logs.{region}.amazonaws.com",
         actions=(
             "kms:Decrypt",
-            "kms:DescribeKey",
             "kms:Encrypt",
             "kms:GenerateDataKey",
             "kms:GenerateDataKeyWithoutPlaintext",

@@ -9,6 +9,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle.config import names
 
 
@@ -51,7 +52,7 @@ def notice_topic(scope: Construct, construct_id: str, *, team: str, owner: str, 
     allow(
         "TeamRoles",
         iam.AccountRootPrincipal(),
-        {"ArnLike": {"aws:PrincipalArn": f"{arn}:iam::{stack.account}:role/labcycle-{team}-*"}},
+        {"ArnLike": {"aws:PrincipalArn": f"{arn}:iam::{stack.account}:role{names.role_path(team)}*"}},
     )
     policy.document.add_statements(
         iam.PolicyStatement(
@@ -63,5 +64,9 @@ def notice_topic(scope: Construct, construct_id: str, *, team: str, owner: str, 
             conditions={"Bool": {"aws:SecureTransport": "false"}},
         )
     )
-    topic.add_subscription(subscriptions.EmailSubscription(owner))
+    mail = topic.add_subscription(subscriptions.EmailSubscription(owner))
+    acknowledge(
+        mail,
+        Serverless_SNSRedrivePolicy="An e-mail that bounces is not redriven, and the alarms' states stay to be seen.",
+    )
     return topic

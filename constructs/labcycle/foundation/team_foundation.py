@@ -117,6 +117,7 @@ class TeamFoundation(Construct):
         role = iam.Role(
             self,
             f"Member{member.name}",
+            path=names.role_path(team),
             role_name=names.member_role(team, member.name),
             assumed_by=principal_of(member, sign_in, Stack.of(self)),
             max_session_duration=LONGEST_SESSION,

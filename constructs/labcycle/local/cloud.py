@@ -194,8 +194,8 @@ class LocalCloud:
         AccessRefused
             If the trust policy refuses caller or session name.
         """
-        arn = role if role.startswith("arn:") else f"arn:aws:iam::{self.account}:role/{role}"
-        caller = by or self._trusted(arn.rsplit("/", 1)[-1])
+        found = self._role(role.rsplit("/", 1)[-1])
+        arn, caller = found["Arn"], by or self._trusted(found["AssumeRolePolicyDocument"])
         try:
             answer = self.client("sts", caller).assume_role(
                 RoleArn=arn, RoleSessionName=session, DurationSeconds=seconds
@@ -204,23 +204,25 @@ class LocalCloud:
             raise AccessRefused(
                 f"{caller.arn} cannot assume {arn} as {session!r}: {error.response['Error']['Message']}"
             ) from error
-        found = answer["Credentials"]
+        keys = answer["Credentials"]
         return Credentials(
-            found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], answer["AssumedRoleUser"]["Arn"]
+            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], answer["AssumedRoleUser"]["Arn"]
         )
 
-    def _trusted(self, role: str) -> Credentials:
-        """Whom the role's trust policy names, signed in."""
+    def _role(self, name: str) -> Any:
         iam = self.client("iam")
         try:
-            document = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+            return iam.get_role(RoleName=name)["Role"]
         except iam.exceptions.NoSuchEntityException:
-            raise AccessRefused(f"There is no role {role} in the account {self.account}.") from None
-        for statement in _list(document.get("Statement", [])):
+            raise AccessRefused(f"There is no role {name} in the account {self.account}.") from None
+
+    def _trusted(self, trust: Mapping[str, Any]) -> Credentials:
+        """Whom a trust policy names, signed in."""
+        for statement in _list(trust.get("Statement", [])):
             principal = statement.get("Principal")
             if isinstance(principal, dict) and "Federated" in principal:
                 raise AccessRefused(
-                    f"The role {role} is for those who sign in by {principal['Federated']}, which the local cloud does not play. "
+                    f"The role is for those who sign in by {principal['Federated']}, which the local cloud does not play. "
                     "Pass the credentials of another caller, or let the member sign in as an IAM user."
                 )
             for arn in _list(principal.get("AWS", [])) if isinstance(principal, dict) else []:
@@ -246,7 +248,7 @@ class LocalCloud:
                 Path=f"/aws-reserved/sso.amazonaws.com/{self.region}/",
                 AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}),
             )
-        members = f"arn:aws:iam::{self.account}:role/labcycle-*"
+        members = f"arn:aws:iam::{self.account}:role/labcycle/*"
         allowed = {
             "Version": "2012-10-17",
             "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": members},

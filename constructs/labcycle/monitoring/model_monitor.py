@@ -19,6 +19,7 @@ from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
+from labcycle.config import names
 
 NAMESPACE, METRIC = "labcycle", "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
 # Two of them are a week: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
@@ -95,10 +96,10 @@ class ModelMonitor(Construct):
             self,
             "Evaluator",
             folder="drift",
+            team=team,
             description=f"Drift evaluator of {model}, team {team}",
             environment={
                 "LEDGER_TABLE": ledger.table_name,
-                "TEAM": team,
                 "MODEL": model,
                 "DRIFT_THRESHOLD": f"{drift_threshold:g}",
                 "DRIFT_MINIMUM_ROWS": str(minimum_rows),
@@ -163,6 +164,7 @@ class ModelMonitor(Construct):
         role = iam.Role(
             self,
             "ScheduleRole",
+            path=names.role_path(self._team),
             description=f"Lets the schedule call the drift evaluator of {self._model}",
             assumed_by=iam.ServicePrincipal(
                 "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}

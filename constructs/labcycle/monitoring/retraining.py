@@ -156,11 +156,11 @@ class Retraining(Construct):
             self,
             "Function",
             folder="reaction",
+            team=self._team,
             description=f"Steps of the retraining of {self._model}, team {self._team}",
             environment={
                 "LEDGER_TABLE": ledger.table_name,
                 "ARTIFACT_BUCKET": bucket.bucket_name,
-                "TEAM": self._team,
                 "MODEL": self._model,
                 **settings,
             },
@@ -206,6 +206,7 @@ class Retraining(Construct):
         role = iam.Role(
             self,
             "TrainingRole",
+            path=names.role_path(self._team),
             description=f"Training jobs of {model}, team {self._team}",
             assumed_by=iam.ServicePrincipal(
                 "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
@@ -255,6 +256,7 @@ class Retraining(Construct):
         role = iam.Role(
             self,
             "StatesRole",
+            path=names.role_path(self._team),
             description=f"Retraining of {self._model}, team {self._team}",
             assumed_by=iam.ServicePrincipal(
                 "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
@@ -318,6 +320,7 @@ class Retraining(Construct):
         role = iam.Role(
             self,
             "StartRole",
+            path=names.role_path(self._team),
             description=f"Lets the alarm start the retraining of {self._model}",
             assumed_by=iam.ServicePrincipal(
                 "events.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}

@@ -100,11 +100,11 @@ class ModelService(Construct):
             self,
             "Function",
             folder="model_server",
+            team=team,
             description=f"Model server of {model}, team {team}",
             environment={
                 "LEDGER_TABLE": ledger.table_name,
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
-                "TEAM": team,
                 "MODEL": model,
             },
             memory_mib=int(memory.to_mebibytes()),

@@ -101,12 +101,12 @@ class ExperimentTracking(Construct):
         environment = {
             "LEDGER_TABLE": self.table.table_name,
             "ARTIFACT_BUCKET": self.artifact_bucket.bucket_name,
-            "TEAM": team,
         }
         self.tracking_function = python_function(
             self,
             "Tracking",
             folder="tracking",
+            team=team,
             description=f"MLflow's tracking and registry protocol, team {team}",
             environment=environment,
             memory_mib=512,
@@ -117,6 +117,7 @@ class ExperimentTracking(Construct):
             self,
             "LifeCycle",
             folder="lifecycle",
+            team=team,
             description=f"Promotion, roll back and history of models, team {team}",
             environment=environment,
             memory_mib=1024,

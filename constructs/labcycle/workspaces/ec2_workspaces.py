@@ -150,6 +150,7 @@ class Ec2Workspaces(Construct):
         role = iam.Role(
             self,
             f"Role{member.name}",
+            path=names.role_path(self._team),
             role_name=names.workspace_role(self._team, member.name),
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             description=f"Workspaces of {member.name} of the team {self._team}",

@@ -17,6 +17,7 @@ import botocore.loaders
 import botocore.session
 import moto.iam.models
 from moto import mock_aws
+from moto.iam.models import iam_backends
 
 from tests.cloud.harness import buckets, delivery, disks, machines
 from tests.cloud.harness import stores as _registers_its_models  # noqa: F401
@@ -95,7 +96,8 @@ class Cloud:
 
     def client(self, service: str, place: Place, role: str) -> Any:
         """A client that may do what the deployed role may."""
-        return self.guard.client(service, place, f"arn:aws:iam::{place.account}:role/{role}")
+        arn: str = iam_backends[place.account]["aws"].get_role(role).arn
+        return self.guard.client(service, place, arn)
 
     def listen(self, topic_arn: str) -> Callable[[], list[str]]:
         """Subscribe a new queue to a topic; the answer gives the messages that came since it was last called."""

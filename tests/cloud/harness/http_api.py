@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+from moto.iam.models import iam_backends
+
 from tests.cloud.harness import policies
 from tests.cloud.harness.place import Place
 
@@ -37,7 +39,8 @@ class Caller:
 
     @property
     def role_arn(self) -> str:
-        return f"arn:aws:iam::{self.account}:role/{self.role}"
+        found: str = iam_backends[self.account]["aws"].get_role(self.role).arn
+        return found
 
 
 @dataclass(frozen=True)

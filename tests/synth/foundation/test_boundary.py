@@ -77,7 +77,7 @@ def test_size_counts_no_white_space() -> None:
         ("ssm:GetParameter", arn("ssm", "parameter/labcycle/team/fraud/tracking-url")),
         ("ssm:GetParameters", f"arn:aws:ssm:{REGION}::parameter/aws/service/deeplearning/ami/x86_64/x"),
         ("sagemaker:CreateTrainingJob", arn("sagemaker", "training-job/x")),
-        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle-fraud-ann-workspace"),
+        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle/fraud/labcycle-fraud-ann-workspace"),
         ("ec2:RunInstances", arn("ec2", "instance/*")),
     ],
 )
@@ -96,7 +96,7 @@ def test_the_platforms_roles_can_work(policy: dict[str, Any], action: str, resou
         ("lambda:InvokeFunction", arn("lambda", "function:labcycle-other-tracking")),
         ("lambda:UpdateFunctionCode", arn("lambda", "function:labcycle-fraud-tracking")),
         ("sns:Publish", arn("sns", "labcycle-other-notices")),
-        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle-other-ann-workspace"),
+        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle/other/labcycle-other-ann-workspace"),
         ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/labcycle-fraud-ann"),
         ("kms:ScheduleKeyDeletion", arn("kms", "key/1")),
         ("kms:Decrypt", arn("kms", "key/1")),
