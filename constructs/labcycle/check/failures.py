@@ -7,6 +7,7 @@ that each queue of them is a row of its own.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,12 +80,23 @@ def machine_is_watched(estate: Estate, template: Template, logical_id: str, stat
 
 def handles_failed_calls(estate: Estate, template: Template, logical_id: str) -> tuple[str, ...]:
     """Where the calls of a function go that failed asynchronously for good."""
-    arn = estate.arn(template, logical_id)
-    return tuple(
-        f"{delivery.way.target} {_named(estate, delivery.target)}"
-        for delivery in deliveries(estate)
-        if delivery.is_dead_letters and delivery.way.producer == "function" and arn == _function_of(estate, delivery)
-    ) + _outside(estate, template, logical_id)
+    return _failed_calls(estate).get(estate.arn(template, logical_id), ())
+
+
+@lru_cache(maxsize=2)
+def _failed_calls(estate: Estate) -> dict[str, tuple[str, ...]]:
+    """By function: its dead letters and its destination for failures."""
+    found: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for template, logical_id, _ in estate.resources("AWS::Lambda::Function"):
+        config = template.properties(logical_id).get("DeadLetterConfig")
+        found[estate.arn(template, logical_id)] += _letters(estate, template, config, "TargetArn")
+    for template, logical_id, _ in estate.resources("AWS::Lambda::EventInvokeConfig"):
+        properties = template.properties(logical_id)
+        function = named_function(estate, template, properties.get("FunctionName"))
+        outcomes = properties.get("DestinationConfig")
+        if function is not None and isinstance(outcomes, Mapping):
+            found[estate.arn(*function)] += _letters(estate, template, outcomes.get("OnFailure"), "Destination")
+    return dict(found)
 
 
 def _all(estate: Estate) -> Iterator[Failure]:
@@ -251,33 +263,6 @@ def _called_asynchronously(estate: Estate) -> set[str]:
         for delivery in deliveries(estate)
         if delivery.way.invokes == "asynchronously"
     }
-
-
-def _function_of(estate: Estate, delivery: Any) -> str:
-    template, logical_id = delivery.template, delivery.logical_id
-    resource = template.resource(logical_id)
-    if resource.get("Type") == "AWS::Lambda::EventInvokeConfig":
-        found = named_function(estate, template, template.properties(logical_id).get("FunctionName"))
-        return estate.arn(*found) if found else ""
-    return estate.arn(template, logical_id) if resource.get("Type") == "AWS::Lambda::Function" else ""
-
-
-def _outside(estate: Estate, template: Template, logical_id: str) -> tuple[str, ...]:
-    """A dead letter target that the table of deliveries does not know, for instance one that a parameter names."""
-    arn = estate.text(template, _target(template.properties(logical_id).get("DeadLetterConfig"), "TargetArn"))
-    found = [arn] if arn and not kind_of(arn) else []
-    for owner, config, _ in estate.resources("AWS::Lambda::EventInvokeConfig"):
-        properties = owner.properties(config)
-        if named_function(estate, owner, properties.get("FunctionName")) == (template, logical_id):
-            outcomes = properties.get("DestinationConfig")
-            failure = outcomes.get("OnFailure") if isinstance(outcomes, Mapping) else None
-            arn = estate.text(owner, _target(failure, "Destination"))
-            found += [arn] if arn and not kind_of(arn) else []
-    return tuple(f"destination {arn}" for arn in found)
-
-
-def _target(config: Any, key: str) -> Any:
-    return config.get(key, "") if isinstance(config, Mapping) else ""
 
 
 def _dead_letter_queues(estate: Estate) -> set[str]:

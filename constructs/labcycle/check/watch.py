@@ -52,19 +52,26 @@ def alarms_on(
 def rules_on(estate: Estate, template: Template, source: str, detail: Mapping[str, str]) -> list[str]:
     """Logical ids of enabled rules with a target on events of a service whose detail has these values."""
     found = []
-    for owner, logical_id, _ in estate.resources("AWS::Events::Rule"):
-        properties = owner.properties(logical_id)
-        pattern = estate.value(owner, properties.get("EventPattern"))
-        if (owner.account, owner.region) != (template.account, template.region) or not isinstance(pattern, Mapping):
-            continue
-        if not properties.get("Targets") or properties.get("State") == "DISABLED":
-            continue
+    for owner, logical_id, pattern in _rules(estate):
         wanted = pattern.get("detail", {})
-        if source not in _texts(pattern.get("source")) or not isinstance(wanted, Mapping):
+        same_place = (owner.account, owner.region) == (template.account, template.region)
+        if not same_place or source not in _texts(pattern.get("source")) or not isinstance(wanted, Mapping):
             continue
         if all(key not in wanted or value in _texts(wanted[key]) for key, value in detail.items()):
             found.append(logical_id)
     return found
+
+
+@lru_cache(maxsize=2)
+def _rules(estate: Estate) -> tuple[tuple[Template, str, Mapping[str, Any]], ...]:
+    """Enabled rules with a target, and their patterns."""
+    found = []
+    for template, logical_id, _ in estate.resources("AWS::Events::Rule"):
+        properties = template.properties(logical_id)
+        pattern = estate.value(template, properties.get("EventPattern"))
+        if isinstance(pattern, Mapping) and properties.get("Targets") and properties.get("State") != "DISABLED":
+            found.append((template, logical_id, pattern))
+    return tuple(found)
 
 
 @lru_cache(maxsize=2)

@@ -77,11 +77,11 @@ def _service_may(estate: Estate, delivery: Delivery, action: str) -> bool:
         target += "" if action == "s3:GetBucketAcl" else delivery.detail
     if delivery.way.target == "log group":
         target = f"{delivery.target.removesuffix(':*')}:log-stream:x"
-    found = resource_policies(estate).get(_plain(delivery.target), [])
-    if delivery.way.target == "log group":
-        found = _of_logs(estate, delivery.template)
-    policies = iam.Policies(resource=_resource_policy(found))
-    return iam.decide(iam.Request(service, action, target, account, context), policies).is_allowed
+        policy = _joined(_of_logs(estate, delivery.template))
+    else:
+        policy = _policy_of(estate, _plain(delivery.target))
+    request = iam.Request(service, action, target, account, context)
+    return iam.decide(request, iam.Policies(resource=policy)).is_allowed
 
 
 def _by_trust(estate: Estate, delivery: Delivery) -> Iterator[str]:
@@ -102,22 +102,36 @@ def _by_role(
     role = _roles(estate).get(role_arn)
     if role is None or role.foreign_policies:
         return
-    found = tuple(iam.identity_policy(one.document, f"{one.template.name}/{one.logical_id}") for one in role.policies)
-    boundary = iam.identity_policy(role.boundary.document, role.boundary.logical_id) if role.boundary else None
-    own = _resource_policy(resource_policies(estate).get(_plain(resource), []))
-    policies = iam.Policies(identity=found, boundary=boundary, resource=own)
+    missing = _missing(estate, role_arn, tuple(actions), resource, via)
+    if missing:
+        yield f"the role {role.logical_id} may not do {', '.join(missing)} on {resource}{_for(delivery)}"
+
+
+@lru_cache(maxsize=4096)
+def _missing(estate: Estate, role_arn: str, actions: tuple[str, ...], resource: str, via: str) -> tuple[str, ...]:
+    """Actions that a role may not do on a resource."""
+    role = _roles(estate)[role_arn]
+    identity, boundary = _rights(estate, role_arn)
+    policies = iam.Policies(identity=identity, boundary=boundary, resource=_policy_of(estate, _plain(resource)))
     context = {"aws:SecureTransport": "true"} | ({"kms:ViaService": via} if via else {})
     context |= _tags(estate, "aws:PrincipalTag", (role.template, role.logical_id))
     context |= _tags(estate, "aws:ResourceTag", estate.find(_plain(resource)))
     if kind_of(resource) == "table" and "/stream/" not in resource:
         resource = f"{resource}/stream/x"
-    missing = [
+    session = iam.Role(role.arn, "x")
+    return tuple(
         action
         for action in actions
-        if not iam.decide(iam.Request(iam.Role(role.arn, "x"), action, resource, context=context), policies).is_allowed
-    ]
-    if missing:
-        yield f"the role {role.logical_id} may not do {', '.join(missing)} on {resource}{_for(delivery)}"
+        if not iam.decide(iam.Request(session, action, resource, context=context), policies).is_allowed
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rights(estate: Estate, role_arn: str) -> tuple[tuple[iam.Policy, ...], iam.Policy | None]:
+    """A role's policies and its boundary, parsed."""
+    role = _roles(estate)[role_arn]
+    found = tuple(iam.identity_policy(one.document, f"{one.template.name}/{one.logical_id}") for one in role.policies)
+    return found, iam.identity_policy(role.boundary.document, role.boundary.logical_id) if role.boundary else None
 
 
 def _by_key(estate: Estate, delivery: Delivery, target: tuple[Template, str]) -> Iterator[str]:
@@ -147,7 +161,7 @@ def _by_key(estate: Estate, delivery: Delivery, target: tuple[Template, str]) ->
         yield from _by_role(estate, delivery, role, way.key_actions, arn, via)
         return
     context = _context(estate, delivery, way.key_sends)
-    policy = iam.Policies(resource=_resource_policy(resource_policies(estate).get(arn, [])))
+    policy = iam.Policies(resource=_policy_of(estate, arn))
     service_principal = iam.Service(_principal(estate, delivery))
     missing = [
         action
@@ -225,7 +239,13 @@ def _plain(arn: str) -> str:
     return arn.partition("/stream/")[0] if kind_of(arn) == "table" else arn
 
 
-def _resource_policy(attached: Sequence[Attached]) -> iam.Policy | None:
+@lru_cache(maxsize=1024)
+def _policy_of(estate: Estate, arn: str) -> iam.Policy | None:
+    """The policy of a resource, parsed; None where it has none."""
+    return _joined(resource_policies(estate).get(arn, []))
+
+
+def _joined(attached: Sequence[Attached]) -> iam.Policy | None:
     statements = [one for policy in attached for one in _statements(policy.document)]
     if not statements:
         return None
