@@ -26,7 +26,8 @@ def test_a_sandbox_leaves_its_key_alone(tmp_path: Path, monkeypatch: pytest.Monk
         cloud.synth(tmp_path / "out", context={"team": "growth"})
         cloud.deploy(tmp_path / "out", ["labcycle-target-eu-sandbox/*", "labcycle-growth/*"])
         fill(cloud)
-        account, said = Account(cloud.client, sleep=lambda seconds: None), []
+        account = Account(cloud.client, sleep=lambda seconds: None)
+        said: list[str] = []
         (orphan,) = orphans(account, set())
         assert [stack.stage for stack in orphan.stacks] == ["sandbox"] * 3
 

@@ -165,7 +165,7 @@ def _tagged(team: str) -> list[dict[str, Any]]:
 def _is_sandbox(found: dict[str, Any]) -> bool:
     """What people made beside the platform may lack the tag of the stage; what says another one is not touched."""
     tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-    return tags.get(STAGE, "sandbox") == "sandbox"
+    return bool(tags.get(STAGE, "sandbox") == "sandbox")
 
 
 def _deleting(operation: Callable[..., Any], asked: dict[str, Any]) -> Callable[[], None]:

@@ -378,7 +378,8 @@ def test_a_deletion_that_takes_its_time_is_waited_for(cloud: Cloud) -> None:
         if len(looked) == 3:
             cloudformation_backends[ACCOUNT][REGION].delete_stack(stack.stack_id)
 
-    Destruction(Account(cloud.client, sleep), "data", [].append).execute()
+    said: list[str] = []
+    Destruction(Account(cloud.client, sleep), "data", said.append).execute()
     assert len(looked) == 3 and cloud.stacks() == []
 
 
