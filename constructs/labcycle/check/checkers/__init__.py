@@ -32,10 +32,11 @@ __all__ = [
 ]
 
 
+# Those that start programs come first, and run while the others do.
 _ALL: tuple[Callable[[], Checker], ...] = (
-    CloudFormationValidate,
-    CfnLint,
     CdkNag,
+    CfnLint,
+    CloudFormationValidate,
     OwnRules,
     Parliament,
     StateLint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,16 +18,17 @@ from .checker import DEFAULT_REGION, OneByOne
 from .program import answer_of
 
 _NO_FILE = ["--config-file", os.devnull]  # cfn-lint would read .cfnlintrc
-# A resource takes about 20 ms, nearly all of it in the library's walk through the schemas; a program 1.5 s to start.
-_WORTH_A_PROGRAM = 60
+# A resource takes about 20 ms, nearly all of it in the library's walk through the schemas; a program 1.5 s to start. The
+# other checkers run meanwhile, so that a second program pays only where this one would end last.
+_WORTH_A_PROGRAM, _WORTH_ANOTHER = 60, 300
 
 
 class CfnLint(OneByOne):
     """Its rules are loaded once a process; where there is much to do, it is done by as many programs as there are processors."""
 
     def __init__(self) -> None:
-        import cfnlint  # noqa: F401 - told now if it is missing
-
+        if importlib.util.find_spec("cfnlint") is None:
+            raise ImportError("there is no cfnlint", name="cfnlint")
         self.name = f"cfn-lint {importlib.metadata.version('cfn-lint')}"
 
     def check(self, templates: Sequence[Template], estate: Estate) -> Iterator[Finding]:
@@ -84,7 +86,9 @@ class CfnLint(OneByOne):
 
 def _shares(templates: Sequence[Template]) -> list[list[Template]]:
     """The templates in parts of about the same size, one for each program; none where a program is not worth it."""
-    count = min(os.cpu_count() or 1, len(templates), sum(map(_size, templates)) // _WORTH_A_PROGRAM)
+    resources = sum(map(_size, templates))
+    programs = max(1, resources // _WORTH_ANOTHER) if resources >= _WORTH_A_PROGRAM else 0
+    count = min(os.cpu_count() or 1, len(templates), programs)
     shares: list[list[Template]] = [[] for _ in range(count)]
     for template in sorted(templates, key=_size, reverse=True) if shares else ():
         min(shares, key=lambda share: sum(map(_size, share))).append(template)

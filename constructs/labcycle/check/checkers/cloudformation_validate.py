@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from labcycle.check.estate import Estate
@@ -22,14 +24,24 @@ class CloudFormationValidate(OneByOne):
     """Findings of the library, and those of our Guard rules with what they say of why and how to mend."""
 
     def __init__(self) -> None:
-        from cloudformation_validate import CompositeEngine, CompositeEngineConfig, ExternalRuleSource
-
+        if importlib.util.find_spec("cloudformation_validate") is None:
+            raise ImportError("there is no cloudformation_validate", name="cloudformation_validate")
         self.name = f"cloudformation-validate {importlib.metadata.version('cloudformation-validate')}"
         self._guard: dict[str, GuardRule] = {rule.name: rule for rule in load()}
-        sources = [ExternalRuleSource(name=rule.name, content=rule.text) for rule in self._guard.values()]
-        self._engine: Any = CompositeEngine()
-        self._guard_engine: Any = CompositeEngine(CompositeEngineConfig(guard_rules=sources))
         self._guarded = {kind for rule in self._guard.values() for kind in _TYPE.findall(rule.text)}
+
+    @cached_property
+    def _engine(self) -> Any:  # each takes half a second to make, in which the programs of other checkers run already
+        from cloudformation_validate import CompositeEngine
+
+        return CompositeEngine()
+
+    @cached_property
+    def _guard_engine(self) -> Any:
+        from cloudformation_validate import CompositeEngine, CompositeEngineConfig, ExternalRuleSource
+
+        sources = [ExternalRuleSource(name=rule.name, content=rule.text) for rule in self._guard.values()]
+        return CompositeEngine(CompositeEngineConfig(guard_rules=sources))
 
     def check_one(self, template: Template, estate: Estate) -> Iterator[Finding]:
         """Findings of severity WARN and up.
