@@ -73,6 +73,16 @@ def test_what_refers_to_a_replaced_resource_is_replaced_with_it(tmp_path: Path, 
     assert "confirmation" in changes["Mail"].holds
 
 
+def test_it_is_so_too_where_the_values_look_the_same(tmp_path: Path) -> None:
+    topic: dict[str, Any] = {"Type": "AWS::SNS::Topic", "Properties": {"FifoTopic": False}}
+    new = {"Topic": with_properties(topic, FifoTopic=True), "Mail": SUBSCRIPTION}
+    changes = {
+        change.logical_id: change for change in compared(tmp_path, {"Topic": topic, "Mail": SUBSCRIPTION}, new).changes
+    }
+    assert changes["Mail"].causes == ("TopicArn refers to Topic, which is replaced",)
+    assert changes["Mail"].certain
+
+
 def test_a_reference_in_a_property_that_updates_in_place_replaces_nothing(tmp_path: Path) -> None:
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmActions": [{"Ref": "Topic"}]}}
     comparison = compared(tmp_path, {"Topic": topic("a"), "Alarm": alarm}, {"Topic": topic("b"), "Alarm": alarm})
