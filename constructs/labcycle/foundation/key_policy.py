@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from labcycle._keys import ADMINISTRATION, USE
+
 Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 
 ACCOUNT = "the account"
@@ -42,46 +44,14 @@ KEY_USES: tuple[KeyUse, ...] = (
         sid="AccountAdministersByIam",
         service="IAM",
         principal=ACCOUNT,
-        actions=(
-            "kms:CancelKeyDeletion",
-            "kms:CreateAlias",
-            "kms:DeleteAlias",
-            "kms:DescribeKey",
-            "kms:DisableKey",
-            "kms:DisableKeyRotation",
-            "kms:EnableKey",
-            "kms:EnableKeyRotation",
-            "kms:GetKeyPolicy",
-            "kms:GetKeyRotationStatus",
-            "kms:ListGrants",
-            "kms:ListKeyPolicies",
-            "kms:ListKeyRotations",
-            "kms:ListResourceTags",
-            "kms:PutKeyPolicy",
-            "kms:RetireGrant",
-            "kms:RevokeGrant",
-            "kms:RotateKeyOnDemand",
-            "kms:ScheduleKeyDeletion",
-            "kms:TagResource",
-            "kms:UntagResource",
-            "kms:UpdateAlias",
-            "kms:UpdateKeyDescription",
-        ),
+        actions=ADMINISTRATION,
         why="Those whom IAM lets administer keys, CloudFormation among them, can mend the key; without it nobody ever could.",
     ),
     KeyUse(
         sid="AccountUsesByIam",
         service="IAM",
         principal=ACCOUNT,
-        actions=(
-            "kms:CreateGrant",
-            "kms:Decrypt",
-            "kms:Encrypt",
-            "kms:GenerateDataKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-        ),
+        actions=USE,
         why="S3, DynamoDB, SNS, EBS and SageMaker use the key in their caller's name: a role needs the key in a policy of its "
         "own, and the permissions boundaries keep the roles of other teams from it.",
     ),

@@ -78,6 +78,7 @@ class TeamFoundation(Construct):
             )
         # The boundary and the roles of the members know what belongs to the team by this tag.
         Tags.of(self).add("labcycle:team", team)
+        Tags.of(self).add("labcycle:stage", stage)  # of a sandbox, the gate asks for no retention
         production = stage == "production"
         self.key: kms.Key = team_key(self, "Key", team=team, retain=stage != "sandbox")
         self.logs_bucket: s3.Bucket = log_bucket(self, "Logs", team=team)

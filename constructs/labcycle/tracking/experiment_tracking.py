@@ -16,6 +16,7 @@ from constructs import Construct
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import KeyUse, allow, allow_key
 from labcycle._http_api import STAGE, http_api
+from labcycle._keys import own_key
 from labcycle._notices import errors_alarm
 from labcycle.config import names
 
@@ -78,9 +79,7 @@ class ExperimentTracking(Construct):
             raise ValueError(f"artifact_retention: got {retention.to_days()} days; allowed 30 days or more.")
         self._team = team
         removal = RemovalPolicy.RETAIN if retain_data else RemovalPolicy.DESTROY
-        self.encryption_key: kms.IKey = encryption_key or kms.Key(
-            self, "Key", enable_key_rotation=True, removal_policy=removal, pending_window=Duration.days(30)
-        )
+        self.encryption_key: kms.IKey = encryption_key or own_key(self, "Key", removal=removal)
         let_logs_use(self.encryption_key, self)
         self.table = dynamodb.Table(
             self,

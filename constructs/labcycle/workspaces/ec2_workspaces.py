@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from labcycle._grants import allow, allow_key
+from labcycle._keys import own_key
 from labcycle.config import TIERS, Member, TierName, names
 from labcycle.workspaces.access import grant_workspaces
 from labcycle.workspaces.user_data import DATA_DEVICE, user_data
@@ -97,7 +98,7 @@ class Ec2Workspaces(Construct):
         self._volume = volume or Size.gibibytes(100)
         self._parameter = tracking_url_parameter
         self._wheels = wheels_bucket
-        self.encryption_key: kms.IKey = encryption_key or kms.Key(self, "Key", enable_key_rotation=True)
+        self.encryption_key: kms.IKey = encryption_key or own_key(self, "Key")
         self._subnets = vpc.private_subnets
         if not self._subnets:
             raise ValueError(
