@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from random import Random
+
+from hypothesis.strategies import SearchStrategy
 
 from tests.generated.strategies import STYLES, Data, fit_together, sample, shuffled, targets, teams_in, written
 
@@ -38,22 +42,30 @@ class Configuration:
 def configuration(number: int) -> Configuration:
     """The same configuration for the same number."""
     homes: list[Data] = []
-    for target in sample(targets(), 2 * TARGETS, number):
-        networks = [(one["account"], one["region"], one["network"]["name"]) for one in homes]
-        if (target["account"], target["region"], target["network"]["name"]) not in networks and target[
-            "target"
-        ] not in [one["target"] for one in homes]:
+    for target in _more(targets(), 200 + number):
+        network = _network(target)
+        if network not in map(_network, homes) and target["target"] not in [one["target"] for one in homes]:
             homes.append(target)
-    homes = homes[:TARGETS]
+        if len(homes) == TARGETS:
+            break
     placed: list[tuple[Data, str]] = []
-    for place, target in enumerate(homes):
-        here = 0
-        for team in sample(teams_in(target), TEAMS_OF_TARGET + 2, TARGETS * number + place):
-            if here < TEAMS_OF_TARGET and fit_together(team, target["account"], placed):
+    for place, target in enumerate(homes, 1):
+        for team in _more(teams_in(target), TARGETS * number + place):
+            if fit_together(team, target["account"], placed):
                 placed.append((team, target["account"]))
-                here += 1
-    assert len(placed) == TARGETS * TEAMS_OF_TARGET, "too many names clash: sample more"
+            if len(placed) == TEAMS_OF_TARGET * place:
+                break
     return Configuration(number, tuple(homes), tuple(team for team, _ in placed))
+
+
+def _more(strategy: SearchStrategy[Data], number: int) -> Iterator[Data]:
+    """Examples without end, the same for the same number: names that clash are passed over."""
+    for attempt in count():
+        yield from sample(strategy, TEAMS_OF_TARGET + 1, number + 10_000 * attempt)
+
+
+def _network(target: Data) -> tuple[str, str, str]:
+    return target["account"], target["region"], target["network"]["name"]
 
 
 def _written(
