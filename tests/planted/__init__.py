@@ -1,0 +1,1 @@
+"""Single faults, planted into our own clean templates: the gate names each, at the right resource."""
