@@ -194,6 +194,8 @@ def _walk(model: type[BaseModel], path: Path) -> tuple[Any, tuple[Any, ...]]:
             plain, metadata = _plain(info.annotation, tuple(info.metadata))
         elif isinstance(step, int) and get_origin(plain) is tuple:
             plain, metadata = _plain(get_args(plain)[0])
+        elif isinstance(step, str) and get_origin(plain) is dict:
+            plain, metadata = _plain(get_args(plain)[1])
         else:
             return None, ()
     return plain, metadata

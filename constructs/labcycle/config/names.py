@@ -6,6 +6,9 @@ Everything else gets its name from CloudFormation.
 from __future__ import annotations
 
 BOUNDARY_PATH = "/"
+# Keys of a template's metadata, by which the gate learns what a file says.
+COMPLIANCE_METADATA = "labcycle:compliance"
+QUOTAS_METADATA = "labcycle:quotas"
 
 
 def target_stage(target: str) -> str:

@@ -6,6 +6,7 @@ already). So they find their problems also in a file that has others, and the mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,6 +19,9 @@ from .regions import is_zone_of, known_regions
 
 PRINCIPAL_KINDS = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
 MODEL_KEYS = ("name", "business_owner", "deliver", "monitor", "retrain", "react")
+NETWORK_KEYS = ("name", "cidr", "vpc_id", "private_subnet_ids", "egress")
+# As in https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ServiceQuota.html
+QUOTA_CODE = re.compile(r"^L-[0-9A-F]{8}$")
 WORKSPACE_SUFFIX = "-workspace"  # of names.workspace_role
 
 
@@ -65,6 +69,7 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
             f"got {cost_centre}; allowed values that do not begin with aws:, since such tags belong to AWS. Choose another value",
         )
     yield from _scientists_for_workspaces(team)
+    yield from _no_repeats(team, "compliance")
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")
     seen: dict[tuple[str, str], int] = {}
@@ -129,7 +134,7 @@ def model_rules(model: Any) -> Iterator[Broken]:
             )
     for i, reaction in _items(model, "react"):
         for needed in ("monitor", "retrain"):
-            if _get(model, needed) is None and not _misspelt(model, needed):
+            if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):
                 yield Broken(
                     ("react", i),
                     f"got a reaction in a model without {needed}; allowed where monitor and retrain are both set. "
@@ -149,11 +154,44 @@ def target_as_a_whole(target: Any) -> Iterator[Broken]:
                 f"got {zone}; allowed availability zones of {region}, such as {region}a. Name a zone of the target's region",
             )
     yield from _no_repeats(target, "zones")
+    subnets = list(_items(_get(target, "network"), "private_subnet_ids"))
+    if subnets and zones and len(subnets) != len(zones):
+        yield Broken(
+            ("network", "private_subnet_ids"),
+            f"got {len(subnets)} subnets for {len(zones)} zones; allowed one subnet a zone, in the order of zones. "
+            "Name those that are missing, or change zones",
+        )
+    quotas = _get(target, "quotas")
+    for code in quotas if isinstance(quotas, Mapping) else ():
+        if not QUOTA_CODE.fullmatch(str(code)):
+            yield Broken(
+                ("quotas", code),
+                f"got {code}; allowed codes of Service Quotas such as L-DB2E81BA: L- and 8 of the digits 0 to 9 and A to F. "
+                "Copy the code from `labcycle check --capacity` or from Service Quotas",
+                on_key=True,
+            )
 
 
 def network_rules(network: Any) -> Iterator[Broken]:
+    own = [key for key in ("vpc_id", "private_subnet_ids") if _get(network, key) is not None]
+    if len(own) == 1:
+        (missing,) = {"vpc_id", "private_subnet_ids"} - set(own)
+        if not _misspelt(network, missing, NETWORK_KEYS):
+            yield Broken(
+                (own[0],),
+                f"got no {missing} beside it; allowed both or neither. Add {missing}:, or remove {own[0]}",
+                on_key=True,
+            )
+    yield from _no_repeats(network, "private_subnet_ids")
     cidr = _get(network, "cidr")
     if not isinstance(cidr, str):
+        return
+    if own:
+        yield Broken(
+            ("cidr",),
+            "got an address range for a VPC of your own; allowed where the VPC is made. Remove cidr, or vpc_id and private_subnet_ids",
+            on_key=True,
+        )
         return
     allowed = "allowed a network such as 10.0.0.0/16, with a prefix from /16 to /24"
     try:
@@ -175,9 +213,9 @@ def _items(data: Any, key: str) -> Iterator[tuple[int, Any]]:
         yield from enumerate(value)
 
 
-def _misspelt(model: Any, key: str) -> bool:
+def _misspelt(data: Any, key: str, known: Sequence[str]) -> bool:
     """Whether an unknown key is probably meant to be `key`: that is reported as such, and enough."""
-    unknown = [str(other) for other in model if other not in MODEL_KEYS] if isinstance(model, Mapping) else []
+    unknown = [str(other) for other in data if other not in known] if isinstance(data, Mapping) else []
     return bool(get_close_matches(key, unknown, n=1))
 
 

@@ -16,14 +16,16 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def obey(model: _Model, rule: Rule) -> _Model:
-    """`model`, if it keeps `rule`.
+    """`model`, if it keeps `rule`. As in a file, what was not given is absent.
 
     Raises
     ------
     PydanticCustomError
         Naming all that is broken; pydantic makes a ValidationError of it.
     """
-    broken = [": ".join(filter(None, (dotted(one.path), one.message))) for one in rule(model.model_dump())]
+    broken = [
+        ": ".join(filter(None, (dotted(one.path), one.message))) for one in rule(model.model_dump(exclude_unset=True))
+    ]
     if broken:
         raise PydanticCustomError(BROKEN_RULE, "{problems}", {"problems": "; ".join(broken)})
     return model

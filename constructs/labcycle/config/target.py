@@ -38,18 +38,39 @@ _OidcAudience = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9._~:/@-]{1,255}$"),
     Allowed("the client id, at most 255 letters, digits and . _ ~ : / @ -"),
 ]
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html
+_VpcId = Annotated[
+    str,
+    StringConstraints(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$"),
+    Allowed("the id of a VPC: vpc- and 8 or 17 of the digits 0 to 9 and a to f"),
+]
+_SubnetId = Annotated[
+    str,
+    StringConstraints(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$"),
+    Allowed("the id of a subnet: subnet- and 8 or 17 of the digits 0 to 9 and a to f"),
+]
+# https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html
+_Qualifier = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]{1,10}$"), Allowed("1 to 10 lower-case letters and digits")
+]
 
 
 class Network(Settings):
-    """The network that the target's teams share."""
+    """The network that the target's teams share: one that is made, or with `vpc_id` and `private_subnet_ids` one of your own."""
 
     # Part of tags, which have 256 characters at most: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
     name: Annotated[Name, Field(max_length=128)]
     """Name under which the network's ids are published."""
     cidr: str = "10.0.0.0/16"
-    """Address range, from /16 to /24."""
+    """Address range of the network that is made, from /16 to /24. Not with a VPC of your own."""
+    vpc_id: _VpcId | None = None
+    """VPC of your own, in the target's account and region; absent: one is made. Needs `private_subnet_ids`."""
+    private_subnet_ids: Annotated[tuple[_SubnetId, ...], Field(strict=False, min_length=2)] | None = None
+    """Private subnets of your own VPC, one a zone, in the order of `zones`."""
     egress: Egress
-    """How the network reaches the internet: none (nothing to pay, no workspaces) or nat (about 37 USD a month, and the traffic)."""
+    """How the network reaches the internet: none (nothing to pay, no workspaces) or nat (about 37 USD a month, and the traffic).
+
+    Of a VPC of your own it says what is there, and nothing is made: nat when its private subnets have a way out."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -86,6 +107,13 @@ class Target(Settings):
     """The shared network."""
     sign_in: SignIn = SignIn()
     """Where members sign in."""
+    bootstrap_qualifier: _Qualifier | None = None
+    """Qualifier that the account and region were bootstrapped with (`cdk bootstrap --qualifier`); absent: the CDK's own."""
+    quotas: Annotated[
+        dict[str, Annotated[int, Field(ge=0, le=1_000_000_000)]],
+        Field(json_schema_extra={"propertyNames": {"pattern": rules.QUOTA_CODE.pattern}}),
+    ] = {}
+    """What Service Quotas has given the account in this region beyond the defaults, by the quota's code."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 

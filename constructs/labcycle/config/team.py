@@ -15,6 +15,7 @@ from .vocabulary import Allowed, Email, Name, Settings, TagValue
 
 Stage = Literal["sandbox", "staging", "production"]
 Role = Literal["data_scientist", "lead", "reviewer", "operator", "stakeholder", "platform_engineer"]
+Compliance = Literal["hipaa", "nist-800-53", "pci"]
 PrincipalKind = Literal["identity_center", "iam_user", "saml_subject", "oidc_subject"]
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -218,6 +219,8 @@ class Team(Settings):
     """Name of the file in infra/targets that says in which account, region and network the team lives."""
     stage: Stage
     """production and staging retain all data when they are destroyed; sandbox gives up its table and key, and keeps its buckets."""
+    compliance: Annotated[tuple[Compliance, ...], Field(strict=False)] = ()
+    """Rule packs of cdk-nag that `labcycle check` holds against every stack of the team, besides those of best practice."""
     members: Annotated[tuple[Member, ...], Field(strict=False, min_length=1)]
     """The people of the team."""
     tracking: Tracking = Tracking()

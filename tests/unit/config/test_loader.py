@@ -11,6 +11,9 @@ from labcycle.config.loader import file_of
 from tests.unit.config.files import TARGET, TEAM, bent, line_of, written
 
 REPOSITORY = Path(__file__).parents[3]
+CIDR = "cidr: 10.0.0.0/16"
+VPC = "vpc-0123456789abcdef0"
+SUBNETS = "[subnet-0123456789abcdef0, subnet-0123456789abcdef1]"
 
 
 def team_problems(folder: Path, *changes: tuple[str, str]) -> tuple[Problem, ...]:
@@ -183,6 +186,12 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "a model without retrain",
         ),
         (("team: fraud", "team: fruad"), "team", "got fruad; allowed fraud, the name of the file"),
+        (
+            ("stage: production", "stage: production\ncompliance: [hippa]"),
+            "compliance[0]",
+            "got hippa; allowed hipaa, nist-800-53 or pci. Did you mean hipaa?",
+        ),
+        (("stage: production", "stage: production\ncompliance: [pci, pci]"), "compliance[1]", "got pci again"),
     ],
 )
 def test_a_mistake_in_a_team_file(tmp_path: Path, change: tuple[str, str], path: str, message: str) -> None:
@@ -229,6 +238,77 @@ def test_a_mistake_in_a_team_file(tmp_path: Path, change: tuple[str, str], path:
         (("target: eu-production", "target: eu-prod"), "target", "the name of the file"),
         (("target: eu-production", f"target: {'t' * 105}"), "target", "allowed at most 104 characters. Shorten it"),
         (("name: shared", f"name: {'n' * 129}"), "network.name", "allowed at most 128 characters. Shorten it"),
+        (
+            (CIDR, f"vpc_id: {VPC}"),
+            "network.vpc_id",
+            "got no private_subnet_ids beside it; allowed both or neither. Add",
+        ),
+        ((CIDR, f"private_subnet_ids: {SUBNETS}"), "network.private_subnet_ids", "got no vpc_id beside it"),
+        (
+            (CIDR, f"vpc_id: {VPC}\n  private_subnets_ids: {SUBNETS}"),
+            "network.private_subnets_ids",
+            "Did you mean private_subnet_ids?",
+        ),
+        (
+            (CIDR, f"{CIDR}\n  vpc_id: {VPC}\n  private_subnet_ids: {SUBNETS}"),
+            "network.cidr",
+            "got an address range for a VPC of your own; allowed where the VPC is made. Remove cidr",
+        ),
+        (
+            (CIDR, f"vpc_id: {VPC}\n  private_subnet_ids: [subnet-0a1b2c3d, subnet-0a1b2c3e, subnet-0a1b2c3f]"),
+            "network.private_subnet_ids",
+            "got 3 subnets for 2 zones; allowed one subnet a zone, in the order of zones",
+        ),
+        (
+            (CIDR, f"vpc_id: {VPC}\n  private_subnet_ids: [subnet-0a1b2c3d, subnet-0a1b2c3d]"),
+            "network.private_subnet_ids[1]",
+            "got subnet-0a1b2c3d again",
+        ),
+        (
+            (CIDR, f"vpc_id: {VPC}\n  private_subnet_ids: []"),
+            "network.private_subnet_ids",
+            "got 0 entries; allowed at least 2",
+        ),
+        (
+            (CIDR, f"vpc_id: {VPC}\n  private_subnet_ids: subnet-0a1b2c3d"),
+            "network.private_subnet_ids",
+            "allowed a list. Write [subnet-0a1b2c3d]",
+        ),
+        (
+            (CIDR, f"vpc_id: VPC-1\n  private_subnet_ids: {SUBNETS}"),
+            "network.vpc_id",
+            "got VPC-1; allowed the id of a VPC: vpc- and 8 or 17 of the digits",
+        ),
+        (
+            (CIDR, f"vpc_id: {VPC}\n  private_subnet_ids: [subnet-0a1b2c3d, sg-0a1b2c3d]"),
+            "network.private_subnet_ids[1]",
+            "got sg-0a1b2c3d; allowed the id of a subnet",
+        ),
+        (
+            ("region: eu", "bootstrap_qualifier: Acme\nregion: eu"),
+            "bootstrap_qualifier",
+            "got Acme; allowed 1 to 10 lower-case letters and digits",
+        ),
+        (
+            ("region: eu", "quotas: {L-db2e81ba: 64}\nregion: eu"),
+            "quotas.L-db2e81ba",
+            "got L-db2e81ba; allowed codes of Service Quotas such as L-DB2E81BA",
+        ),
+        (
+            ("region: eu", 'quotas: {L-DB2E81BA: "64"}\nregion: eu'),
+            "quotas.L-DB2E81BA",
+            'got "64"; allowed a whole number',
+        ),
+        (
+            ("region: eu", "quotas: {L-DB2E81BA: -1}\nregion: eu"),
+            "quotas.L-DB2E81BA",
+            "got -1; allowed 0 to 1000000000. Choose a number in that range",
+        ),
+        (
+            ("region: eu", "quotas: [L-DB2E81BA]\nregion: eu"),
+            "quotas",
+            "got a list of 1; allowed a mapping of keys to values",
+        ),
     ],
 )
 def test_a_mistake_in_a_target_file(tmp_path: Path, change: tuple[str, str], path: str, message: str) -> None:
@@ -236,6 +316,24 @@ def test_a_mistake_in_a_target_file(tmp_path: Path, change: tuple[str, str], pat
     assert problem.path == path
     assert message in problem.message
     assert problem.line > 0 and problem.column > 0
+
+
+def test_a_target_can_have_a_network_a_bootstrap_and_quotas_of_its_own(tmp_path: Path) -> None:
+    changes = (
+        (CIDR, f"vpc_id: {VPC}\n  private_subnet_ids: {SUBNETS}"),
+        ("region: eu", "bootstrap_qualifier: acme1\nquotas: {L-DB2E81BA: 64, L-1216C47A: 0}\nregion: eu"),
+    )
+    target = load_target(written(tmp_path, "eu-production.yaml", bent(TARGET, *changes)))
+    assert target.network.vpc_id == VPC
+    assert target.network.private_subnet_ids == ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
+    assert target.bootstrap_qualifier == "acme1"
+    assert target.quotas == {"L-DB2E81BA": 64, "L-1216C47A": 0}
+
+
+def test_a_key_that_is_empty_is_absent(tmp_path: Path) -> None:
+    empty = ("name: shared", "name: shared\n  vpc_id:\n  private_subnet_ids:")
+    network = load_target(written(tmp_path, "eu-production.yaml", bent(TARGET, empty))).network
+    assert (network.vpc_id, network.private_subnet_ids, network.cidr) == (None, None, "10.0.0.0/16")
 
 
 def test_a_missing_key_is_told_where_its_mapping_begins(tmp_path: Path) -> None:

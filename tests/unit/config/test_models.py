@@ -27,7 +27,7 @@ from labcycle.config import (
 )
 from labcycle.config.problem import dotted
 from labcycle.config.regions import is_zone_of, known_regions
-from labcycle.config.rules import MODEL_KEYS, PRINCIPAL_KINDS
+from labcycle.config.rules import MODEL_KEYS, NETWORK_KEYS, PRINCIPAL_KINDS
 
 MEMBER = Member(name="ada", principal=Principal(iam_user="ada"), roles=("data_scientist",))
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"
@@ -79,6 +79,10 @@ def test_the_rules_hold_without_a_file_too() -> None:
         model(deliver=[ApiDelivery(form="api", runtime="lambda")] * 2)
     with pytest.raises(ValidationError, match="has host bits set"):
         Network(name="n", cidr="10.0.0.1/16", egress="none")
+    own = {"vpc_id": "vpc-0a1b2c3d", "private_subnet_ids": ("subnet-0a1b2c3d", "subnet-0a1b2c3e")}
+    assert Network.model_validate({"name": "n", "egress": "nat"} | own).cidr == "10.0.0.0/16"  # by default, not given
+    with pytest.raises(ValidationError, match="an address range for a VPC of your own"):
+        Network.model_validate({"name": "n", "egress": "nat", "cidr": "10.0.0.0/16"} | own)
     with pytest.raises(ValidationError, match="availability zones of eu-west-1"):
         Target(
             target="t",
@@ -108,6 +112,7 @@ def test_a_reaction_waits_for_review_unless_told_otherwise() -> None:
 def test_the_words_of_the_rules_are_those_of_the_models() -> None:
     assert tuple(Principal.model_fields) == PRINCIPAL_KINDS
     assert tuple(Model.model_fields) == MODEL_KEYS
+    assert tuple(Network.model_fields) == NETWORK_KEYS
 
 
 def test_every_tier_of_the_vocabulary_is_in_the_catalogue() -> None:

@@ -62,6 +62,12 @@ def test_it_refuses_a_region_that_does_not_exist(tmp_path: Path) -> None:
     assert not valid("target", written(tmp_path, "bad.yaml", bent(TARGET, ("region: eu-west-1", "region: eu-west-9"))))
 
 
+@pytest.mark.parametrize("code", ["L-DB2E81BA", "L-db2e81ba", "vCPUs"])
+def test_it_knows_the_form_of_a_quotas_code(code: str, tmp_path: Path) -> None:
+    file = written(tmp_path, "one.yaml", f"{TARGET}quotas: {{{code}: 64}}\n")
+    assert valid("target", file) == (code == "L-DB2E81BA")
+
+
 def test_editors_can_complete_closed_sets() -> None:
     team = json_schema("team")
     assert team["properties"]["stage"]["enum"] == ["sandbox", "staging", "production"]
