@@ -74,6 +74,11 @@ def workspace_role(team: str, member: str) -> str:
     return f"labcycle-{team}-{member}-workspace"
 
 
+def metric_namespace(team: str) -> str:
+    """CloudWatch namespace of a team's own metrics; the rights to publish are bounded by it, since they take no resource."""
+    return f"labcycle/{team}"
+
+
 def launch_template(team: str, member: str, tier: str) -> str:
     """Launch template by which a member starts a workspace of a hardware tier."""
     return f"labcycle-{team}-{member}-{tier}"

@@ -21,7 +21,7 @@ from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
 from labcycle.config import names
 
-NAMESPACE, METRIC = "labcycle", "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
+METRIC = "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
 # Two of them are a week: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _LONGEST_PERIOD_SECONDS = 84 * 3600
 _MINUTES = (1, 7 * 24 * 60)
@@ -121,7 +121,7 @@ class ModelMonitor(Construct):
     def metric_drift_detected(self, period: Duration | None = None) -> cloudwatch.Metric:
         """1 where an evaluation found drift that persists, 0 where it did not; nothing where there was nothing to judge."""
         return cloudwatch.Metric(
-            namespace=NAMESPACE,
+            namespace=names.metric_namespace(self._team),
             metric_name=METRIC,
             dimensions_map={"team": self._team, "model": self._model},
             period=period or Duration.hours(1),
@@ -142,7 +142,10 @@ class ModelMonitor(Construct):
         allow_key(self.evaluator, key, "read and write items", region=Stack.of(self).region)
         # The action cannot be scoped to a resource; the namespace is what can be.
         allow(
-            self.evaluator, ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
+            self.evaluator,
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": names.metric_namespace(self._team)}},
         )
 
     def _keep_failures(self) -> None:

@@ -209,7 +209,7 @@ class ModelService(Construct):
 
     def _counted(self, name: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
-            namespace="labcycle",
+            namespace=names.metric_namespace(self._team),
             metric_name=name,
             dimensions_map={"Team": self._team, "Model": self._model},
             period=_PERIOD,

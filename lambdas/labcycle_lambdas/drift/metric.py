@@ -8,7 +8,12 @@ from typing import Any
 
 from labcycle_lambdas.drift.evaluation import DRIFTED, NOT_ENOUGH_DATA
 
-NAMESPACE, NAME = "labcycle", "DriftDetected"
+NAME = "DriftDetected"
+
+
+def namespace(team: str) -> str:
+    """A team's own: to publish takes no resource, so that the namespace is all that a policy can bound."""
+    return f"labcycle/{team}"
 
 
 def publish(cloudwatch: Any, team: str, evaluation: Mapping[str, Any]) -> bool:
@@ -19,7 +24,7 @@ def publish(cloudwatch: Any, team: str, evaluation: Mapping[str, Any]) -> bool:
     if evaluation["verdict"] == NOT_ENOUGH_DATA:
         return False
     cloudwatch.put_metric_data(
-        Namespace=NAMESPACE,
+        Namespace=namespace(team),
         MetricData=[
             {
                 "MetricName": NAME,

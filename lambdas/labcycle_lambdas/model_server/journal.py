@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable
 
-NAMESPACE = "labcycle"
 PROFILE_WRITE_FAILURES = "ProfileWriteFailures"
 REFUSED_VERSIONS = "RefusedVersions"
 
@@ -36,7 +35,7 @@ class Journal:
             "Timestamp": self._milliseconds(),
             "CloudWatchMetrics": [
                 {
-                    "Namespace": NAMESPACE,
+                    "Namespace": f"labcycle/{self._team}",
                     "Dimensions": [list(dimensions)],
                     "Metrics": [{"Name": metric, "Unit": "Count"}],
                 }

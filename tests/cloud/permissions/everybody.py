@@ -286,7 +286,7 @@ def operate(team: Team) -> None:
 
     client("lambda").invoke(FunctionName=team.output(STACK, "EvaluatorFunction"), Payload=b"{}")
     client("cloudwatch").describe_alarms(AlarmNames=[team.output(STACK, "DriftAlarm")])
-    metric = {"Namespace": "labcycle", "MetricName": "DriftDetected"}
+    metric = {"Namespace": "labcycle/fraud", "MetricName": "DriftDetected"}
     query = {"Id": "drift", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}
     client("cloudwatch").get_metric_data(MetricDataQueries=[query], StartTime=0, EndTime=60)
     execution = story.start("permissions-stopped")

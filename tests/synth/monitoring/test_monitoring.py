@@ -134,7 +134,7 @@ def test_the_alarm_watches_the_metric_that_is_published(both: Template) -> None:
     both.has_resource_properties(
         "AWS::CloudWatch::Alarm",
         {
-            "Namespace": drift_metric.NAMESPACE,
+            "Namespace": drift_metric.namespace("fraud"),
             "MetricName": drift_metric.NAME,
             "Dimensions": Match.array_with(
                 [{"Name": "model", "Value": "card-fraud"}, {"Name": "team", "Value": "fraud"}]

@@ -237,7 +237,7 @@ class Metrics:
 
     def values(self) -> list[float]:
         answer = self.client.get_metric_statistics(
-            Namespace="labcycle",
+            Namespace="labcycle/fraud",
             MetricName="DriftDetected",
             Dimensions=[{"Name": "team", "Value": "fraud"}, {"Name": "model", "Value": MODEL}],
             StartTime=START,
