@@ -1,18 +1,25 @@
 """How much of each quota of an account the stacks need together, and which quota breaks first.
 
 CloudFormation says that a quota is reached in the middle of a deployment, and of machines only when somebody starts one.
+What an account has beyond AWS's defaults is said by the metadata of any of its templates:
+
+```
+Metadata:
+  labcycle:quotas: {L-DB2E81BA: 64}
+```
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labcycle.config import TIERS
+from labcycle.config import TIERS, names
 
 from .estate import Estate
+from .finding import CheckError
 from .template import Template
 
 QUOTAS_AS_OF = "2026-11"
@@ -29,37 +36,57 @@ class Quota:
     ----------
     code
         In Service Quotas, by which more is asked for; empty where the quota is fixed or not listed there.
-    limit
-        Default of an account; the region's may be lower where `url` says so.
+    default
+        Of an account; the region's may be lower where `url` says so.
     everywhere
         For the account as a whole, not for each region.
+    kept_free
+        What AWS keeps of it for other things.
     """
 
     name: str
     code: str
-    limit: float
+    default: float
     needed: Need
     url: str
     everywhere: bool = False
+    kept_free: float = 0
 
 
 @dataclass(frozen=True)
 class Use:
-    """What is needed of a quota in an account and region (`global` for the account as a whole)."""
+    """What is needed of a quota in an account and region (`global` for the account as a whole).
+
+    Parameters
+    ----------
+    given
+        What the account has of it; None: the default.
+    """
 
     account: str
     region: str
     quota: Quota
     needed: float
+    given: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """What may be used."""
+        return max(0, (self.quota.default if self.given is None else self.given) - self.quota.kept_free)
+
+    @property
+    def source(self) -> str:
+        """Whose figure the limit is: `yours` or `default`."""
+        return "default" if self.given is None else "yours"
 
     @property
     def share(self) -> float:
         """Of the limit; infinite where the limit is 0."""
-        return self.needed / self.quota.limit if self.quota.limit else float("inf")
+        return self.needed / self.limit if self.limit else float("inf")
 
     @property
     def breaks(self) -> bool:
-        return self.needed > self.quota.limit
+        return self.needed > self.limit
 
 
 def capacity(estate: Estate) -> list[Use]:
@@ -70,12 +97,12 @@ def capacity(estate: Estate) -> list[Use]:
         accounts[estate.account(template)].append(template)
         regions[estate.account(template), estate.region(template)].append(template)
     uses = [
-        Use(account, "global", quota, quota.needed(estate, templates))
+        Use(account, "global", quota, quota.needed(estate, templates), _given(templates).get(quota.code))
         for account, templates in accounts.items()
         for quota in QUOTAS
         if quota.everywhere
     ] + [
-        Use(account, region, quota, quota.needed(estate, templates))
+        Use(account, region, quota, quota.needed(estate, templates), _given(templates).get(quota.code))
         for (account, region), templates in regions.items()
         for quota in QUOTAS
         if not quota.everywhere
@@ -85,23 +112,55 @@ def capacity(estate: Estate) -> list[Use]:
     )
 
 
-def as_text(uses: Sequence[Use]) -> str:
-    """A table for people, and a last line that names the first quota that breaks, or that would."""
-    rows = [("account", "region", "quota", "needed", "default", "share", "code")]
+def unknown_codes(estate: Estate) -> list[str]:
+    """Codes of quotas that templates speak of and that are not in `QUOTAS`: nothing is counted against them."""
+    return sorted(set(_given(estate.templates)) - {quota.code for quota in QUOTAS})
+
+
+def _given(templates: Iterable[Template]) -> dict[str, float]:
+    """What templates say that their account has, by code: the least, where they do not agree."""
+    found: dict[str, float] = {}
+    for template in templates:
+        metadata = template.body.get("Metadata")
+        quotas = metadata.get(names.QUOTAS_METADATA, {}) if isinstance(metadata, Mapping) else {}
+        if not isinstance(quotas, Mapping) or not all(
+            isinstance(value, int | float) and value >= 0 for value in quotas.values()
+        ):
+            raise CheckError(
+                f"{template.name}: Metadata.{names.QUOTAS_METADATA}: got {quotas!r}; allowed a mapping of quotas' codes to numbers"
+            )
+        for code, value in quotas.items():
+            found[code] = min(value, found.get(code, value))
+    return found
+
+
+def as_text(uses: Sequence[Use], unknown: Sequence[str] = ()) -> str:
+    """A table for people, what it does not cover, and a last line that names the first quota that breaks, or that would.
+
+    Parameters
+    ----------
+    unknown
+        Codes of quotas that were given and of which nothing is known.
+    """
+    rows = [("account", "region", "quota", "needed", "limit", "whose", "share", "code")]
     for use in uses:
         share = "over" if use.breaks else f"{use.share:.0%}"
-        figures = (f"{use.needed:,.0f}", f"{use.quota.limit:,.0f}", share, use.quota.code or "fixed")
+        figures = (f"{use.needed:,.0f}", f"{use.limit:,.0f}", use.source, share, use.quota.code or "fixed")
         rows.append((use.account, use.region, use.quota.name, *figures))
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", f"default quotas of {QUOTAS_AS_OF}; an account may have others", _first(uses)])
+    notes = [f"default quotas of {QUOTAS_AS_OF}; what an account has beyond them, its target file says under quotas"]
+    if unknown:
+        notes.append(f"given, and not counted here: {', '.join(unknown)}. Take codes from this table, or remove them")
+    return "\n".join([*lines, "", *notes, _first(uses)])
 
 
-def as_document(uses: Sequence[Use]) -> dict[str, Any]:
+def as_document(uses: Sequence[Use], unknown: Sequence[str] = ()) -> dict[str, Any]:
     """The same for programs."""
     return {
         "quotas_as_of": QUOTAS_AS_OF,
         "breaks": any(use.breaks for use in uses),
+        "unknown_codes": list(unknown),
         "uses": [
             {
                 "account": use.account,
@@ -109,7 +168,8 @@ def as_document(uses: Sequence[Use]) -> dict[str, Any]:
                 "quota": use.quota.name,
                 "code": use.quota.code,
                 "needed": use.needed,
-                "default": use.quota.limit,
+                "limit": use.limit,
+                "whose": use.source,
                 "breaks": use.breaks,
                 "source": use.quota.url,
             }
@@ -124,10 +184,10 @@ def _first(uses: Sequence[Use]) -> str:
     use = uses[0]
     place = f"{use.quota.name} in {use.account} {use.region}"
     if use.breaks:
-        ask = f"Ask for {use.needed:,.0f} by Service Quotas {use.quota.code}" if use.quota.code else "It is fixed"
-        return (
-            f"the first quota that breaks: {place}: {use.needed:,.0f} needed, {use.quota.limit:,.0f} by default. {ask}"
-        )
+        more = use.needed + use.quota.kept_free
+        ask = f"Ask for {more:,.0f} by Service Quotas {use.quota.code}" if use.quota.code else "It is fixed"
+        limit = f"{use.limit:,.0f} {'by default' if use.given is None else 'of yours'}"
+        return f"the first quota that breaks: {place}: {use.needed:,.0f} needed, {limit}. {ask}"
     return f"no quota breaks; the first that would is {place}, at {1 / use.share:.1f} times as much as this"
 
 
@@ -221,9 +281,10 @@ QUOTAS: tuple[Quota, ...] = (
     Quota(
         "Lambda reserved concurrency, 100 staying free",
         "L-B99A9384",
-        900,  # new accounts have less
+        1_000,  # new accounts have less
         _total(("AWS::Lambda::Function",), "ReservedConcurrentExecutions"),
         _LAMBDA,
+        kept_free=100,
     ),
     Quota("HTTP and REST APIs", "", 600, _count("AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"), _API),
     Quota(

@@ -47,7 +47,12 @@ def view(name: str, paths: Sequence[Path], form: str) -> tuple[str, bool]:
 
 def _capacity(estate: Estate) -> View:
     uses = capacity.capacity(estate)
-    return capacity.as_text(uses), capacity.as_document(uses), not any(use.breaks for use in uses)
+    unknown = capacity.unknown_codes(estate)
+    return (
+        capacity.as_text(uses, unknown),
+        capacity.as_document(uses, unknown),
+        not any(use.breaks for use in uses),
+    )
 
 
 def _failures(estate: Estate) -> View:

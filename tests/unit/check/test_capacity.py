@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from labcycle.check.capacity import QUOTAS, Use, as_document, as_text, capacity
+import pytest
+
+from labcycle.check.capacity import QUOTAS, Use, as_document, as_text, capacity, unknown_codes
+from labcycle.check.cli import VIEWS
 from labcycle.check.estate import Estate
+from labcycle.check.finding import CheckError
 from labcycle.check.template import Template
 
 
 def stack(name: str, account: str = "111122223333", region: str = "eu-west-1", **resources: Any) -> Template:
     return Template(name, json.dumps({"Resources": resources}), region, account)
+
+
+def saying(quotas: Any, account: str = "111122223333", region: str = "eu-west-1") -> Template:
+    """A template that says what its account has."""
+    body = {"Metadata": {"labcycle:quotas": quotas}, "Resources": {}}
+    return Template(f"target-{account}-{region}", json.dumps(body), region, account)
 
 
 def of(kind: str, **properties: Any) -> dict[str, Any]:
@@ -86,8 +96,73 @@ def test_the_first_quota_that_breaks_is_named_with_what_to_ask_for() -> None:
     assert uses[0].breaks
     text = as_text(uses)
     assert text.splitlines()[-1].startswith("the first quota that breaks: Lambda reserved concurrency")
-    assert "1,000 needed, 900 by default. Ask for 1,000 by Service Quotas L-B99A9384" in text
+    assert "1,000 needed, 900 by default. Ask for 1,100 by Service Quotas L-B99A9384" in text
     assert as_document(uses)["breaks"] is True
+
+
+def workspace(instance: str = "g5.xlarge") -> dict[str, Any]:
+    return of("AWS::EC2::LaunchTemplate", LaunchTemplateData={"InstanceType": instance, "IamInstanceProfile": "ann"})
+
+
+def limits(uses: list[Use], code: str) -> dict[tuple[str, str], tuple[float, str]]:
+    return {(use.account, use.region): (use.limit, use.source) for use in uses if use.quota.code == code}
+
+
+def test_what_an_account_has_counts_in_its_region_alone() -> None:
+    stacks = [
+        stack("a", W=workspace()),
+        stack("b", region="us-east-1", W=workspace()),
+        stack("c", account="444455556666", W=workspace()),
+    ]
+    uses = capacity(Estate([*stacks, saying({"L-DB2E81BA": 64})]))
+    assert limits(uses, "L-DB2E81BA") == {
+        ("111122223333", "eu-west-1"): (64, "yours"),
+        ("111122223333", "us-east-1"): (0, "default"),
+        ("444455556666", "eu-west-1"): (0, "default"),
+    }
+    assert [use.region for use in uses if use.breaks and use.account == "111122223333"] == ["us-east-1"]
+
+
+def test_what_an_account_has_everywhere_counts_whichever_region_says_it() -> None:
+    stacks = [stack("a", Role=of("AWS::IAM::Role")), saying({"L-FE177D64": 2500}, region="us-east-1")]
+    assert limits(capacity(Estate(stacks)), "L-FE177D64") == {("111122223333", "global"): (2500, "yours")}
+
+
+def test_the_least_counts_where_two_say_different_things() -> None:
+    stacks = [stack("a", W=workspace()), saying({"L-DB2E81BA": 64}), saying({"L-DB2E81BA": 8}), saying({})]
+    assert limits(capacity(Estate(stacks)), "L-DB2E81BA") == {("111122223333", "eu-west-1"): (8, "yours")}
+
+
+def test_what_lambda_keeps_free_is_taken_off_what_the_account_has() -> None:
+    functions = {"F": of("AWS::Lambda::Function", ReservedConcurrentExecutions=1950)}
+    uses = capacity(Estate([stack("a", **functions), saying({"L-B99A9384": 2000})]))
+    assert limits(uses, "L-B99A9384") == {("111122223333", "eu-west-1"): (1900, "yours")}
+    assert "1,950 needed, 1,900 of yours. Ask for 2,050 by Service Quotas L-B99A9384" in as_text(uses)
+
+
+def test_the_table_says_whose_limit_it_is() -> None:
+    uses = capacity(Estate([stack("a", W=workspace(), Vpc=of("AWS::EC2::VPC")), saying({"L-DB2E81BA": 64})]))
+    rows = {line.split()[-1]: line.split() for line in as_text(uses).splitlines() if "L-" in line}
+    assert rows["L-DB2E81BA"][-4:-1] == ["64", "yours", "6%"]
+    assert rows["L-F678F1CE"][-4:-1] == ["5", "default", "20%"]
+    told = {use["code"]: (use["limit"], use["whose"]) for use in as_document(uses)["uses"]}
+    assert told["L-DB2E81BA"] == (64, "yours") and told["L-F678F1CE"] == (5, "default")
+
+
+def test_a_code_that_is_not_known_is_told() -> None:
+    estate = Estate([stack("a", W=workspace()), saying({"L-DB2E81BA": 64, "L-00000000": 1})])
+    assert unknown_codes(estate) == ["L-00000000"]
+    text, document, well = VIEWS["capacity"](estate)
+    assert "given, and not counted here: L-00000000. Take codes from this table" in text
+    assert document["unknown_codes"] == ["L-00000000"]
+    assert well
+    assert "not counted" not in as_text(capacity(estate))
+
+
+@pytest.mark.parametrize("quotas", ["many", ["L-DB2E81BA"], {"L-DB2E81BA": "64"}, {"L-DB2E81BA": -1}])
+def test_quotas_that_are_no_numbers_are_refused(quotas: Any) -> None:
+    with pytest.raises(CheckError, match=r"target-.*: Metadata\.labcycle:quotas: got .*; allowed a mapping"):
+        capacity(Estate([saying(quotas)]))
 
 
 def test_where_none_breaks_the_next_to_break_is_named() -> None:

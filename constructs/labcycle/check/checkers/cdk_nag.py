@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from labcycle.check.estate import Estate
 from labcycle.check.finding import CheckError, Finding
 from labcycle.check.template import Template
+from labcycle.config import names
 
 from .program import answer_of, has_node
 
-COMPLIANCE_KEY = "labcycle:compliance"
+COMPLIANCE_KEY = names.COMPLIANCE_METADATA
 ALWAYS = ("aws-solutions", "serverless")
 ON_DEMAND = ("hipaa", "nist-800-53", "pci")
 
