@@ -111,6 +111,9 @@ def compare_paths(old: Path, new: Path) -> Comparison:
     """
     before, after = templates_at(old), templates_at(new)
     if len(before) == len(after) == 1 and (old.is_file() or new.is_file()):
+        # Made-up names begin with the template's: two files are two versions of one stack.
+        name, account, region = _place(before[0])
+        after = [replace(after[0], name=name, account=account, region=region)]
         pairs: list[tuple[Template, Template | None]] = [(before[0], after[0])]
         return _Comparing(before, after, pairs).run()
     by_place = {_place(template): template for template in after}

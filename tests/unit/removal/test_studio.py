@@ -28,9 +28,7 @@ def app(name: str, status: str, **owner: str) -> dict[str, Any]:
 def stubs() -> dict[str, Stubber]:
     made = {}
     for service in ("cloudformation", "sagemaker"):
-        client: Any = boto3.client(  # type: ignore[call-overload]
-            service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
-        )
+        client: Any = boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
         made[service] = Stubber(client)
         made[service].activate()
     summary = {
