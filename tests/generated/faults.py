@@ -202,7 +202,9 @@ def no_such_word(draw: Draw, files: Files) -> None:
 
 
 def word_twice(draw: Draw, files: Files) -> None:
-    site = _any_site(draw, files, lambda site: get_origin(site.kind) is tuple and bool(_words(site)))
+    site = _any_site(
+        draw, files, lambda site: get_origin(site.kind) is tuple and bool(_words(site) and site.holder[site.key])
+    )
     site.holder[site.key] = [*site.holder[site.key], site.holder[site.key][0]]
 
 
@@ -375,6 +377,42 @@ def no_network(draw: Draw, files: Files) -> None:
     files.target["network"]["cidr"] = draw(st.sampled_from(wrong))
 
 
+def half_a_network(draw: Draw, files: Files) -> None:
+    network = files.target["network"]
+    own = {
+        "vpc_id": "vpc-01234567",
+        "private_subnet_ids": [f"subnet-0000000{n}" for n, _ in enumerate(files.target["zones"])],
+    }
+    del own[draw(st.sampled_from(sorted(own)))]
+    files.target["network"] = {"name": network["name"], "egress": network["egress"], **own}
+
+
+def subnets_unlike_zones(draw: Draw, files: Files) -> None:
+    network = files.target["network"]
+    network.pop("cidr", None)
+    zones = len(files.target["zones"])
+    numbers = draw(st.sampled_from([[*range(zones + 1)], [1] * zones, ["x"] * zones]))
+    network |= {"vpc_id": "vpc-01234567", "private_subnet_ids": [f"subnet-0000000{n}" for n in numbers]}
+
+
+def range_of_anothers_network(draw: Draw, files: Files) -> None:
+    subnets = [f"subnet-0000000{n}" for n, _ in enumerate(files.target["zones"])]
+    files.target["network"] |= {"cidr": "10.0.0.0/16", "vpc_id": "vpc-01234567", "private_subnet_ids": subnets}
+
+
+def no_such_quota(draw: Draw, files: Files) -> None:
+    wrong = [
+        {"L-1": 1},
+        {"l-0123abcd": 1},
+        {"L-0123ABCD": -1},
+        {"L-0123ABCD": "5"},
+        {"L-0123ABCD": 1.5},
+        {"": 1},
+        {"L-0123ABCD": None},
+    ]
+    files.target["quotas"] = draw(st.sampled_from(wrong))
+
+
 def no_such_region(draw: Draw, files: Files) -> None:
     files.target["region"] = draw(
         st.sampled_from(["eu-west-9", "aws-global", "EU-WEST-1", "eu_west_1", "us-iso-east-1"])
@@ -518,6 +556,10 @@ FAULTS: tuple[Callable[[Draw, Files], None], ...] = (
     zone_twice,
     too_few_or_many_zones,
     no_network,
+    half_a_network,
+    subnets_unlike_zones,
+    range_of_anothers_network,
+    no_such_quota,
     no_such_region,
     alias,
     tag,

@@ -90,7 +90,7 @@ def _cidrs() -> st.SearchStrategy[str]:
     return st.builds(written, st.sampled_from([16, 24]) | st.integers(16, 24), st.integers(0, 2**16 - 1))
 
 
-TEXTS: dict[Key, st.SearchStrategy[str]] = {
+BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (Team, "team"): names_of(20),
     (Team, "target"): names_of(104),
     (Member, "name"): names_of(30),
@@ -99,9 +99,12 @@ TEXTS: dict[Key, st.SearchStrategy[str]] = {
     (Network, "cidr"): _cidrs(),
     (Target, "target"): names_of(104),
     (Target, "region"): st.sampled_from(known_regions()),
+    (Target, "quotas"): st.dictionaries(
+        st.from_regex("L-[0-9A-F]{8}", fullmatch=True), st.sampled_from([0, 1, 10**9]), max_size=3
+    ),
     (Target, "account"): st.just("123456789012") | st.from_regex("[0-9]{12}", fullmatch=True),
 }
-"""Text that has no pattern, or that a limit of AWS or another key bounds further."""
+"""What has no pattern, or what a limit of AWS or another key bounds further."""
 
 
 @cache
@@ -114,8 +117,8 @@ def values(model: type[BaseModel], key: str) -> st.SearchStrategy[Any]:
         If it is text of which nothing is known.
     """
     field = model.model_fields[key]
-    text = TEXTS.get((model, key))
-    found = _of(field.annotation, field, f"{model.__name__}.{key}") if text is None else text
+    bounded = BOUNDED.get((model, key))
+    found = _of(field.annotation, field, f"{model.__name__}.{key}") if bounded is None else bounded
     return st.sampled_from(EXTREMES[model, key]) | found if (model, key) in EXTREMES else found
 
 
@@ -192,13 +195,20 @@ def _whole(model: type[BaseModel]) -> st.SearchStrategy[Data]:
 def targets(draw: st.DrawFn) -> Data:
     """Target files."""
     region = draw(values(Target, "region"))
-    letters = draw(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True))
+    letters: list[str] = draw(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True))
+    network = draw(mapping(Network, vpc_id=st.none(), private_subnet_ids=st.none()))
+    if draw(st.sampled_from([False, False, True])):
+        network.pop("cidr", None)
+        subnet = st.from_regex(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})", fullmatch=True)
+        subnets = draw(st.lists(subnet, min_size=len(letters), max_size=len(letters), unique=True))
+        network |= {"vpc_id": draw(values(Network, "vpc_id")), "private_subnet_ids": subnets}
     everywhere = st.fixed_dictionaries({key: values(SignIn, key) for key in SignIn.model_fields})
     return draw(
         mapping(
             Target,
             region=st.just(region),
             zones=st.just([region + letter for letter in letters]),
+            network=st.just(network),
             sign_in=st.one_of(everywhere, mapping(SignIn), mapping(SignIn)),  # without any, all members are IAM users
         )
     )

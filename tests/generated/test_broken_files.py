@@ -20,7 +20,7 @@ from tests.generated.strategies import STYLES
 
 EXAMPLES_OF_A_FAULT = 10
 _MEND = re.compile(
-    r"(Add|Check|Choose|Give|Indent|Keep|Name|Push|Remove|Rename|Save|Set|Shorten|Start|Use|Write|Did you mean|See) ?[^.]*"
+    r"(Add|Check|Choose|Copy|Give|Indent|Keep|Name|Push|Remove|Rename|Save|Set|Shorten|Start|Use|Write|Did you mean|See) ?[^.]*"
 )
 generated = settings(
     derandomize=True,
