@@ -62,7 +62,7 @@ class Draft:
 
     def asset(self, logical_id: str) -> Path:
         """A copy of the files that are uploaded for a resource, to be changed."""
-        original = self._clean.file.parent / self._clean.resource(logical_id)["Metadata"]["aws:asset:path"]
+        original: Path = self._clean.file.parent / self._clean.resource(logical_id)["Metadata"]["aws:asset:path"]
         copied = self._folder / original.name
         copied.mkdir(parents=True)
         self._file = self._folder / "planted.template.json"
