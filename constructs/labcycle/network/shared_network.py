@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Acknowledgment, Annotations, CfnTag, Duration, Fn, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Annotations, CfnTag, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -16,6 +16,7 @@ from labcycle.config import names
 from labcycle.config.target import Egress
 from labcycle.network.addresses import cut
 from labcycle.network.price import MonthlyPrice, monthly_price
+from labcycle.network.published import publish
 
 FLOW_LOGS_KEPT = Duration.days(90)
 
@@ -92,7 +93,8 @@ class SharedNetwork(Construct):
             private_subnet_ids=subnets,
             private_subnet_route_table_ids=tables,
         )
-        self._publish(cidr, subnets)
+        publish(self, name, vpc_id=self._network.ref, private_subnet_ids=subnets)
+        ssm.CfnParameter(self, "VpcCidr", type="String", name=names.network_parameter(name, "vpc-cidr"), value=cidr)
         self.price: MonthlyPrice = monthly_price(egress)
         if egress != "none":
             Annotations.of(self).add_info(f"network {name}, egress {egress}: {self.price.sentence}")
@@ -211,18 +213,3 @@ class SharedNetwork(Construct):
         assert bucket.policy is not None
         log.node.add_dependency(bucket.policy)
         return bucket
-
-    def _publish(self, cidr: str, subnets: list[str]) -> None:
-        ssm.CfnParameter(
-            self, "VpcId", type="String", name=names.network_parameter(self._name, "vpc-id"), value=self._network.ref
-        )
-        ssm.CfnParameter(
-            self, "VpcCidr", type="String", name=names.network_parameter(self._name, "vpc-cidr"), value=cidr
-        )
-        ssm.CfnParameter(
-            self,
-            "PrivateSubnetIds",
-            type="StringList",
-            name=names.network_parameter(self._name, "private-subnet-ids"),
-            value=Fn.join(",", subnets),
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, Size, Stack
+from aws_cdk import ArnFormat, CfnOutput, Duration, Size, Stack, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -36,6 +36,7 @@ class ModelStack(Stack):
         self.monitor = self._monitor()
         self.retraining = self._retraining()
         self._grant()
+        Tags.of(self).add("labcycle:model", model.name)
 
     def _service(self) -> ModelService:
         (api,) = self._model.deliver

@@ -6,7 +6,7 @@ from aws_cdk import CfnOutput, Environment, Stack, Stage, Tags
 from constructs import Construct
 
 from labcycle.config import Target, names
-from labcycle.network import SharedNetwork
+from labcycle.network import ImportedNetwork, SharedNetwork
 from labcycle.platform.retained import say_what_is_retained
 
 
@@ -16,8 +16,16 @@ def give_zones(stage: Stage, target: Target) -> None:
     stage.node.set_context(key, list(target.zones))
 
 
+def use_bootstrap(stage: Stage, target: Target) -> None:
+    """Deploy by the bootstrap of the target's qualifier, which `DefaultStackSynthesizer` finds in the context."""
+    if target.bootstrap_qualifier is not None:
+        stage.node.set_context("@aws-cdk/core:bootstrapQualifier", target.bootstrap_qualifier)
+
+
 class TargetPlatform(Stage):
     """The stage `labcycle-target-<target>`: one stack with the network. Deploy it before the teams of the target.
+
+    Its template's metadata `labcycle:quotas` tells the gate what the account and region have beyond AWS's defaults.
 
     Parameters
     ----------
@@ -29,10 +37,30 @@ class TargetPlatform(Stage):
         environment = Environment(account=target.account, region=target.region)
         super().__init__(scope, names.target_stage(target.target), env=environment)
         give_zones(self, target)
+        use_bootstrap(self, target)
         self.network_stack = Stack(
             self, "network", description=f"labcycle: the network that the teams of {target.target} share"
         )
-        self.network = SharedNetwork(
+        if target.quotas:
+            self.network_stack.template_options.metadata = {names.QUOTAS_METADATA: target.quotas}
+        self.network = self._imported(target) or self._made(target)
+        CfnOutput(self.network_stack, "MonthlyPrice", value=self.network.price.sentence)
+        Tags.of(self).add("labcycle:target", target.target)
+
+    def _imported(self, target: Target) -> ImportedNetwork | None:
+        if target.network.vpc_id is None or target.network.private_subnet_ids is None:
+            return None
+        return ImportedNetwork(
+            self.network_stack,
+            "Network",  # as if it were made: the parameters of teams that are there already stay the same
+            name=target.network.name,
+            vpc_id=target.network.vpc_id,
+            zones=target.zones,
+            private_subnet_ids=target.network.private_subnet_ids,
+        )
+
+    def _made(self, target: Target) -> SharedNetwork:
+        network = SharedNetwork(
             self.network_stack,
             "Network",
             name=target.network.name,
@@ -40,9 +68,8 @@ class TargetPlatform(Stage):
             cidr=target.network.cidr,
             egress=target.network.egress,
         )
-        CfnOutput(self.network_stack, "MonthlyPrice", value=self.network.price.sentence)
-        if self.network.flow_logs_bucket is not None:
+        if network.flow_logs_bucket is not None:
             say_what_is_retained(
-                self.network_stack, f"The bucket with the flow logs: {self.network.flow_logs_bucket.bucket_name}."
+                self.network_stack, f"The bucket with the flow logs: {network.flow_logs_bucket.bucket_name}."
             )
-        Tags.of(self).add("labcycle:target", target.target)
+        return network

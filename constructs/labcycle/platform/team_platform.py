@@ -14,7 +14,7 @@ from labcycle.platform.foundation_stack import FoundationStack
 from labcycle.platform.guardrails_stack import GuardrailsStack
 from labcycle.platform.inline_policies import problems_of_size
 from labcycle.platform.model_stack import ModelStack
-from labcycle.platform.target_platform import give_zones
+from labcycle.platform.target_platform import give_zones, use_bootstrap
 from labcycle.platform.tracking_stack import TrackingStack
 from labcycle.platform.workspaces_stack import WorkspacesStack
 
@@ -22,7 +22,8 @@ from labcycle.platform.workspaces_stack import WorkspacesStack
 class TeamPlatform(Stage):
     """The stage `labcycle-<team>`: guardrails, foundation, tracking, workspaces if there are any, and a stack a model.
 
-    Every role carries the boundary of the guardrails, every resource that can the team's tags. Stacks find each other
+    Every role carries the boundary of the guardrails, every resource that can the team's tags, and those of a model its
+    name too. Every template names the rule packs that it is checked against. Stacks find each other
     by contract names, the team's key apart. The target's network is read from SSM parameters when a stack is created
     or updated: deploy the `TargetPlatform` first.
 
@@ -49,6 +50,7 @@ class TeamPlatform(Stage):
             permissions_boundary=PermissionsBoundary.from_name(names.boundary(team.team)),
         )
         give_zones(self, target)
+        use_bootstrap(self, target)
         self.guardrails = GuardrailsStack(self, team=team)
         with _told(team, "members"):
             self.foundation = FoundationStack(self, team=team, target=target)
@@ -66,10 +68,13 @@ class TeamPlatform(Stage):
             with _told(team, "models", n):
                 self.models[model.name] = ModelStack(self, team=team, model=model, key=key)
         self._in_order()
-        if problems := list(problems_of_size(team, [*self.shared_stacks, *self.models.values()])):
+        stacks = [*self.shared_stacks, *self.models.values()]
+        if problems := list(problems_of_size(team, stacks)):
             raise ConfigError(problems)
         for tag, value in (("team", team.team), ("cost-centre", team.cost_centre), ("stage", team.stage)):
             Tags.of(self).add(f"labcycle:{tag}", value)
+        for stack in stacks if team.compliance else ():
+            stack.template_options.metadata = {names.COMPLIANCE_METADATA: list(team.compliance)}
 
     @property
     def shared_stacks(self) -> list[Stack]:

@@ -53,7 +53,9 @@ def test_stacks_carry_the_teams_tags(team_stacks: Stacks) -> None:
     for name, stack in team_stacks.items():
         assert stack.tags["labcycle:team"] == team_of(name)
         assert stack.tags["labcycle:stage"] == TEAMS[team_of(name)]
-        assert set(stack.tags) == TAGS
+        of_a_model = name.partition("-model-")[2]
+        assert set(stack.tags) == (TAGS | {"labcycle:model"} if of_a_model else TAGS)
+        assert stack.tags.get("labcycle:model", "") == of_a_model
 
 
 def test_production_is_protected_from_deletion(team_stacks: Stacks) -> None:

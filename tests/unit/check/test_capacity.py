@@ -53,15 +53,17 @@ def test_roles_count_for_an_account_and_stacks_for_a_region() -> None:
 
 
 def test_rules_count_for_the_fullest_bus() -> None:
-    rules = {f"Default{n}": of("AWS::Events::Rule") for n in range(3)}
+    rules: dict[str, Any] = {f"Default{n}": of("AWS::Events::Rule") for n in range(3)}
     own = of("AWS::Events::Rule", EventBusName={"Ref": "Bus"})
     uses = capacity(Estate([stack("a", Bus=of("AWS::Events::EventBus", Name="team"), Own=own, **rules)]))
     assert used(uses, "rules on one event bus") == {("111122223333", "eu-west-1"): 3}
 
 
 def test_nat_gateways_count_by_zone() -> None:
-    subnets = {f"Subnet{zone}": of("AWS::EC2::Subnet", AvailabilityZone=f"eu-west-1{zone}") for zone in "ab"}
-    gateways = {
+    subnets: dict[str, Any] = {
+        f"Subnet{zone}": of("AWS::EC2::Subnet", AvailabilityZone=f"eu-west-1{zone}") for zone in "ab"
+    }
+    gateways: dict[str, Any] = {
         "One": of("AWS::EC2::NatGateway", SubnetId={"Ref": "Subneta"}),
         "Two": of("AWS::EC2::NatGateway", SubnetId={"Ref": "Subnetb"}),
     }
@@ -91,7 +93,9 @@ def test_a_member_starts_the_largest_of_the_tiers() -> None:
 
 
 def test_the_first_quota_that_breaks_is_named_with_what_to_ask_for() -> None:
-    functions = {f"F{n}": of("AWS::Lambda::Function", ReservedConcurrentExecutions=500) for n in range(2)}
+    functions: dict[str, Any] = {
+        f"F{n}": of("AWS::Lambda::Function", ReservedConcurrentExecutions=500) for n in range(2)
+    }
     uses = capacity(Estate([stack("a", **functions)]))
     assert uses[0].breaks
     text = as_text(uses)
@@ -134,7 +138,7 @@ def test_the_least_counts_where_two_say_different_things() -> None:
 
 
 def test_what_lambda_keeps_free_is_taken_off_what_the_account_has() -> None:
-    functions = {"F": of("AWS::Lambda::Function", ReservedConcurrentExecutions=1950)}
+    functions: dict[str, Any] = {"F": of("AWS::Lambda::Function", ReservedConcurrentExecutions=1950)}
     uses = capacity(Estate([stack("a", **functions), saying({"L-B99A9384": 2000})]))
     assert limits(uses, "L-B99A9384") == {("111122223333", "eu-west-1"): (1900, "yours")}
     assert "1,950 needed, 1,900 of yours. Ask for 2,050 by Service Quotas L-B99A9384" in as_text(uses)
