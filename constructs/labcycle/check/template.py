@@ -82,6 +82,8 @@ def metadata_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
 def templates_at(path: Path) -> list[Template]:
     """All templates at a path: an assembly with its nested ones, or one template.
 
+    What the manifest beside a template says of it (account, region, tags) is known of it alone, too.
+
     Raises
     ------
     CheckError
@@ -90,7 +92,8 @@ def templates_at(path: Path) -> list[Template]:
     if not path.exists():
         raise CheckError(f"{path}: there is no such file or folder. Name a folder made by `cdk synth`, or a template")
     if path.is_file():
-        return [_from_file(path)]
+        of_assembly = _assembly(path.parent) if (path.parent / _MANIFEST).is_file() else ()
+        return [template for template in of_assembly if template.file == path] or [_from_file(path)]
     if not (path / _MANIFEST).is_file():
         raise CheckError(f"{path}: there is no {_MANIFEST} in this folder. Name a folder made by `cdk synth`")
     templates = list(_assembly(path))

@@ -164,6 +164,12 @@ def test_the_region_of_the_stack_is_that_of_the_check(tmp_path: Path) -> None:
     assert ("Service", "F3006") in rules(elsewhere, "cloudformation-validate")
 
 
+def test_a_template_of_an_assembly_keeps_its_region_when_it_is_checked_alone(tmp_path: Path) -> None:
+    telling = Telling()
+    check([assembly(tmp_path, {"s": GOOD}, region="eu-central-1") / "s.template.json"], [telling])
+    assert [(template.name, template.region) for template in telling.seen] == [("s", "eu-central-1")]
+
+
 def test_nested_assemblies_and_nested_stacks_are_checked_each_distinct_one_once(tmp_path: Path) -> None:
     other_path = json.loads(json.dumps(GOOD).replace("S/Setting", "T/Setting"))
     assembly(tmp_path, {"one": GOOD, "two": other_path}, nested=("stage",))
