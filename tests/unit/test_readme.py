@@ -34,6 +34,15 @@ def test_the_team_file_is_valid(tmp_path: Path) -> None:
     assert team.models[0].deliver
 
 
+def test_a_target_can_say_what_is_there_already(tmp_path: Path) -> None:
+    target = (ROOT / "infra" / "targets" / "eu-production.yaml").read_text()
+    before, _, after = target.partition("network:\n")
+    path = tmp_path / "eu-production.yaml"
+    path.write_text(before + snippet("own") + after[after.index("sign_in:") :])
+    loaded = load_target(path)
+    assert loaded.network.vpc_id and loaded.bootstrap_qualifier == "acme" and loaded.quotas
+
+
 def test_the_construct_synthesizes(tmp_path: Path) -> None:
     script = tmp_path / "app.py"
     script.write_text(snippet("construct"))
