@@ -49,5 +49,7 @@ def _is_wide(resource: str) -> bool:
 def _scopable(statement: Statement) -> Iterator[str]:
     for name in statement.actions:
         action = find_action(name)
-        if action and not action.takes_none:
+        if is_wild(name):
+            yield f"{name} (name its actions first)"
+        elif action and not action.takes_none:
             yield f"{action.name} ({', '.join(one.name for one in action.resource_types)})"

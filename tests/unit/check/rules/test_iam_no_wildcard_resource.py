@@ -32,6 +32,10 @@ def test_every_bucket(every: str) -> None:
     assert offenders(RULE, stack(Policy=policy(allowed("s3:GetObject", every)))) == ["Policy"]
 
 
+def test_what_is_not_named_cannot_be_without_a_resource() -> None:
+    assert offenders(RULE, stack(Policy=policy(allowed("sqs:*", "*")))) == ["Policy"]
+
+
 def test_all_but_some_resources() -> None:
     wide = {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::b/*"}
     assert offenders(RULE, stack(Policy=policy(wide))) == ["Policy"]
