@@ -43,9 +43,9 @@ def load_paths(paths: Iterable[FilePath]) -> tuple[list[Team], dict[str, Target]
         beside = {file.stem for file in folder.glob("*") if file.suffix in SUFFIXES}
         if team.target not in by_name and beside:
             try:
-                file = file_of(folder, team.target)
-                if file:
-                    by_name[team.target] = load_target(file)
+                its_file = file_of(folder, team.target)
+                if its_file:
+                    by_name[team.target] = load_target(its_file)
                 else:
                     problems.append(unknown_target(team, folder, beside))
             except ConfigError as error:
