@@ -24,7 +24,8 @@ _ABOUT_ITSELF = {"AWS::ECR::Repository", "AWS::IAM::Role", "AWS::KMS::Key", "AWS
 # Principals that AWS allows and parliament does not know:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:sts::\d{12}:(assumed-role|federated-user)/.+")
-_FEDERATION = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/.+")
+_FEDERATION = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/(.+)")
+_KNOWN_FEDERATION = "cognito-identity.amazonaws.com"
 _PUBLIC_PARAMETER = re.compile(r"(arn:[^:]*:ssm:[^:]*):(:parameter/aws/service/.*)")  # AWS's own, of no account
 _CONTEXT = "kms:encryptioncontext:"
 # Services whose actions name several resource types, of which a request has one: an execution is a standard or an express
@@ -191,11 +192,12 @@ def _prepared(policy: _Policy) -> tuple[dict[str, Any], set[int]]:
                 if "*" in resources and "*" not in _listed(original.get(key, [])):
                     unknown.add(number)
                 statement[key] = resources
+        if isinstance(statement.get("Condition"), dict):
+            issuers = _issuers(statement.get("Principal"))
+            statement["Condition"] = dict(_condition(*one, issuers) for one in statement["Condition"].items())
         for key in ("Principal", "NotPrincipal"):
             if isinstance(statement.get(key), dict):
                 statement[key] = {kind: _principals(kind, named) for kind, named in statement[key].items()}
-        if isinstance(statement.get("Condition"), dict):
-            statement["Condition"] = dict(_condition(*one) for one in statement["Condition"].items())
         statements.append(statement)
     return {**policy.document, "Statement": statements}, unknown
 
@@ -219,18 +221,33 @@ def _principals(kind: str, named: Any) -> list[Any]:
             (kind == "AWS" and _PRINCIPAL.fullmatch(one)) or (kind == "Federated" and _FEDERATION.fullmatch(one))
         )
 
-    substitute = {"AWS": "*", "Federated": "cognito-identity.amazonaws.com"}
+    substitute = {"AWS": "*", "Federated": _KNOWN_FEDERATION}
     return [substitute[kind] if kind in substitute and known(str(one)) else one for one in _listed(named)]
 
 
-def _condition(operator: str, block: Any) -> tuple[str, Any]:
+def _issuers(principal: Any) -> tuple[str, ...]:
+    """The OpenID Connect issuers that a statement trusts."""
+    named = _listed(principal.get("Federated", [])) if isinstance(principal, dict) else []
+    return tuple(found[1] for one in named if (found := _FEDERATION.fullmatch(str(one))))
+
+
+def _condition_key(key: str, issuers: tuple[str, ...]) -> str:
+    """A claim of an issuer that the statement trusts, as that of the one that parliament knows.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
+    """
+    issuer, _, claim = key.rpartition(":")
+    return f"{_KNOWN_FEDERATION}:{claim}" if issuer in issuers else key
+
+
+def _condition(operator: str, block: Any, issuers: tuple[str, ...]) -> tuple[str, Any]:
     if not isinstance(block, dict):
         return operator, block
     if operator.startswith("Arn") and all(key.lower().startswith(_CONTEXT) for key in block):
         # a text in the list, but AWS compares it so with ARNs:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         operator = operator.replace("Arn", "String", 1)
-    return operator, {key: _condition_value(operator, value) for key, value in block.items()}
+    return operator, {_condition_key(key, issuers): _condition_value(operator, value) for key, value in block.items()}
 
 
 def _condition_value(operator: str, value: Any) -> Any:

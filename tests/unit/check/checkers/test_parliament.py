@@ -171,6 +171,18 @@ def test_principals_that_aws_knows_are_no_fault(principal: dict[str, Any]) -> No
     assert told(trust(Principal=principal)) == set()
 
 
+def test_claims_are_known_of_an_issuer_that_is_trusted_and_of_no_other() -> None:
+    def trusting(claim: str) -> set[tuple[str, str, str]]:
+        provider = {"Federated": "arn:aws:iam::123456789012:oidc-provider/login.example.com/tenant"}
+        condition = {"StringEquals": {claim: "somebody"}}
+        return told(trust(Action="sts:AssumeRoleWithWebIdentity", Principal=provider, Condition=condition))
+
+    where = "Properties.AssumeRolePolicyDocument.Statement.0"
+    unknown = {("Role", "UNKNOWN_CONDITION_FOR_ACTION", where)}
+    assert trusting("login.example.com/tenant:sub") == trusting("login.example.com/tenant:aud") == set()
+    assert trusting("login.example.com:sub") == trusting("login.example.com/tenant:subject") == unknown
+
+
 def test_a_trust_policy_is_checked() -> None:
     where = "Properties.AssumeRolePolicyDocument.Statement.0"
     assert told(trust(Principal={"AWS": "somebody"})) == {("Role", "UNKNOWN_PRINCIPAL", where)}
