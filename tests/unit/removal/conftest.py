@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -15,6 +15,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
+from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend, Stack
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
@@ -202,5 +203,21 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     no_sleep = mock.Mock(sleep=lambda seconds: None)
     cloud = Cloud()
     answering = mock.patch.object(BotocoreStubber, "__call__", cloud.answering(BotocoreStubber.__call__))
-    with mock_aws(), remembering(), answering, mock.patch.object(botocore.endpoint, "time", no_sleep):
+    with mock_aws(), remembering(), answering, own_models(), mock.patch.object(botocore.endpoint, "time", no_sleep):
         yield cloud
+
+
+@contextmanager
+def own_models() -> Iterator[None]:
+    """moto's own models of resources, which can be deleted, also where those of tests/cloud are in the same process."""
+    models = {
+        model.cloudformation_type(): model
+        for model in parsing.get_model_list()
+        if not model.__module__.endswith(".harness")
+    }
+    names = {kind: model.cloudformation_name_type() for kind, model in models.items()}
+    with (
+        mock.patch.object(parsing, "get_model_map", lambda: models),
+        mock.patch.object(parsing, "get_name_type_map", lambda: names),
+    ):
+        yield
