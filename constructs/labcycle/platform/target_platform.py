@@ -42,7 +42,7 @@ class TargetPlatform(Stage):
             self, "network", description=f"labcycle: the network that the teams of {target.target} share"
         )
         if target.quotas:
-            self.network_stack.template_options.metadata = {names.QUOTAS_METADATA: target.quotas}
+            self.network_stack.template_options.metadata = {names.QUOTAS_METADATA: dict(sorted(target.quotas.items()))}
         self.network = self._imported(target) or self._made(target)
         CfnOutput(self.network_stack, "MonthlyPrice", value=self.network.price.sentence)
         Tags.of(self).add("labcycle:target", target.target)

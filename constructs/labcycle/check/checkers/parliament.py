@@ -194,7 +194,9 @@ def _prepared(policy: _Policy) -> tuple[dict[str, Any], set[int]]:
                 statement[key] = resources
         if isinstance(statement.get("Condition"), dict):
             issuers = _issuers(statement.get("Principal"))
-            statement["Condition"] = dict(_condition(*one, issuers) for one in statement["Condition"].items())
+            statement["Condition"] = dict(
+                _condition(operator, block, issuers) for operator, block in statement["Condition"].items()
+            )
         for key in ("Principal", "NotPrincipal"):
             if isinstance(statement.get(key), dict):
                 statement[key] = {kind: _principals(kind, named) for kind, named in statement[key].items()}
