@@ -24,8 +24,7 @@ _WILD = re.compile(r"[*?]")
 
 def check(template: Template, estate: Estate) -> Iterator[Violation]:
     own = template.tags.get(_TEAM)
-    others = _teams(estate) - {own}
-    if own is None or not others:
+    if own is None or not _teams(estate).keys() - {own}:
         return
     for statement in statements(estate, template, Kind.IDENTITY, Kind.RESOURCE, Kind.TRUST):
         if not statement.allows:
@@ -43,16 +42,30 @@ def check(template: Template, estate: Estate) -> Iterator[Violation]:
 
 
 @functools.lru_cache(maxsize=2)
-def _teams(estate: Estate) -> frozenset[str]:
-    return frozenset(template.tags[_TEAM] for template in estate.templates if _TEAM in template.tags)
+def _teams(estate: Estate) -> dict[str, set[str]]:
+    """The teams, each with the accounts that it has stacks in."""
+    found: dict[str, set[str]] = {}
+    for template in estate.templates:
+        if _TEAM in template.tags:
+            found.setdefault(template.tags[_TEAM], set()).add(estate.account(template))
+    return found
 
 
 def _whose(reached: str, own: str, estate: Estate) -> str:
     """The other team of which something is reached; empty if there is none."""
     beginnings = _beginnings(reached)
-    for team in sorted(_teams(estate) - {own}) if beginnings else ():
-        if any(_may_be(prefix.format(team), text, wild) for prefix in _PREFIXES for text, wild in beginnings):
-            return team
+    account = reached.split(":", 5)[4] if reached.count(":") >= 5 else ""
+    for team in sorted(_teams(estate).keys() - {own}) if beginnings else ():
+        if account.isdigit() and account not in _teams(estate)[team]:
+            continue  # whatever it is called there, it is not that team's
+        for prefix in _PREFIXES:
+            theirs, ours = prefix.format(team), prefix.format(own)
+            # A team may be called as another one in another account, and more: what bears its whole name is its own.
+            if any(
+                _may_be(theirs, text, wild) and not (text.startswith(ours) and ours.startswith(theirs))
+                for text, wild in beginnings
+            ):
+                return team
     arns, teams = _arns(estate)
     literal = _WILD.split(reached, maxsplit=1)[0]
     for n in range(bisect_left(arns, literal), len(arns)):

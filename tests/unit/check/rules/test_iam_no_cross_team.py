@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from labcycle.check.template import Template
@@ -75,3 +77,15 @@ def test_not_applicable() -> None:
     assert offenders(RULE, of_fraud("sqs:SendMessage", f"{SQS}:labcycle-*")) == []
     denied = {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": on}
     assert offenders(RULE, stack("labcycle-fraud-main", team="fraud", Policy=policy(denied)), OTHER) == []
+
+
+def test_a_name_that_begins_with_that_of_a_team_in_another_account_is_its_owners() -> None:
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:labcycle-fraud-lab-jobs"
+    own = stack("labcycle-fraud-lab-main", team="fraud-lab", Policy=policy(allowed("sqs:SendMessage", arn)))
+    objects = policy(allowed("s3:GetObject", "arn:aws:s3:::labcycle-fraud-lab-artifacts/*"))
+    bucket = stack("labcycle-fraud-lab-more", team="fraud-lab", Policy=objects)
+    other = replace(
+        of_fraud("sqs:SendMessage", "arn:aws:sqs:eu-west-1:999988887777:labcycle-fraud-*"), account="999988887777"
+    )
+    assert offenders(RULE, own, bucket, other) == []
+    assert offenders(RULE, own, of_fraud("sqs:SendMessage", f"{SQS}:labcycle-fraud-*")) == ["Policy"]
