@@ -151,7 +151,7 @@ def resources_of(account: Account, stack: DeployedStack, *kinds: str) -> list[di
 
 def tagged_resources(account: Account, team: str | None = None) -> list[TaggedResource]:
     """Every resource of the region with the tag of this team, or of any; by ARN."""
-    wanted = {"Key": TEAM, "Values": [team]} if team else {"Key": TEAM}
+    wanted = {"Key": TEAM} if team is None else {"Key": TEAM, "Values": [team]}
     found = account.pages("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=[wanted])
     resources = (TaggedResource(one["ResourceARN"], _tags(one["Tags"])) for one in found)
     return sorted((one for one in resources if ":cloudformation:" not in one.arn), key=lambda one: one.arn)

@@ -206,11 +206,15 @@ class Destruction:
         return remove
 
     def _group_items(self) -> list[Item]:
-        """Log groups that were retained, and those that Lambda made for functions of the stacks."""
+        """Log groups that were retained, and those that Lambda made for functions of the stacks.
+
+        Of a team that was in production and then a sandbox, those of its production stay.
+        """
         logs = self._account.client("logs")
         functions = {
             f"/aws/lambda/{one['PhysicalResourceId']}"
             for stack in [*self._stacks(), *deleted_stacks(self._account, self._team)]
+            if stack.stage == "sandbox"
             for one in resources_of(self._account, stack, "AWS::Lambda::Function")
             if one.get("PhysicalResourceId")
         }

@@ -265,6 +265,19 @@ def test_log_groups_that_lambda_made_go_by_the_functions_of_the_stacks_also_of_d
     ]
 
 
+def test_log_groups_of_a_former_production_stay(cloud: Cloud) -> None:
+    arn = cloud.client("iam").create_role(RoleName="f", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    for stage in ("production", "sandbox"):
+        name = f"labcycle-data-{stage}"
+        code = {"Role": arn, "Handler": "h.h", "Runtime": "python3.13", "Code": {"ZipFile": "x"}}
+        function = {"Type": "AWS::Lambda::Function", "Properties": {"FunctionName": name, **code}}
+        cloud.stack(name, team="data", stage=stage, resources={"F": function})
+        cloud.client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}")
+    cloud.client("cloudformation").delete_stack(StackName="labcycle-data-production")
+    end(cloud, "data")
+    assert everything(cloud)["groups"] == ["/aws/lambda/labcycle-data-production"]
+
+
 # ---- refusals ------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +319,12 @@ def test_a_team_that_is_not_there_is_told_with_the_place(cloud: Cloud) -> None:
     cloud.team("data-two")
     with pytest.raises(Refused, match=f"team data in account {ACCOUNT}, region {REGION}: there is nothing"):
         end(cloud, "data")
+
+
+def test_no_name_is_nobodys_and_not_everybodys(cloud: Cloud) -> None:
+    cloud.team("data")
+    with pytest.raises(Refused, match="there is nothing with its tag"):
+        end(cloud, "")
 
 
 def test_a_protected_stack_is_told_with_the_command(cloud: Cloud) -> None:
