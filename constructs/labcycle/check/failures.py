@@ -69,12 +69,10 @@ def as_table(rows: Iterable[Failure]) -> str:
 def machine_is_watched(estate: Estate, template: Template, logical_id: str, status: str) -> tuple[str, ...]:
     """Alarms and rules on executions of a state machine that end so (`FAILED`, `TIMED_OUT`)."""
     arn = estate.arn(template, logical_id)
+    kind, detail = "Step Functions Execution Status Change", {"status": status, "stateMachineArn": arn}
     return (
         *_alarms(alarms_on(estate, template, "AWS/States", [_ENDED[status]], {"StateMachineArn": arn})),
-        *(
-            f"rule {rule}"
-            for rule in rules_on(estate, template, "aws.states", {"status": status, "stateMachineArn": arn})
-        ),
+        *(f"rule {rule}" for rule in rules_on(estate, template, "aws.states", kind, detail)),
     )
 
 
@@ -235,8 +233,9 @@ def _endpoint(estate: Estate, place: _Place) -> Failure:
 
 
 def _jobs(estate: Estate, place: _Place) -> Failure:
-    rules = [f"rule {rule}" for rule in rules_on(estate, place[0], "aws.batch", {"status": "FAILED"})]
-    return Failure(*place, "a job fails", tuple(rules), "a rule on Batch Job State Change with the status FAILED")
+    rules = rules_on(estate, place[0], "aws.batch", "Batch Job State Change", {"status": "FAILED"})
+    heard = tuple(f"rule {rule}" for rule in rules)
+    return Failure(*place, "a job fails", heard, "a rule on Batch Job State Change with the status FAILED")
 
 
 def _letters(estate: Estate, template: Template, config: Any, key: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,12 @@ from typing import Any
 
 from .estate import Estate
 from .template import Template
+
+# Services that publish their metrics also without a dimension, summed over all resources; of others such a metric is empty:
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+_SUMMED = ("AWS/Lambda", "AWS/Scheduler")
+_IN_ALARM_RULE = re.compile(r'\(\s*(?:"([^"]+)"|([^\s()"]+))\s*\)')
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,15 @@ class Watched:
     expression: str = ""
 
     def is_of(self, namespace: str, metrics: Iterable[str], dimensions: Mapping[str, str]) -> bool:
-        """Whether the alarm sees these metrics of this resource; one without dimensions sees those of all."""
+        """Whether the alarm sees these metrics of this resource; one without dimensions sees those that are summed."""
         if self.expression:
             return namespace in self.expression and any(metric in self.expression for metric in metrics)
         same = self.namespace == namespace and self.metric in metrics
-        return same and all(dimensions.get(key, value) == value for key, value in self.dimensions.items())
+        return (
+            same
+            and bool(self.dimensions or namespace in _SUMMED)
+            and all(dimensions.get(key, value) == value for key, value in self.dimensions.items())
+        )
 
 
 def alarms_on(
@@ -49,13 +60,19 @@ def alarms_on(
     ]
 
 
-def rules_on(estate: Estate, template: Template, source: str, detail: Mapping[str, str]) -> list[str]:
-    """Logical ids of enabled rules with a target on events of a service whose detail has these values."""
+def rules_on(estate: Estate, template: Template, source: str, kind: str, detail: Mapping[str, str]) -> list[str]:
+    """Logical ids of enabled rules with a target on a kind of a service's events whose detail has these values.
+
+    Services tell the default bus alone.
+    """
     found = []
     for owner, logical_id, pattern in _rules(estate):
         wanted = pattern.get("detail", {})
         same_place = (owner.account, owner.region) == (template.account, template.region)
-        if not same_place or source not in _texts(pattern.get("source")) or not isinstance(wanted, Mapping):
+        kinds = _texts(pattern.get("detail-type", kind))
+        if not same_place or source not in _texts(pattern.get("source")) or kind not in kinds:
+            continue
+        if not isinstance(wanted, Mapping):
             continue
         if all(key not in wanted or value in _texts(wanted[key]) for key, value in detail.items()):
             found.append(logical_id)
@@ -64,12 +81,14 @@ def rules_on(estate: Estate, template: Template, source: str, detail: Mapping[st
 
 @lru_cache(maxsize=2)
 def _rules(estate: Estate) -> tuple[tuple[Template, str, Mapping[str, Any]], ...]:
-    """Enabled rules with a target, and their patterns."""
+    """Enabled rules of the default bus with a target, and their patterns."""
     found = []
     for template, logical_id, _ in estate.resources("AWS::Events::Rule"):
         properties = template.properties(logical_id)
         pattern = estate.value(template, properties.get("EventPattern"))
-        if isinstance(pattern, Mapping) and properties.get("Targets") and properties.get("State") != "DISABLED":
+        bus = estate.text(template, properties.get("EventBusName", "default")).rpartition("/")[2]
+        heard = bus == "default" and properties.get("Targets") and properties.get("State") != "DISABLED"
+        if isinstance(pattern, Mapping) and heard:
             found.append((template, logical_id, pattern))
     return tuple(found)
 
@@ -80,15 +99,16 @@ def _watched(estate: Estate) -> tuple[Watched, ...]:
 
 
 def _all(estate: Estate) -> Iterator[Watched]:
-    composites = [
-        estate.text(template, template.properties(logical_id).get("AlarmRule", ""))
+    watched = {
+        name
         for template, logical_id, _ in estate.resources("AWS::CloudWatch::CompositeAlarm")
         if _acts(template.properties(logical_id))
-    ]
+        for name in _alarms_in(estate.text(template, template.properties(logical_id).get("AlarmRule", "")))
+    }
     for template, logical_id, _ in estate.resources("AWS::CloudWatch::Alarm"):
         properties = template.properties(logical_id)
         name = estate.name(template, logical_id)
-        if not _acts(properties) and not any(name in rule for rule in composites):
+        if not _acts(properties) and name not in watched:
             continue
         queries = properties.get("Metrics")
         for query in queries if isinstance(queries, list) else [{"MetricStat": {"Metric": properties}}]:
@@ -101,6 +121,12 @@ def _all(estate: Estate) -> Iterator[Watched]:
                 yield Watched(template, logical_id, namespace, named, _dimensions(estate, template, metric))
             elif "Expression" in query:
                 yield Watched(template, logical_id, "", "", {}, estate.text(template, query["Expression"]))
+
+
+def _alarms_in(rule: str) -> Iterator[str]:
+    """Names of the alarms in a composite alarm's rule, which gives names or ARNs."""
+    for quoted, plain in _IN_ALARM_RULE.findall(rule):
+        yield (quoted or plain).rpartition(":alarm:")[2]
 
 
 def _acts(properties: Mapping[str, Any]) -> bool:

@@ -189,6 +189,14 @@ NON_COMPLIANT: dict[str, tuple[Resources, list[str]]] = {
         of(LETTERS, Alarm=resource("AWS::CloudWatch::Alarm", **{**DEPTH["Properties"], "ActionsEnabled": False})),
         ["Queue"],
     ),
+    "dead letters with an alarm within another of a longer name": (
+        of(
+            "dead letters with an alarm within another",
+            Both=resource("AWS::CloudWatch::CompositeAlarm", AlarmRule='ALARM("own-letters")', AlarmActions=[NOTICES]),
+        ),
+        ["Queue"],
+    ),
+    "an alarm on no queue": (of(LETTERS, Alarm=alarm("AWS/SQS", "ApproximateNumberOfMessagesVisible")), ["Queue"]),
     "an alarm on another queue": (
         of(LETTERS, Alarm=alarm("AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName="other")),
         ["Queue"],
@@ -217,6 +225,26 @@ NON_COMPLIANT: dict[str, tuple[Resources, list[str]]] = {
                         "source": ["aws.states"],
                         "detail": {"status": ["TIMED_OUT"], "stateMachineArn": ["other"]},
                     },
+                },
+            ),
+        ),
+        ["Machine"],
+    ),
+    "a rule on the team's own bus": (
+        of(
+            "state machine that tells, and a rule",
+            Rule=resource("AWS::Events::Rule", **{**OUT_OF_TIME["Properties"], "EventBusName": "team"}),
+        ),
+        ["Machine"],
+    ),
+    "a rule on events of another kind": (
+        of(
+            "state machine that tells, and a rule",
+            Rule=resource(
+                "AWS::Events::Rule",
+                **{
+                    **OUT_OF_TIME["Properties"],
+                    "EventPattern": {**OUT_OF_TIME["Properties"]["EventPattern"], "detail-type": ["other"]},
                 },
             ),
         ),
