@@ -66,13 +66,4 @@ def _malformed(entries: object) -> Iterator[str]:
 
 
 def _about(template: Template, logical_id: str, message: str) -> Finding:
-    return Finding(
-        template=template.name,
-        logical_id=logical_id,
-        rule=_RULE,
-        checker="labcycle",
-        severity="error",
-        message=message,
-        construct_path=template.construct_path(logical_id),
-        property_path=f"Metadata.{METADATA_KEY}",
-    )
+    return template.finding(logical_id, _RULE, "labcycle", "error", message, property_path=f"Metadata.{METADATA_KEY}")

@@ -84,7 +84,7 @@ _LIMITS = {
     "AWS::StepFunctions::StateMachine": 80,
 }
 # What this thread is resolving, so that a circle of references, which is somebody's fault, ends.
-_RESOLVING: ContextVar[frozenset[tuple[str, str]]] = ContextVar("resolving", default=frozenset())
+_RESOLVING: ContextVar[frozenset[tuple[tuple[str, str], str]]] = ContextVar("resolving", default=frozenset())
 _UNKNOWN_ACCOUNT, _UNKNOWN_REGION = "123456789012", "us-east-1"
 
 
@@ -257,7 +257,7 @@ class Estate:
             "Split": lambda: self._split(template, argument),
             "Sub": lambda: self._substituted(template, argument),
         }
-        asked = (template.name, repr(argument))
+        asked = (template.identity, repr(argument))
         if function in known and asked not in _RESOLVING.get():
             token = _RESOLVING.set(_RESOLVING.get() | {asked})
             try:

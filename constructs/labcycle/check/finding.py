@@ -39,7 +39,7 @@ class Finding:
     source
         File and line of the construct, where the assembly tells it.
     file, line
-        Where the resource stands in its template's file; in that of the app's own assembly, relative to it.
+        Where the resource stands in its template's file; in a report on the app's own assembly, relative to it.
     """
 
     template: str
@@ -85,7 +85,7 @@ class Report:
 
     templates: tuple[str, ...]
     resources: int
-    same: dict[str, str]
+    same: tuple[tuple[str, str], ...]
     checkers: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
     acknowledged: tuple[Acknowledged, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -67,19 +67,24 @@ def _checked(estate: Estate, checkers: Sequence[Checker], root: Path | None) -> 
         found = [
             finding
             for checker, run in zip(checkers, runs, strict=True)
-            for finding in (repeated(run.result(), estate.templates, same) if checker.by_shape else run.result())
+            for finding in (repeated(run.result(), same) if checker.by_shape else run.result())
         ]
     counting, not_held = held(dict.fromkeys(found))
+    by_template: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in counting:
+        by_template[finding.template, finding.file].append(finding)
     findings: list[Finding] = []
     acknowledged: list[Acknowledged] = []
     for template in estate.templates:
-        standing, known = sort_out(template, [one for one in counting if one.template == template.name])
+        standing, known = sort_out(template, by_template.pop(template.identity, []))
         findings += placed(standing, template, root)
         acknowledged += known
+    if by_template:  # whatever they are about, it is not a pass
+        raise CheckError(f"something was found of templates that are not there: {sorted(by_template)}")
     return Report(
         templates=tuple(template.name for template in estate.templates),
         resources=sum(len(template.body["Resources"]) for template in estate.templates),
-        same=same,
+        same=tuple((template.name, first.name) for template, first in same),
         checkers=tuple(checker.name for checker in checkers),
         findings=tuple(findings),
         acknowledged=tuple(acknowledged),
@@ -102,7 +107,7 @@ def _summed(reports: Sequence[Report], checkers: Sequence[Checker]) -> Report:
     return Report(
         templates=tuple(name for report in reports for name in report.templates),
         resources=sum(report.resources for report in reports),
-        same={name: other for report in reports for name, other in report.same.items()},
+        same=tuple(pair for report in reports for pair in report.same),
         checkers=tuple(checker.name for checker in checkers),
         findings=tuple(sorted(finding for report in reports for finding in report.findings)),
         acknowledged=tuple(

@@ -14,7 +14,9 @@ def as_text(report: Report) -> str:
     """The report for people. Why a rule is and how to mend it is said where it comes up first."""
     lines: list[str] = []
     explained: set[str] = set()
-    for template, of_template in groupby(report.findings, key=lambda finding: finding.template):
+    for (template, _), of_template in groupby(
+        sorted(report.findings, key=lambda one: (one.template, one.file)), key=lambda one: (one.template, one.file)
+    ):
         lines += ["", template]
         for logical_id, found in groupby(of_template, key=lambda finding: finding.logical_id):
             one_by_one = list(found)
@@ -47,7 +49,7 @@ def as_document(report: Report) -> dict[str, Any]:
         "checkers": list(report.checkers),
         "templates": list(report.templates),
         "resources": report.resources,
-        "same": dict(report.same),
+        "same": [{"template": name, "as": first} for name, first in report.same],
         "findings": [asdict(finding) for finding in report.findings],
         "not_held": [{"rule": rule, "times": n, "reason": NOT_HELD[rule]} for rule, n in report.not_held.items()],
         "acknowledged": [{**asdict(known.finding), "reason": known.reason} for known in report.acknowledged],

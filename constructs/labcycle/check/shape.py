@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,30 +46,30 @@ def shape(template: Template) -> str:
     return hashlib.sha256(json.dumps([template.region, marks.replace(body)]).encode()).hexdigest()
 
 
-def distinct(templates: Iterable[Template]) -> tuple[list[Template], dict[str, str]]:
-    """The templates without those of the shape of an earlier one; and these, with the name of that one."""
+def distinct(templates: Iterable[Template]) -> tuple[list[Template], list[tuple[Template, Template]]]:
+    """The templates without those of the shape of an earlier one; and these, each with that one."""
     first: dict[str, Template] = {}
-    same: dict[str, str] = {}
+    same = []
     for template in templates:
         earlier = first.setdefault(shape(template), template)
         if earlier is not template:
-            same[template.name] = earlier.name
+            same.append((template, earlier))
     return list(first.values()), same
 
 
-def repeated(findings: Iterable[Finding], templates: Sequence[Template], same: Mapping[str, str]) -> Iterator[Finding]:
+def repeated(findings: Iterable[Finding], same: Iterable[tuple[Template, Template]]) -> Iterator[Finding]:
     """The findings, and each again for every template of the same shape, about the resource in its place."""
-    by_name = {template.name: template for template in templates}
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name, first in same.items():
-        alike[first].append(name)
+    alike: dict[tuple[str, str], list[tuple[Template, dict[str, str]]]] = defaultdict(list)
+    for template, first in same:
+        ids = dict(zip(first.body["Resources"], template.body["Resources"], strict=True))
+        alike[first.identity].append((template, ids))
     for finding in findings:
         yield finding
-        for name in alike[finding.template]:
-            ids = dict(zip(by_name[finding.template].body["Resources"], by_name[name].body["Resources"], strict=True))
+        for template, ids in alike.get((finding.template, finding.file), ()):
             logical_id = ids.get(finding.logical_id, finding.logical_id)
-            path = by_name[name].construct_path(logical_id)
-            yield replace(finding, template=name, logical_id=logical_id, construct_path=path)
+            path = template.construct_path(logical_id)
+            name, file = template.identity
+            yield replace(finding, template=name, logical_id=logical_id, construct_path=path, file=file)
 
 
 def _names(template: Template) -> set[str]:

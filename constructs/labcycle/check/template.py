@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .finding import CheckError
+from .finding import CheckError, Finding
 
 _MANIFEST = "manifest.json"
 _CONSTRUCT_PATH = "aws:cdk:path"
@@ -45,6 +45,11 @@ class Template:
     after: frozenset[str] = frozenset()
     file: Path = Path()
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and file, by which its findings tell it apart: stacks in two regions or accounts may have one name."""
+        return self.name, self.file.as_posix()
+
     @cached_property
     def body(self) -> dict[str, Any]:
         """The template as plain data."""
@@ -71,6 +76,34 @@ class Template:
     def construct_path(self, logical_id: str) -> str:
         """The construct that made a resource, as CDK notes it; empty if it does not."""
         return str(metadata_of(self.resource(logical_id)).get(_CONSTRUCT_PATH, ""))
+
+    def finding(
+        self,
+        logical_id: str,
+        rule: str,
+        checker: str,
+        severity: str,
+        message: str,
+        *,
+        property_path: str = "",
+        why: str = "",
+        mend: str = "",
+    ) -> Finding:
+        """A finding about a resource; about another part of the template where the logical id is empty."""
+        name, file = self.identity
+        return Finding(
+            template=name,
+            logical_id=logical_id,
+            rule=rule,
+            checker=checker,
+            severity=severity,
+            message=message,
+            construct_path=self.construct_path(logical_id),
+            property_path=property_path,
+            why=why,
+            mend=mend,
+            file=file,
+        )
 
 
 def metadata_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:

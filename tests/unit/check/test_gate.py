@@ -89,8 +89,7 @@ class Telling:
         for template in templates:
             for logical_id in template.body["Resources"]:
                 for rule in self.rules:
-                    path = template.construct_path(logical_id)
-                    yield Finding(template.name, logical_id, rule, "telling", "error", "told", path)
+                    yield template.finding(logical_id, rule, "telling", "error", "told")
 
 
 class Crashing:
@@ -178,7 +177,7 @@ def test_nested_assemblies_and_nested_stacks_are_checked_each_distinct_one_once(
     telling = Telling()
     report = check([tmp_path], [telling])
     assert [template.name for template in telling.seen] == ["one", "four", "inner"]
-    assert report.same == {"two": "one", "three": "one"}
+    assert sorted(report.same) == [("three", "one"), ("two", "one")]
     assert {template.region for template in telling.seen} == {"eu-west-1"}
 
 
@@ -186,6 +185,38 @@ def test_the_same_template_in_another_region_is_another_one() -> None:
     text = json.dumps(GOOD)
     different, same = distinct([Template("a", text, "eu-west-1"), Template("b", text, "eu-west-2")])
     assert len(different) == 2 and not same
+
+
+@pytest.mark.parametrize("other", ["222222222222/eu-west-1", "111111111111/eu-west-2"])
+def test_stacks_of_one_name_in_two_places_are_told_apart(tmp_path: Path, other: str) -> None:
+    body = acknowledging([{"id": "R1", "reason": "meant to be so, for a test"}])
+    there = json.loads(json.dumps(body).replace("S/Setting", "T/Setting"))
+    there["Resources"]["More"] = {"Type": "AWS::SNS::Topic"}
+    for name, template in (("here", body), ("again", body), ("there", there)):
+        file(tmp_path, template, f"{name}.template.json")
+    artifacts = {
+        name: {
+            "type": "aws:cloudformation:stack",
+            "environment": f"aws://{place}",
+            "properties": {"templateFile": f"{name}.template.json", "stackName": "app"},
+        }
+        for name, place in (("here", "111111111111/eu-west-1"), ("again", other), ("there", other.replace("2", "3")))
+    }
+    file(tmp_path, {"version": "48.0.0", "artifacts": artifacts}, "manifest.json")
+    report = check([tmp_path], [Telling("R1")])
+    assert sorted((Path(finding.file).stem, finding.logical_id) for finding in report.findings) == [
+        ("again.template", "Other"),
+        ("here.template", "Other"),
+        ("there.template", "More"),
+        ("there.template", "Other"),
+    ]
+    assert sorted((Path(known.finding.file).stem, known.finding.construct_path) for known in report.acknowledged) == [
+        ("again.template", "S/Setting/Resource"),
+        ("here.template", "S/Setting/Resource"),
+        ("there.template", "T/Setting/Resource"),
+    ]
+    assert {finding.rule for finding in report.findings} == {"R1"}
+    assert as_text(report).splitlines().count("app") == 3
 
 
 @pytest.mark.parametrize("error", [RuntimeError("engine broke"), SystemExit(0), MemoryError()])

@@ -28,7 +28,7 @@ FINDING = Finding(
 
 
 def report(*findings: Finding, acknowledged: tuple[Acknowledged, ...] = ()) -> Report:
-    return Report(("stack",), 1, {}, ("guard 1",), findings, acknowledged)
+    return Report(("stack",), 1, (), ("guard 1",), findings, acknowledged)
 
 
 def test_a_finding_is_a_result_with_its_place_and_its_rule() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from labcycle.check.finding import Finding
 from labcycle.check.shape import distinct, repeated
 from labcycle.check.template import Template
 
@@ -54,7 +53,7 @@ ONE, OTHER = template("fraud", "ann"), template("pricing", "bob-the-second")
 def test_names_alone_make_no_other_shape() -> None:
     different, same = distinct([ONE, OTHER])
     assert different == [ONE]
-    assert same == {OTHER.name: ONE.name}
+    assert same == [(OTHER, ONE)]
 
 
 def changed(path: str, value: object) -> Template:
@@ -79,22 +78,22 @@ def changed(path: str, value: object) -> Template:
     ],
 )
 def test_anything_else_does(path: str, value: object) -> None:
-    assert distinct([ONE, changed(path, value)])[1] == {}
+    assert distinct([ONE, changed(path, value)])[1] == []
 
 
 def test_stage_and_region_are_no_names() -> None:
-    assert distinct([ONE, template("pricing", "bob", stage="sandbox")])[1] == {}
-    assert distinct([ONE, template("pricing", "bob", region="eu-central-1")])[1] == {}
+    assert distinct([ONE, template("pricing", "bob", stage="sandbox")])[1] == []
+    assert distinct([ONE, template("pricing", "bob", region="eu-central-1")])[1] == []
 
 
 def test_a_team_named_like_a_stage_is_not_taken_for_another_with_that_stage() -> None:
-    assert distinct([template("sandbox", "ann", stage="sandbox"), template("production", "ann")])[1] == {}
+    assert distinct([template("sandbox", "ann", stage="sandbox"), template("production", "ann")])[1] == []
 
 
 def test_what_was_found_on_one_is_told_for_all_of_its_shape() -> None:
     ids, others = list(ONE.body["Resources"]), list(OTHER.body["Resources"])
-    found = Finding(ONE.name, ids[0], "rule", "checker", "error", "told", ONE.construct_path(ids[0]))
-    first, again = repeated([found], [ONE, OTHER], {OTHER.name: ONE.name})
+    found = ONE.finding(ids[0], "rule", "checker", "error", "told")
+    first, again = repeated([found], [(OTHER, ONE)])
     assert first == found
     assert (again.template, again.logical_id) == (OTHER.name, others[0])
     assert again.construct_path == "labcycle-pricing/foundation/bob-the-second"

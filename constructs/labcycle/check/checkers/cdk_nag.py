@@ -54,15 +54,8 @@ class CdkNag:
                 raise CheckError(f"{template.name}: it cannot read the template: {answer['refused']}")
             for one in answer["findings"]:
                 message, _, why = one["message"].partition(". ")  # cdk-nag says what is wrong in one sentence, then why
-                yield Finding(
-                    template=template.name,
-                    logical_id=one["logical_id"],
-                    rule=one["rule"],
-                    checker="cdk-nag",
-                    severity=one["level"],
-                    message=message.removesuffix("."),
-                    construct_path=template.construct_path(one["logical_id"]),
-                    why=why,
+                yield template.finding(
+                    one["logical_id"], one["rule"], "cdk-nag", one["level"], message.removesuffix("."), why=why
                 )
 
 

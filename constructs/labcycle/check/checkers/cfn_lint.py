@@ -37,7 +37,10 @@ class CfnLint(OneByOne):
         if not shares:
             yield from super().check(templates, estate)
             return
-        requests = [[{"name": one.name, "text": one.text, "region": one.region} for one in share] for share in shares]
+        requests = [
+            [{"name": one.name, "text": one.text, "region": one.region, "file": str(one.file)} for one in share]
+            for share in shares
+        ]
         with ThreadPoolExecutor(len(requests)) as programs:
             for found in programs.map(lambda request: answer_of(f"{__name__}_program", request), requests):
                 yield from (Finding(**one) for one in found)
@@ -65,14 +68,12 @@ class CfnLint(OneByOne):
             path = [str(part) for part in getattr(match, "path", None) or ()]
             on_resource = path[:1] == ["Resources"] and len(path) > 1
             logical_id = path[1] if on_resource else ""
-            yield Finding(
-                template=template.name,
-                logical_id=logical_id,
-                rule=match.rule.id,
-                checker="cfn-lint",
-                severity=str(match.rule.severity),
-                message=match.message,
-                construct_path=template.construct_path(logical_id),
+            yield template.finding(
+                logical_id,
+                match.rule.id,
+                "cfn-lint",
+                str(match.rule.severity),
+                match.message,
                 property_path=".".join(path[2:] if on_resource else path),
             )
 

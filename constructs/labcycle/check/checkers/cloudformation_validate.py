@@ -78,14 +78,12 @@ class CloudFormationValidate(OneByOne):
             on_resource = one.entity is not None and one.entity.entity_type == EntityType.RESOURCE
             logical_id = one.entity.logical_id if on_resource else ""
             ours = self._own_rule(one)
-            yield Finding(
-                template=template.name,
-                logical_id=logical_id,
-                rule=ours.id if ours else one.rule_id,
-                checker="labcycle" if ours else "cloudformation-validate",
-                severity=one.severity.name.lower(),
-                message=one.message,
-                construct_path=template.construct_path(logical_id),
+            yield template.finding(
+                logical_id,
+                ours.id if ours else one.rule_id,
+                "labcycle" if ours else "cloudformation-validate",
+                one.severity.name.lower(),
+                one.message,
                 property_path=(one.property_path or "").replace("/", "."),
                 why=ours.why if ours else "",
                 mend=ours.mend if ours else "",

@@ -67,16 +67,8 @@ class Parliament(OneByOne):
             kind = str(resource.get("Type", ""))
             for policy in _policies(estate, template, logical_id, kind, properties):
                 for rule, severity, message, place in self._findings(policy):
-                    yield Finding(
-                        template=template.name,
-                        logical_id=logical_id,
-                        rule=rule,
-                        checker="parliament",
-                        severity=severity,
-                        message=message,
-                        construct_path=template.construct_path(logical_id),
-                        property_path=".".join(("Properties", *policy.path, *place)),
-                    )
+                    path = ".".join(("Properties", *policy.path, *place))
+                    yield template.finding(logical_id, rule, "parliament", severity, message, property_path=path)
 
     def _findings(self, policy: _Policy) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
         prepared, unknown = _prepared(policy)

@@ -178,14 +178,12 @@ class Secrets(OneByOne):
 
 
 def _finding(template: Template, logical_id: str, rule: str, message: str, path: str) -> Finding:
-    return Finding(
-        template=template.name,
-        logical_id=logical_id,
-        rule=rule,
-        checker="detect-secrets",
-        severity="error",
-        message=message,
-        construct_path=template.construct_path(logical_id),
+    return template.finding(
+        logical_id,
+        rule,
+        "detect-secrets",
+        "error",
+        message,
         property_path=path,
         why="Everybody who can read the template or the code can use it",
         mend="Keep it in Secrets Manager, refer to it by {{resolve:secretsmanager:...}} or read it at run time; and replace it",

@@ -47,15 +47,8 @@ class StateLint(OneByOne):
             properties = estate.value(template, dict(template.properties(logical_id)))
             key = "Definition" if "Definition" in properties else "DefinitionString"
             for rule, message in self._problems(properties, key):
-                yield Finding(
-                    template=template.name,
-                    logical_id=logical_id,
-                    rule=rule,
-                    checker="statelint",
-                    severity="error",
-                    message=message,
-                    construct_path=template.construct_path(logical_id),
-                    property_path=f"Properties.{key}",
+                yield template.finding(
+                    logical_id, rule, "statelint", "error", message, property_path=f"Properties.{key}"
                 )
 
     def _problems(self, properties: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:

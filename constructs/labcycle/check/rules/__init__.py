@@ -51,14 +51,12 @@ class Rule:
     def findings(self, template: Template, estate: Estate) -> Iterator[Finding]:
         """What in the template is against the rule."""
         for violation in self.check(template, estate):
-            yield Finding(
-                template=template.name,
-                logical_id=violation.logical_id,
-                rule=self.id,
-                checker="labcycle",
-                severity="error",
-                message=violation.message,
-                construct_path=template.construct_path(violation.logical_id),
+            yield template.finding(
+                violation.logical_id,
+                self.id,
+                "labcycle",
+                "error",
+                violation.message,
                 property_path=violation.property_path,
                 why=self.why,
                 mend=self.mend,
