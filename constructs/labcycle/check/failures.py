@@ -6,17 +6,17 @@ that each queue of them is a row of its own.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .delivery import deliveries, kind_of, named_function
+from .delivery import deliveries, kind_of, named_function, redrive_target
 from .estate import Estate
 from .state_machines import definition, states
 from .template import Template
+from .values import mapping, mappings
 from .watch import alarms_on, rules_on
 
 _Place = tuple[Template, str]
@@ -91,9 +91,9 @@ def _failed_calls(estate: Estate) -> dict[str, tuple[str, ...]]:
     for template, logical_id, _ in estate.resources("AWS::Lambda::EventInvokeConfig"):
         properties = template.properties(logical_id)
         function = named_function(estate, template, properties.get("FunctionName"))
-        outcomes = properties.get("DestinationConfig")
-        if function is not None and isinstance(outcomes, Mapping):
-            found[estate.arn(*function)] += _letters(estate, template, outcomes.get("OnFailure"), "Destination")
+        outcome = mapping(properties.get("DestinationConfig")).get("OnFailure")
+        if function is not None:
+            found[estate.arn(*function)] += _letters(estate, template, outcome, "Destination")
     return dict(found)
 
 
@@ -134,7 +134,7 @@ def _queue(estate: Estate, place: _Place, is_for_dead_letters: bool) -> Iterator
         heard = (*_alarms(alarms_on(estate, template, "AWS/SQS", _LYING, name)), *readers)
         yield Failure(*place, "dead letters lie in it", heard, "an alarm on ApproximateNumberOfMessagesVisible")
     elif readers:
-        target = _redrive(template.properties(logical_id))
+        target = redrive_target(template.properties(logical_id))
         redriven = (f"queue {_named(estate, estate.text(template, target))}",) if target is not None else ()
         yield Failure(*place, "a message cannot be handled", redriven, "a RedrivePolicy to a queue with an alarm")
 
@@ -180,10 +180,9 @@ def _calls(estate: Estate, place: _Place, kind: str) -> Iterator[Failure]:
     else:
         targets = [properties.get("Target")]
         alarms = alarms_on(estate, template, "AWS/Scheduler", ("TargetErrorCount", "InvocationDroppedCount"), {})
-    for target in targets if isinstance(targets, list) else []:
-        if isinstance(target, Mapping):
-            letters = _letters(estate, template, target.get("DeadLetterConfig"), "Arn")
-            yield Failure(*place, "its target cannot be reached", (*letters, *_alarms(alarms)), "a DeadLetterConfig")
+    for target in mappings(targets):
+        letters = _letters(estate, template, target.get("DeadLetterConfig"), "Arn")
+        yield Failure(*place, "its target cannot be reached", (*letters, *_alarms(alarms)), "a DeadLetterConfig")
 
 
 def _stream(estate: Estate, place: _Place) -> Iterator[Failure]:
@@ -192,9 +191,7 @@ def _stream(estate: Estate, place: _Place) -> Iterator[Failure]:
     if kind_of(estate.text(template, properties.get("EventSourceArn", ""))) not in ("table", "stream"):
         return  # what a queue's reader cannot handle stays in the queue
     outcome = properties.get("DestinationConfig")
-    letters = _letters(
-        estate, template, outcome.get("OnFailure") if isinstance(outcome, Mapping) else None, "Destination"
-    )
+    letters = _letters(estate, template, mapping(outcome).get("OnFailure"), "Destination")
     yield Failure(*place, "records cannot be handled", letters, "an OnFailure destination")
 
 
@@ -205,7 +202,7 @@ def _subscription(estate: Estate, place: _Place) -> Iterator[Failure]:
         return
     topic = {"TopicName": estate.text(template, properties.get("TopicArn", "")).rpartition(":")[2]}
     alarms = alarms_on(estate, template, "AWS/SNS", ["NumberOfNotificationsFailed"], topic)
-    target = _redrive(properties)
+    target = redrive_target(properties)
     redriven = (f"queue {_named(estate, estate.text(template, target))}",) if target is not None else ()
     yield Failure(*place, "its endpoint cannot be reached", (*redriven, *_alarms(alarms)), "a RedrivePolicy")
 
@@ -239,7 +236,7 @@ def _jobs(estate: Estate, place: _Place) -> Failure:
 
 
 def _letters(estate: Estate, template: Template, config: Any, key: str) -> tuple[str, ...]:
-    target = config.get(key) if isinstance(config, Mapping) else None
+    target = mapping(config).get(key)
     if target is None:
         return ()
     arn = estate.text(template, target)
@@ -267,7 +264,7 @@ def _called_asynchronously(estate: Estate) -> set[str]:
 def _dead_letter_queues(estate: Estate) -> set[str]:
     found = {delivery.target for delivery in deliveries(estate) if delivery.is_dead_letters}
     for template, logical_id, _ in estate.resources("AWS::SQS::Queue"):
-        target = _redrive(template.properties(logical_id))
+        target = redrive_target(template.properties(logical_id))
         if target is not None:
             found.add(estate.text(template, target))
     return found
@@ -279,13 +276,3 @@ def _readers(estate: Estate, arn: str) -> list[str]:
         for delivery in deliveries(estate)
         if delivery.target == arn and delivery.way.producer in ("event source mapping", "pipe's source")
     ]
-
-
-def _redrive(properties: Mapping[str, Any]) -> Any:
-    policy = properties.get("RedrivePolicy")
-    if isinstance(policy, str):
-        try:
-            policy = json.loads(policy)
-        except ValueError:
-            return None
-    return policy.get("deadLetterTargetArn") if isinstance(policy, Mapping) else None

@@ -10,6 +10,7 @@ from typing import Any
 from .estate import Estate
 from .roles import Attached
 from .template import Template
+from .values import listed
 
 # Type of the policy: the property that names what it is for, and the property with the document.
 _POLICIES = {
@@ -41,8 +42,7 @@ def _of(estate: Estate, template: Template, logical_id: str, kind: str) -> Itera
     if kind in _POLICIES:
         named, key = _POLICIES[kind]
         attached = Attached(template, logical_id, estate.document(template, properties.get(key)), f"Properties.{key}")
-        targets = properties.get(named, [])
-        for target in targets if isinstance(targets, list) else [targets]:
+        for target in listed(properties.get(named)):
             yield _arn(estate, template, kind, estate.text(template, target)), attached
     elif kind in _OWN and _OWN[kind] in properties:
         key = _OWN[kind]

@@ -9,6 +9,7 @@ from typing import Any
 
 from .estate import Estate
 from .template import Template
+from .values import listed
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _role(estate: Estate, template: Template, logical_id: str) -> Role:
     if "PermissionsBoundary" in properties:
         role.boundary_arn = estate.text(template, properties["PermissionsBoundary"])
         role.boundary = _managed(estate, role.boundary_arn)
-    for arn in _listed(properties.get("ManagedPolicyArns")):
+    for arn in listed(properties.get("ManagedPolicyArns")):
         known = _managed(estate, estate.text(template, arn))
         if known is None:
             role.foreign_policies.append(estate.text(template, arn))
@@ -130,9 +131,5 @@ def _attached_elsewhere(estate: Estate) -> Iterator[tuple[str, str, Attached]]:
         properties = template.properties(logical_id)
         document = estate.document(template, properties.get("PolicyDocument"))
         attached = Attached(template, logical_id, document, "Properties.PolicyDocument")
-        for role in [*_listed(properties.get("Roles")), *_listed(properties.get("RoleName"))]:
+        for role in [*listed(properties.get("Roles")), *listed(properties.get("RoleName"))]:
             yield template.account, estate.text(template, role), attached
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

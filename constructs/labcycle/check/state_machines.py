@@ -11,6 +11,7 @@ from typing import Any
 
 from .estate import Estate
 from .template import Template
+from .values import listed, mapping, mappings
 
 _PLACEHOLDER = re.compile(r"\$\{([^{}]+)\}")
 # What tells somebody of a failure: https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
@@ -54,8 +55,8 @@ class State:
 
     def failure_is_noticed(self) -> bool:
         """Whether what fails here, for whatever reason, comes to a state that publishes; or the same of what holds it."""
-        for catch in _mappings(self.body.get("Catch")):
-            if "States.ALL" in _listed(catch.get("ErrorEquals")) and self._notice_from(str(catch.get("Next", ""))):
+        for catch in mappings(self.body.get("Catch")):
+            if "States.ALL" in listed(catch.get("ErrorEquals")) and self._notice_from(str(catch.get("Next", ""))):
                 return True
         return self.within is not None and self.within.failure_is_noticed()
 
@@ -88,10 +89,8 @@ def definition(estate: Estate, template: Template, logical_id: str) -> dict[str,
 @lru_cache(maxsize=4096)
 def _definition(estate: Estate, template: Template, logical_id: str) -> dict[str, Any]:
     properties = template.properties(logical_id)
-    given = properties.get("DefinitionSubstitutions")
-    filled = (
-        {str(key): estate.text(template, value) for key, value in given.items()} if isinstance(given, Mapping) else {}
-    )
+    given = mapping(properties.get("DefinitionSubstitutions"))
+    filled = {str(key): estate.text(template, value) for key, value in given.items()}
     whole = estate.value(template, properties.get("Definition", properties.get("DefinitionString")))
     text = whole if isinstance(whole, str) else json.dumps(whole)
     # In a string within JSON, hence escaped as one.
@@ -109,15 +108,13 @@ def states(machine: Mapping[str, Any]) -> Iterator[State]:
 
 
 def _states(machine: Mapping[str, Any], within: State | None) -> Iterator[State]:
-    found = machine.get("States")
-    if not isinstance(found, Mapping):
-        return
+    found = mapping(machine.get("States"))
     for name, body in found.items():
         if not isinstance(body, Mapping):
             continue
         state = State(f"{within.path}/{name}" if within else str(name), str(name), body, found, within)
         yield state
-        for inner in [body.get("ItemProcessor"), body.get("Iterator"), *_mappings(body.get("Branches"))]:
+        for inner in [body.get("ItemProcessor"), body.get("Iterator"), *mappings(body.get("Branches"))]:
             if isinstance(inner, Mapping):
                 yield from _states(inner, state)
 
@@ -127,14 +124,6 @@ def _following(body: Mapping[str, Any]) -> list[str]:
     following = [
         body.get("Next"),
         body.get("Default"),
-        *(choice.get("Next") for choice in _mappings(body.get("Choices"))),
+        *(choice.get("Next") for choice in mappings(body.get("Choices"))),
     ]
     return [str(one) for one in following if isinstance(one, str)]
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

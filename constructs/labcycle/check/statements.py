@@ -13,6 +13,7 @@ from .estate import Estate
 from .resource_policies import resource_policies
 from .roles import Attached, identity_policies, roles
 from .template import Template
+from .values import listed, mapping, texts
 
 
 class Kind(Enum):
@@ -134,16 +135,6 @@ def statements_of(policy: Attached, kind: Kind) -> Iterator[Statement]:
             )
 
 
-def texts(value: Any) -> tuple[str, ...]:
-    """A text or a list of texts, as texts."""
-    return tuple(str(one) for one in listed(value) if isinstance(one, str | int | bool))
-
-
-def listed(value: Any) -> list[Any]:
-    """A value, or the list that it is; none of None."""
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
 def matches(pattern: str, text: str) -> bool:
     """Whether a text fits a pattern with `*` and `?`."""
     if "*" not in pattern and "?" not in pattern:
@@ -218,8 +209,8 @@ def _principals(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _conditions(value: Any) -> Iterator[Condition]:
-    for operator, keys in value.items() if isinstance(value, Mapping) else ():
-        for key, wanted in keys.items() if isinstance(keys, Mapping) else ():
+    for operator, keys in mapping(value).items():
+        for key, wanted in mapping(keys).items():
             yield Condition(str(operator), str(key), texts(wanted))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from .estate import Estate
 from .resource_policies import resource_policies
 from .roles import Attached
+from .values import listed, mapping, texts
 
 _KEY = "aws:securetransport"
 
@@ -22,38 +23,30 @@ def refuses_plain_text(estate: Estate, arn: str, actions: Iterable[str], resourc
     )
 
 
-def _denied(policies: Iterable[Attached]) -> Iterator[tuple[list[str], list[str]]]:
+def _denied(policies: Iterable[Attached]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Actions and resources of each statement that denies plain text to all."""
     for policy in policies:
-        for statement in _listed(policy.document.get("Statement")):
+        for statement in listed(policy.document.get("Statement")):
             if isinstance(statement, Mapping) and _denies_plain_text(statement):
-                yield _texts(statement.get("Action")), _texts(statement.get("Resource"))
+                yield texts(statement.get("Action")), texts(statement.get("Resource"))
 
 
 def _denies_plain_text(statement: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal")
-    to_all = principal == "*" or (isinstance(principal, Mapping) and "*" in _texts(principal.get("AWS")))
+    to_all = principal == "*" or "*" in texts(mapping(principal).get("AWS"))
     condition = statement.get("Condition")
     if statement.get("Effect") != "Deny" or not to_all or not isinstance(condition, Mapping) or len(condition) != 1:
         return False
     ((operator, keys),) = condition.items()
     if not isinstance(keys, Mapping) or [str(key).lower() for key in keys] != [_KEY]:
         return False
-    values = [text.lower() for text in _texts(next(iter(keys.values())))]
+    values = [text.lower() for text in texts(next(iter(keys.values())))]
     return str(operator) in ("Bool", "BoolIfExists") and values == ["false"]
 
 
-def _covers(patterns: list[str], wanted: str) -> bool:
+def _covers(patterns: Iterable[str], wanted: str) -> bool:
     """Whether one of the patterns, which end in `*` at most, matches whatever `wanted` matches."""
     return any(
         pattern.lower() == wanted.lower() or (pattern.endswith("*") and wanted.lower().startswith(pattern[:-1].lower()))
         for pattern in patterns
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(one).lower() if isinstance(one, bool) else str(one) for one in _listed(value)]

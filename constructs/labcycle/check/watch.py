@@ -10,6 +10,7 @@ from typing import Any
 
 from .estate import Estate
 from .template import Template
+from .values import mapping, mappings, texts
 
 # Services that publish their metrics also without a dimension, summed over all resources; of others such a metric is empty:
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -69,12 +70,12 @@ def rules_on(estate: Estate, template: Template, source: str, kind: str, detail:
     for owner, logical_id, pattern in _rules(estate):
         wanted = pattern.get("detail", {})
         same_place = (owner.account, owner.region) == (template.account, template.region)
-        kinds = _texts(pattern.get("detail-type", kind))
-        if not same_place or source not in _texts(pattern.get("source")) or kind not in kinds:
+        kinds = texts(pattern.get("detail-type", kind))
+        if not same_place or source not in texts(pattern.get("source")) or kind not in kinds:
             continue
         if not isinstance(wanted, Mapping):
             continue
-        if all(key not in wanted or value in _texts(wanted[key]) for key, value in detail.items()):
+        if all(key not in wanted or value in texts(wanted[key]) for key, value in detail.items()):
             found.append(logical_id)
     return found
 
@@ -114,8 +115,7 @@ def _all(estate: Estate) -> Iterator[Watched]:
         for query in queries if isinstance(queries, list) else [{"MetricStat": {"Metric": properties}}]:
             if not isinstance(query, Mapping):
                 continue
-            stat = query.get("MetricStat")
-            metric = stat.get("Metric") if isinstance(stat, Mapping) else None
+            metric = mapping(query.get("MetricStat")).get("Metric")
             if isinstance(metric, Mapping):
                 namespace, named = (estate.text(template, metric.get(key, "")) for key in ("Namespace", "MetricName"))
                 yield Watched(template, logical_id, namespace, named, _dimensions(estate, template, metric))
@@ -134,13 +134,7 @@ def _acts(properties: Mapping[str, Any]) -> bool:
 
 
 def _dimensions(estate: Estate, template: Template, metric: Mapping[str, Any]) -> dict[str, str]:
-    listed = metric.get("Dimensions")
     return {
         estate.text(template, one.get("Name", "")): estate.text(template, one.get("Value", ""))
-        for one in (listed if isinstance(listed, list) else [])
-        if isinstance(one, Mapping)
+        for one in mappings(metric.get("Dimensions"))
     }
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]

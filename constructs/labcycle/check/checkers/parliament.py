@@ -13,6 +13,7 @@ from typing import Any
 from labcycle.check.estate import Estate
 from labcycle.check.finding import Finding
 from labcycle.check.template import Template
+from labcycle.check.values import listed, mapping, texts
 
 from .checker import OneByOne
 from .iam_definition import Renewal
@@ -104,7 +105,7 @@ class Parliament(OneByOne):
     ) -> Iterator[str]:
         """What an action needs and does not have. The library looks at one statement; AWS looks at all of them."""
         own = statements[number]
-        named = {str(action).lower() for action in _texts(own, "Action")}
+        named = {str(action).lower() for action in _named(own, "Action")}
         for one in claimed:
             action, form = one["action"], one["required_format"]
             service, _, name = action.partition(":")
@@ -128,7 +129,7 @@ class Parliament(OneByOne):
         return {
             form
             for kind, form in forms.items()
-            for resource in _texts(statement, "Resource")
+            for resource in _named(statement, "Resource")
             if resource == "*" or self._library.is_arn_strictly_valid(kind, form, resource)
         }
 
@@ -156,13 +157,12 @@ def _documents(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from _documents(one, (*path, str(number)))
     elif isinstance(value, dict):
         statements = value.get("Statement")
-        listed = statements if isinstance(statements, list) else [statements]
-        if any(isinstance(one, dict) and "Effect" in one for one in listed):
-            document = {**value, "Statement": listed}
+        if any("Effect" in mapping(one) for one in listed(statements)):
+            document = {**value, "Statement": listed(statements)}
             if path:
                 yield path, document
             else:  # the properties of an event bus's policy
-                yield path, {"Version": "2012-10-17", "Statement": listed}
+                yield path, {"Version": "2012-10-17", "Statement": listed(statements)}
         else:
             for key, one in value.items():
                 yield from _documents(one, (*path, str(key)))
@@ -180,8 +180,8 @@ def _prepared(policy: _Policy) -> tuple[dict[str, Any], set[int]]:
             statement["Resource"] = "*"
         for key in ("Resource", "NotResource"):
             if key in statement:
-                resources = [_resource(policy, one) for one in _listed(statement[key])]
-                if "*" in resources and "*" not in _listed(original.get(key, [])):
+                resources = [_resource(policy, one) for one in listed(statement[key])]
+                if "*" in resources and "*" not in listed(original.get(key, [])):
                     unknown.add(number)
                 statement[key] = resources
         if isinstance(statement.get("Condition"), dict):
@@ -216,12 +216,12 @@ def _principals(kind: str, named: Any) -> list[Any]:
         )
 
     substitute = {"AWS": "*", "Federated": _KNOWN_FEDERATION}
-    return [substitute[kind] if kind in substitute and known(str(one)) else one for one in _listed(named)]
+    return [substitute[kind] if kind in substitute and known(str(one)) else one for one in listed(named)]
 
 
 def _issuers(principal: Any) -> tuple[str, ...]:
     """The OpenID Connect issuers that a statement trusts."""
-    named = _listed(principal.get("Federated", [])) if isinstance(principal, dict) else []
+    named = listed(principal.get("Federated", [])) if isinstance(principal, dict) else []
     return tuple(found[1] for one in named if (found := _FEDERATION.fullmatch(str(one))))
 
 
@@ -246,10 +246,10 @@ def _condition(operator: str, block: Any, issuers: tuple[str, ...]) -> tuple[str
 
 def _condition_value(operator: str, value: Any) -> Any:
     """Values as texts, whole numbers for decimals, one value not as a list: it knows no other form."""
-    texts = [str(one).lower() if isinstance(one, bool) else str(one) for one in _listed(value)]
+    values = list(texts(value))
     if "Numeric" in operator:
-        texts = [text.partition(".")[0] if re.fullmatch(r"\d+\.\d+", text) else text for text in texts]
-    return texts[0] if len(texts) == 1 else texts
+        values = [text.partition(".")[0] if re.fullmatch(r"\d+\.\d+", text) else text for text in values]
+    return values[0] if len(values) == 1 else values
 
 
 def _services(document: Mapping[str, Any]) -> set[str]:
@@ -258,16 +258,11 @@ def _services(document: Mapping[str, Any]) -> set[str]:
         for statement in document["Statement"]
         if isinstance(statement, dict)
         for key in ("Action", "NotAction")
-        for action in _listed(statement.get(key, []))
+        for action in listed(statement.get(key, []))
         if ":" in str(action)
     }
 
 
-def _texts(statement: Any, key: str) -> list[str]:
+def _named(statement: Any, key: str) -> tuple[str, ...]:
     """The texts of an element of a statement of the library."""
-    found = statement.stmt[key]() if key in statement.stmt else []
-    return [str(one) for one in _listed(found)]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return texts(statement.stmt[key]()) if key in statement.stmt else ()

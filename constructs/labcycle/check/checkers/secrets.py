@@ -11,13 +11,14 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labcycle.check.estate import Estate
 from labcycle.check.finding import CheckError, Finding
 from labcycle.check.template import Template, metadata_of
+from labcycle.check.values import mapping
 
 from .checker import OneByOne
 
@@ -211,8 +212,8 @@ def _lines(template: Template, estate: Estate) -> Iterator[tuple[str, str, str, 
         for section in ("Properties", "Metadata"):
             for path, line, script in _texts(template, estate, resource.get(section), section, (section,)):
                 yield logical_id, ".".join(path), line, script
-    for name, parameter in _mapping(template.body.get("Parameters")).items():
-        default = _mapping(parameter).get("Default")
+    for name, parameter in mapping(template.body.get("Parameters")).items():
+        default = mapping(parameter).get("Default")
         for path, line, script in _texts(template, estate, default, name, ("Parameters", name, "Default")):
             yield "", ".".join(path), line, script
     for section in ("Outputs", "Metadata", "Mappings"):
@@ -256,10 +257,6 @@ def _decoded(text: str) -> str:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return text
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 # --- assets ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What delivers to what in an estate, and whether it is let in."""
 
-from .producers import Delivery, deliveries, encryption_key, kind_of, named_function
+from .producers import Delivery, deliveries, encryption_key, kind_of, named_function, redrive_target
 from .proof import refusals
 from .ways import ROLE, WAYS, Way
 
@@ -13,5 +13,6 @@ __all__ = [
     "encryption_key",
     "kind_of",
     "named_function",
+    "redrive_target",
     "refusals",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from labcycle.check.estate import Estate
 from labcycle.check.state_machines import definition, states
 from labcycle.check.template import Template
+from labcycle.check.values import mapping, mappings
 
 from .ways import WAYS, Way
 
@@ -144,7 +145,8 @@ class _Producer:
 
 def _alarm(alarm: _Producer) -> Iterator[Delivery]:
     for key in ("AlarmActions", "OKActions", "InsufficientDataActions"):
-        for n, action in enumerate(_listed(alarm.properties.get(key))):
+        actions = alarm.properties.get(key)
+        for n, action in enumerate(actions if isinstance(actions, list) else []):
             yield from alarm.to("alarm", action, f"Properties.{key}.{n}", bounded=True)
 
 
@@ -153,21 +155,21 @@ def _rule(rule: _Producer) -> Iterator[Delivery]:
     name = rule.estate.name(rule.template, rule.logical_id)
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-manage-iam-access.html
     source = rule.arn_in_service("events", f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}")
-    for n, target in enumerate(_mappings(rule.properties.get("Targets"))):
+    for n, target in enumerate(mappings(rule.properties.get("Targets"))):
         path = f"Properties.Targets.{n}"
         role = rule.text(target.get("RoleArn"))
         bounded = "ScheduleExpression" in rule.properties
         yield from rule.to("rule", target.get("Arn"), f"{path}.Arn", source=source, bounded=bounded, role=role)
         yield from rule.to("rule by its role", target.get("Arn"), f"{path}.Arn", source=role)
-        letters = _mapping(target.get("DeadLetterConfig")).get("Arn")
+        letters = mapping(target.get("DeadLetterConfig")).get("Arn")
         yield from rule.to("rule", letters, f"{path}.DeadLetterConfig", source=source, dead=True)
 
 
 def _schedule(schedule: _Producer) -> Iterator[Delivery]:
-    target = _mapping(schedule.properties.get("Target"))
+    target = mapping(schedule.properties.get("Target"))
     role = schedule.text(target.get("RoleArn"))
     yield from schedule.to("schedule", target.get("Arn"), "Properties.Target.Arn", source=role, bounded=True)
-    letters = _mapping(target.get("DeadLetterConfig")).get("Arn")
+    letters = mapping(target.get("DeadLetterConfig")).get("Arn")
     yield from schedule.to("schedule", letters, "Properties.Target.DeadLetterConfig", source=role, dead=True)
 
 
@@ -177,32 +179,32 @@ def _pipe(pipe: _Producer) -> Iterator[Delivery]:
     yield from pipe.to("pipe's source", properties.get("Source"), "Properties.Source", source=role)
     for key in ("Enrichment", "Target"):
         yield from pipe.to("pipe", properties.get(key), f"Properties.{key}", source=role, bounded=True)
-    for key, parameters in _mapping(properties.get("SourceParameters")).items():
-        letters = _mapping(_mapping(parameters).get("DeadLetterConfig")).get("Arn")
+    for key, parameters in mapping(properties.get("SourceParameters")).items():
+        letters = mapping(mapping(parameters).get("DeadLetterConfig")).get("Arn")
         path = f"Properties.SourceParameters.{key}.DeadLetterConfig"
         yield from pipe.to("pipe", letters, path, source=role, dead=True)
 
 
 def _budget(budget: _Producer) -> Iterator[Delivery]:
     estate, template = budget.estate, budget.template
-    name = budget.text(_mapping(budget.properties.get("Budget")).get("BudgetName")) or "budget"
+    name = budget.text(mapping(budget.properties.get("Budget")).get("BudgetName")) or "budget"
     source = f"arn:{estate.partition(template)}:budgets::{estate.account(template)}:budget/{name}"
-    for n, notice in enumerate(_mappings(budget.properties.get("NotificationsWithSubscribers"))):
-        for m, subscriber in enumerate(_mappings(notice.get("Subscribers"))):
+    for n, notice in enumerate(mappings(budget.properties.get("NotificationsWithSubscribers"))):
+        for m, subscriber in enumerate(mappings(notice.get("Subscribers"))):
             path = f"Properties.NotificationsWithSubscribers.{n}.Subscribers.{m}.Address"
             yield from budget.to("budget", subscriber.get("Address"), path, source=source)
 
 
 def _bucket(bucket: _Producer) -> Iterator[Delivery]:
-    notices = _mapping(bucket.properties.get("NotificationConfiguration"))
+    notices = mapping(bucket.properties.get("NotificationConfiguration"))
     for key, named in (
         ("LambdaConfigurations", "Function"),
         ("QueueConfigurations", "Queue"),
         ("TopicConfigurations", "Topic"),
     ):
-        for n, notice in enumerate(_mappings(notices.get(key))):
+        for n, notice in enumerate(mappings(notices.get(key))):
             yield from bucket.to("bucket", notice.get(named), f"Properties.NotificationConfiguration.{key}.{n}.{named}")
-    logging = _mapping(bucket.properties.get("LoggingConfiguration"))
+    logging = mapping(bucket.properties.get("LoggingConfiguration"))
     if "DestinationBucketName" in logging:
         name = bucket.text(logging["DestinationBucketName"])
         target = f"arn:{bucket.estate.partition(bucket.template)}:s3:::{name}"
@@ -213,13 +215,13 @@ def _bucket(bucket: _Producer) -> Iterator[Delivery]:
 def _subscription(subscription: _Producer) -> Iterator[Delivery]:
     topic = subscription.text(subscription.properties.get("TopicArn"))
     yield from subscription.to("topic", subscription.properties.get("Endpoint"), "Properties.Endpoint", source=topic)
-    letters = _redrive(subscription.properties)
+    letters = redrive_target(subscription.properties)
     yield from subscription.to("topic", letters, "Properties.RedrivePolicy", source=topic, dead=True)
 
 
 def _function(function: _Producer) -> Iterator[Delivery]:
     role = function.text(function.properties.get("Role"))
-    letters = _mapping(function.properties.get("DeadLetterConfig")).get("TargetArn")
+    letters = mapping(function.properties.get("DeadLetterConfig")).get("TargetArn")
     yield from function.to("function", letters, "Properties.DeadLetterConfig.TargetArn", source=role, dead=True)
 
 
@@ -239,20 +241,20 @@ def named_function(estate: Estate, template: Template, name: Any) -> tuple[Templ
 
 
 def _invoke_config(config: _Producer) -> Iterator[Delivery]:
-    for key, outcome in _mapping(config.properties.get("DestinationConfig")).items():
+    for key, outcome in mapping(config.properties.get("DestinationConfig")).items():
         path = f"Properties.DestinationConfig.{key}.Destination"
-        target = _mapping(outcome).get("Destination")
+        target = mapping(outcome).get("Destination")
         yield from config.to("function", target, path, source=_role_of(config), dead=key == "OnFailure")
 
 
-def _mapping_of_source(mapping: _Producer) -> Iterator[Delivery]:
-    properties, role = mapping.properties, _role_of(mapping)
-    yield from mapping.to(
+def _event_source(reader: _Producer) -> Iterator[Delivery]:
+    properties, role = reader.properties, _role_of(reader)
+    yield from reader.to(
         "event source mapping", properties.get("EventSourceArn"), "Properties.EventSourceArn", source=role
     )
-    letters = _mapping(_mapping(properties.get("DestinationConfig")).get("OnFailure")).get("Destination")
+    letters = mapping(mapping(properties.get("DestinationConfig")).get("OnFailure")).get("Destination")
     path = "Properties.DestinationConfig.OnFailure.Destination"
-    yield from mapping.to("function", letters, path, source=role, dead=True)
+    yield from reader.to("function", letters, path, source=role, dead=True)
 
 
 def _state_machine(machine: _Producer) -> Iterator[Delivery]:
@@ -263,7 +265,7 @@ def _state_machine(machine: _Producer) -> Iterator[Delivery]:
         path = f"Definition.States.{state.path}"
         if kind_of(state.resource) == "function":
             yield from machine.to("state machine", state.resource, path, source=role, bounded=_is_bounded(state))
-        arguments = _mapping(state.body.get("Arguments", state.body.get("Parameters")))
+        arguments = mapping(state.body.get("Arguments", state.body.get("Parameters")))
         for integration, named in _INTEGRATIONS.items():
             if not state.resource.startswith(integration):
                 continue
@@ -282,7 +284,7 @@ def _is_bounded(state: Any) -> bool:
     """Whether no distributed map around the state runs as many at once as it likes (10,000)."""
     around = state.within
     while around is not None:
-        mode = _mapping(_mapping(around.body.get("ItemProcessor")).get("ProcessorConfig")).get("Mode")
+        mode = mapping(mapping(around.body.get("ItemProcessor")).get("ProcessorConfig")).get("Mode")
         limits = ("MaxConcurrency", "MaxConcurrencyPath")
         if around.type == "Map" and mode == "DISTRIBUTED" and not any(around.body.get(limit) for limit in limits):
             return False
@@ -315,7 +317,7 @@ def _http_integration(integration: _Producer) -> Iterator[Delivery]:
 
 def _rest_method(method: _Producer) -> Iterator[Delivery]:
     properties = method.properties
-    call = _mapping(properties.get("Integration"))
+    call = mapping(properties.get("Integration"))
     target = _function_in(method.text(call.get("Uri")))
     if "Credentials" in call or not target:
         return
@@ -325,7 +327,7 @@ def _rest_method(method: _Producer) -> Iterator[Delivery]:
         for one, _ in method.template.resources("AWS::ApiGateway::Stage")
         if method.text(method.template.properties(one).get("RestApiId")) == api
     ]
-    bounded = all(any(map(_throttles, _mappings(stage.get("MethodSettings")))) for stage in stages)
+    bounded = all(any(map(_throttles, mappings(stage.get("MethodSettings")))) for stage in stages)
     verb = method.text(properties.get("HttpMethod"))
     stage = method.text(stages[0].get("StageName")) if stages else "prod"
     place = f"{api}/{stage or 'prod'}/{'GET' if verb == 'ANY' else verb}{_rest_path(method)}"
@@ -345,7 +347,7 @@ def _rest_path(method: _Producer) -> str:
 
 
 def _throttles(settings: Any) -> bool:
-    return {"ThrottlingBurstLimit", "ThrottlingRateLimit"} <= set(_mapping(settings))
+    return {"ThrottlingBurstLimit", "ThrottlingRateLimit"} <= set(mapping(settings))
 
 
 def _function_in(uri: str) -> str:
@@ -382,7 +384,7 @@ def _load_balancer(balancer: _Producer) -> Iterator[Delivery]:
         return
     attributes = {
         balancer.text(one.get("Key")): balancer.text(one.get("Value"))
-        for one in _mappings(balancer.properties.get("LoadBalancerAttributes"))
+        for one in mappings(balancer.properties.get("LoadBalancerAttributes"))
     }
     if attributes.get("access_logs.s3.enabled") == "true" and "access_logs.s3.bucket" in attributes:
         target = f"arn:{balancer.estate.partition(balancer.template)}:s3:::{attributes['access_logs.s3.bucket']}"
@@ -409,27 +411,15 @@ def encryption_key(estate: Estate, template: Template, value: Any) -> tuple[Temp
     return estate.find(text)
 
 
-def _redrive(properties: Properties) -> Any:
-    """The queue of a redrive policy, which may be an object or JSON."""
+def redrive_target(properties: Properties) -> Any:
+    """The queue of a resource's redrive policy, which may be an object or JSON; None where it has none."""
     policy = properties.get("RedrivePolicy")
     if isinstance(policy, str):
         try:
             policy = json.loads(policy)
         except ValueError:
             return None
-    return _mapping(policy).get("deadLetterTargetArn")
-
-
-def _mapping(value: Any) -> Properties:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> list[Properties]:
-    return [one for one in _listed(value) if isinstance(one, Mapping)]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return mapping(policy).get("deadLetterTargetArn")
 
 
 _WALKS: dict[str, Callable[[_Producer], Iterator[Delivery]]] = {
@@ -442,7 +432,7 @@ _WALKS: dict[str, Callable[[_Producer], Iterator[Delivery]]] = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
     "AWS::Events::Rule": _rule,
     "AWS::Lambda::EventInvokeConfig": _invoke_config,
-    "AWS::Lambda::EventSourceMapping": _mapping_of_source,
+    "AWS::Lambda::EventSourceMapping": _event_source,
     "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::Logs::SubscriptionFilter": _log_filter,

@@ -12,6 +12,7 @@ from labcycle.check.estate import Estate
 from labcycle.check.resource_policies import resource_policies
 from labcycle.check.roles import Attached
 from labcycle.check.template import Template
+from labcycle.check.values import listed, mapping, mappings
 
 from .producers import Delivery, encryption_key, kind_of
 from .ways import ROLE, SOURCE, Way
@@ -197,7 +198,7 @@ def _encryption(template: Template, logical_id: str) -> Mapping[str, Any]:
             found = found[key]
         except (KeyError, IndexError, TypeError):
             return {}
-    return found if isinstance(found, Mapping) else {}
+    return mapping(found)
 
 
 def _bucket_key(template: Template, logical_id: str) -> Any:
@@ -218,9 +219,8 @@ def _tags(estate: Estate, key: str, of: tuple[Template, str] | None) -> dict[str
     if of is None:
         return {}
     template, logical_id = of
-    own = template.properties(logical_id).get("Tags")
-    listed = [tag for tag in own if isinstance(tag, Mapping)] if isinstance(own, list) else []
-    given = {estate.text(template, tag.get("Key")): estate.text(template, tag.get("Value")) for tag in listed}
+    own = mappings(template.properties(logical_id).get("Tags"))
+    given = {estate.text(template, tag.get("Key")): estate.text(template, tag.get("Value")) for tag in own}
     return {f"{key}/{name}": value for name, value in {**template.tags, **given}.items()}
 
 
@@ -246,15 +246,10 @@ def _policy_of(estate: Estate, arn: str) -> iam.Policy | None:
 
 
 def _joined(attached: Sequence[Attached]) -> iam.Policy | None:
-    statements = [one for policy in attached for one in _statements(policy.document)]
+    statements = [one for policy in attached for one in listed(policy.document.get("Statement"))]
     if not statements:
         return None
     return iam.resource_policy({"Version": "2012-10-17", "Statement": statements}, attached[0].logical_id)
-
-
-def _statements(document: Mapping[str, Any]) -> list[Any]:
-    found = document.get("Statement", [])
-    return found if isinstance(found, list) else [found]
 
 
 def _of_logs(estate: Estate, template: Template) -> list[Attached]:

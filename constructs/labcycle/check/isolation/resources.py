@@ -9,6 +9,7 @@ from typing import Any
 from labcycle.check.estate import Estate
 from labcycle.check.roles import Role, roles
 from labcycle.check.template import Template
+from labcycle.check.values import listed
 
 TEAM_TAG = "labcycle:team"
 
@@ -176,9 +177,9 @@ def _launched(estate: Estate) -> Iterator[Owned]:
 def _made_by_roles(estate: Estate) -> Iterator[Owned]:
     for team, all_roles in team_roles(estate).items():
         for role in all_roles:
-            for statement in (s for policy in role.policies for s in _listed(policy.document.get("Statement"))):
-                if statement.get("Effect") == "Allow" and set(_listed(statement.get("Action"))) & set(_MAKING):
-                    for arn in _listed(statement.get("Resource")):
+            for statement in (s for policy in role.policies for s in listed(policy.document.get("Statement"))):
+                if statement.get("Effect") == "Allow" and set(listed(statement.get("Action"))) & set(_MAKING):
+                    for arn in listed(statement.get("Resource")):
                         if arn != "*" and estate.find(arn) is None:
                             yield Owned(team, arn, arn, estate.account(role.template))
 
@@ -187,7 +188,3 @@ def _tags(given: Any) -> dict[str, str]:
     if isinstance(given, Mapping):
         return {str(key): str(value) for key, value in given.items()}
     return {str(tag["Key"]): str(tag["Value"]) for tag in given or () if "Key" in tag and "Value" in tag}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

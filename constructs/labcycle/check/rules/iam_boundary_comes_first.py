@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from labcycle.check.estate import Estate
 from labcycle.check.roles import Role, roles
 from labcycle.check.rules import Violation
-from labcycle.check.statements import listed
 from labcycle.check.template import Template
+from labcycle.check.values import listed
 
 WHY = "A boundary that is named by its name makes no dependency: the first deployment fails, or now and then does not."
 MEND = "Put the boundary into a stack of its own on which the role's stack depends, or refer to it with Ref."

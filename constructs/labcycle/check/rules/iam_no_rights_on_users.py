@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
 from labcycle.check.rules import Violation
-from labcycle.check.statements import listed
 from labcycle.check.template import Template
+from labcycle.check.values import listed
 
 WHY = "Keys of users never expire, and rights of users outlive the reason for which they were given."
 MEND = "Let people sign in by a role, through an identity provider, and let programs have a role."

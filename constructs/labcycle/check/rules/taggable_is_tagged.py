@@ -13,6 +13,7 @@ from labcycle.check.estate import Estate
 from labcycle.check.finding import CheckError
 from labcycle.check.rules import Violation
 from labcycle.check.template import Template
+from labcycle.check.values import mappings
 
 WHY = "Costs and rights are told apart by these tags; what lacks them belongs to nobody."
 MEND = "Put the tags on the resource itself (CDK: Tags.of(scope).add): rights by tag look at nothing else."
@@ -74,7 +75,6 @@ def _keys(tags: Any) -> set[str]:
     if isinstance(tags, Mapping):
         return set(map(str, tags))
     found = set()
-    for entry in tags if isinstance(tags, list) else []:
-        if isinstance(entry, Mapping):
-            found |= {str(entry["Key"])} if "Key" in entry else _keys(entry.get("Tags"))
+    for entry in mappings(tags):
+        found |= {str(entry["Key"])} if "Key" in entry else _keys(entry.get("Tags"))
     return found
