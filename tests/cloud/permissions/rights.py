@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labcycle.check.iam.patterns import matches
 from tests.cloud.harness import policies
 from tests.cloud.harness.permissions import Use
-from tests.cloud.harness.policies import matches
 
 Document = Mapping[str, Any]
 # Operators for which a list of values means "one of these".

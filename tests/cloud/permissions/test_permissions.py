@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from labcycle.check.iam.patterns import matches
 from tests.cloud.harness.permissions import Use
-from tests.cloud.harness.policies import matches
 from tests.cloud.permissions import everybody
 from tests.cloud.permissions.exceptions import EXCEPTIONS
 from tests.cloud.permissions.page import PAGE, page, placeholders

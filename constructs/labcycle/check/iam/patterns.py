@@ -1,7 +1,12 @@
-"""Texts with wildcards, compared with texts and with each other: does any text match both, does every one?"""
+"""Texts with wildcards, compared with texts and with each other: does any text match both, does every one?
+
+Here `${...}` has no meaning of its own: `variables` reads it.
+"""
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -9,17 +14,40 @@ from enum import Enum
 from .truth import Truth
 
 
-class Wild(Enum):
-    """A wildcard: any run of characters, or any one character; WITHIN a part of an ARN: none of them a colon."""
+def is_wild(text: str) -> bool:
+    """Whether a text has a wildcard."""
+    return "*" in text or "?" in text
 
-    MANY = "*"
-    ONE = "?"
-    MANY_WITHIN = "*:"
-    ONE_WITHIN = "?:"
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a text matches a pattern in which `*` and `?` are wildcards."""
+    return _expression(pattern).fullmatch(text) is not None if is_wild(pattern) else pattern == text
+
+
+@functools.lru_cache(maxsize=10_000)
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+class Wild(Enum):
+    """A wildcard: whether it is a run of characters or one, and the character that is not among them."""
+
+    MANY = True, ""
+    ONE = False, ""
+    MANY_WITHIN = True, ":"
+    """Within a part of an ARN."""
+    ONE_WITHIN = False, ":"
+    MANY_IN_NAME = True, "/"
+    """In a name that has no slash, such as a bucket's."""
+
+    def __init__(self, is_run: bool, excluded: str) -> None:
+        self.is_run = is_run
+        self.excluded = excluded
 
 
 Token = str | Wild
-_RUNS = (Wild.MANY, Wild.MANY_WITHIN)
+_ALL = (Wild.MANY,)
+_SIGNS = {"*": Wild.MANY, "?": Wild.ONE}
 _WITHIN = {Wild.MANY: Wild.MANY_WITHIN, Wild.ONE: Wild.ONE_WITHIN}
 
 
@@ -45,7 +73,7 @@ def literal(text: str) -> Pattern:
 
 def wildcard(text: str) -> Pattern:
     """A text in which `*` and `?` are wildcards."""
-    return Pattern(tuple(Wild(c) if c in "*?" else c for c in text))
+    return Pattern(tuple(_SIGNS.get(c, c) for c in text))
 
 
 def in_condition(pattern: Pattern) -> Pattern:
@@ -80,72 +108,73 @@ def _by_part(pattern: Pattern, *, last_crosses: bool) -> Pattern:
 
 def match(pattern: Pattern, asked: Pattern) -> Truth:
     """Whether what is asked for matches: all of it, none of it, or some."""
-    if not _meet(pattern.tokens, asked.tokens):
+    if not meet(pattern, asked):
         return Truth.NO
     if pattern.is_known and _covers(pattern.tokens, asked.tokens):
         return Truth.YES
     return Truth.MAYBE
 
 
-def _meet(one: Sequence[Token], other: Sequence[Token]) -> bool:
+def meet(one: Pattern, other: Pattern) -> bool:
     """Whether a text matches both."""
-    one, other = _without_common_beginning(one, other)
-    reached = {0}
-    for n in range(len(one) + 1):
-        last = n == len(one)
-        further = set()
-        waiting = sorted(reached)
-        while waiting:
-            m = waiting.pop(0)
-            a = None if last else one[n]
-            b = None if m == len(other) else other[m]
-            nearer = []
-            if b in _RUNS:
-                nearer.append(m + 1)  # the run ends
-            if a in _RUNS and b is not None and _may_be_one(a, b):
-                nearer.append(m + 1)  # it takes one more
-            for found in nearer:
-                if found not in reached:
-                    reached.add(found)
-                    waiting.append(found)
-            if a in _RUNS:
-                further.add(m)
-            if a is not None and a not in _RUNS and b is not None and _may_be_one(a, b):
-                further.add(m if b in _RUNS else m + 1)
-        if last:
-            return len(other) in reached
-        reached = further
-        if not reached:
-            return False
-    raise AssertionError("unreachable")
+    first, second = _without_common_beginning(one.tokens, other.tokens)
+    if _ALL in (first, second):
+        return True
+    end = len(first), len(second)
+    waiting = [(0, 0)]
+    seen = {*waiting}
+    while waiting:
+        n, m = place = waiting.pop()
+        if place == end:
+            return True
+        a = first[n] if n < end[0] else ""
+        b = second[m] if m < end[1] else ""
+        a_is_run = isinstance(a, Wild) and a.is_run
+        b_is_run = isinstance(b, Wild) and b.is_run
+        further = []
+        if a_is_run:
+            further.append((n + 1, m))  # the run ends
+        if b_is_run:
+            further.append((n, m + 1))
+        if a and b and _may_be_one(a, b):  # both take a character
+            further.append((n if a_is_run else n + 1, m if b_is_run else m + 1))
+        for found in further:
+            if found not in seen:
+                seen.add(found)
+                waiting.append(found)
+    return False
 
 
 def _may_be_one(a: Token, b: Token) -> bool:
     """Whether a character stands for both. Runs count for one of their characters."""
-    if isinstance(a, str) and isinstance(b, str):
-        return a == b
     if isinstance(a, str):
-        return a != ":" or b in (Wild.MANY, Wild.ONE)
-    return not isinstance(b, str) or _may_be_one(b, a)
+        return a == b if isinstance(b, str) else a != b.excluded
+    return not isinstance(b, str) or b != a.excluded
 
 
-def _without_common_beginning(one: Sequence[Token], other: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
+def _without_common_beginning(
+    one: tuple[Token, ...], other: tuple[Token, ...]
+) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
     """Both without the characters with which both begin."""
     n = 0
-    while n < len(one) and n < len(other) and isinstance(one[n], str) and one[n] == other[n]:
+    for a, b in zip(one, other, strict=False):
+        if a != b or isinstance(a, Wild):
+            break
         n += 1
     return one[n:], other[n:]
 
 
-def _covers(pattern: Sequence[Token], asked: Sequence[Token]) -> bool:
+def _covers(pattern: tuple[Token, ...], asked: tuple[Token, ...]) -> bool:
     """Whether every text that is asked for matches. Answers no in rare cases where it does (`*?` asked of `?*`)."""
     pattern, asked = _without_common_beginning(pattern, asked)
+    if pattern == _ALL:
+        return True
     reached = _with_ended_runs(pattern, {0})
     for token in asked:
         further = set()
         for n in reached:
             if n < len(pattern) and _takes(pattern[n], token):
-                further.add(n if pattern[n] in _RUNS else n + 1)
+                further.add(n if _is_run(pattern[n]) else n + 1)
         reached = _with_ended_runs(pattern, further)
         if not reached:
             return False
@@ -155,20 +184,20 @@ def _covers(pattern: Sequence[Token], asked: Sequence[Token]) -> bool:
 def _with_ended_runs(pattern: Sequence[Token], reached: set[int]) -> set[int]:
     found = set(reached)
     for n in reached:
-        while n < len(pattern) and pattern[n] in _RUNS:
+        while n < len(pattern) and _is_run(pattern[n]):
             n += 1
             found.add(n)
     return found
+
+
+def _is_run(token: Token) -> bool:
+    return isinstance(token, Wild) and token.is_run
 
 
 def _takes(token: Token, asked: Token) -> bool:
     """Whether the pattern's token stands for whatever the asked one stands for."""
     if isinstance(token, str):
         return token == asked
-    if token is Wild.MANY:
-        return True
-    if token is Wild.MANY_WITHIN:
-        return asked in (Wild.MANY_WITHIN, Wild.ONE_WITHIN) or (isinstance(asked, str) and asked != ":")
-    if token is Wild.ONE:
-        return isinstance(asked, str) or asked in (Wild.ONE, Wild.ONE_WITHIN)
-    return asked is Wild.ONE_WITHIN or (isinstance(asked, str) and asked != ":")
+    if isinstance(asked, str):
+        return asked != token.excluded
+    return (token.is_run or not asked.is_run) and token.excluded in ("", asked.excluded)

@@ -12,9 +12,8 @@ from typing import Any
 
 from .conditions import Condition, check_variables, parse_conditions, without_variables
 from .errors import PolicyError
-from .patterns import literal, match, wildcard
+from .patterns import matches
 from .principals import Named, parse_principals
-from .truth import Truth
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _DOCUMENT = {"Version", "Id", "Statement"}
@@ -66,14 +65,8 @@ class Statement:
     def takes(self, action: str) -> bool:
         """Whether it is about an action, which is given in lower case."""
         if self.actions is not None:
-            return any(_is_action(named, action) for named in self.actions)
-        return not any(_is_action(named, action) for named in self.not_actions or ())
-
-
-def _is_action(named: str, action: str) -> bool:
-    if "*" not in named and "?" not in named:
-        return named == action
-    return match(wildcard(named), literal(action)) is Truth.YES
+            return any(matches(named, action) for named in self.actions)
+        return not any(matches(named, action) for named in self.not_actions or ())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .patterns import Pattern, Token, Wild
+from .patterns import Pattern, Token, Wild, wildcard
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _WITH_DEFAULT = re.compile(r"(?P<key>[^,]+?)\s*(?:,\s*'(?P<default>[^']*)')?\s*")
@@ -98,7 +98,7 @@ def expand(text: str, context: Context, *, wildcards: bool) -> Pattern | None:
     is_known = True
     for part in parts(text):
         if isinstance(part, str):
-            tokens += [Wild(c) if wildcards and c in "*?" else c for c in part]
+            tokens += wildcard(part).tokens if wildcards else part
             continue
         values = context[part.key] if part.key else ()
         if values is ANY:

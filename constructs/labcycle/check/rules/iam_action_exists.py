@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
+from labcycle.check.iam.patterns import is_wild
 from labcycle.check.rules import Violation
 from labcycle.check.service_authorization import is_service, nearest, stands_for_some
-from labcycle.check.statements import Statement, is_unknown, is_wild, statements
+from labcycle.check.statements import Statement, is_unknown, statements
 from labcycle.check.template import Template
 
 WHY = "IAM takes a misspelt action without a word: what it should allow is refused, what it should deny goes through."

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
 from labcycle.check.iam.keys import is_global, is_known
+from labcycle.check.iam.patterns import is_wild
 from labcycle.check.rules import Violation
 from labcycle.check.service_authorization import find_action
-from labcycle.check.statements import Condition, Statement, is_unknown, is_wild, statements
+from labcycle.check.statements import Condition, Statement, is_unknown, statements
 from labcycle.check.template import Template
 
 WHY = "A key that a request never carries makes what should be allowed refused, and what should be denied go through."

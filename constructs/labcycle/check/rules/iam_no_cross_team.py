@@ -8,8 +8,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
+from labcycle.check.iam.patterns import matches
 from labcycle.check.rules import Violation
-from labcycle.check.statements import Kind, matches, statements
+from labcycle.check.statements import Kind, statements
 from labcycle.check.template import Template
 
 WHY = "Teams are cells: what one of them can reach of another is a leak, whether anybody meant it or not."

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labcycle.check.estate import Estate
+from labcycle.check.iam.patterns import matches
 from labcycle.check.roles import Attached, Role, identity_policies, roles
 from labcycle.check.rules import Violation
-from labcycle.check.statements import Kind, Statement, as_regex, boundary_arns, statements_of
+from labcycle.check.statements import Kind, Statement, boundary_arns, statements_of
 from labcycle.check.template import Template
 
 WHY = "Whoever holds such a role holds all rights of the account, or those of a stronger role."
@@ -185,7 +186,7 @@ def _stronger(holder: _Holder, passing: Statement, by_arn: dict[str, _Holder]) -
             yield "any role"
         else:
             for arn, other in by_arn.items():
-                if as_regex(resource).fullmatch(arn):
+                if matches(resource, arn):
                     yield from _strength(holder, other)
 
 
@@ -208,7 +209,7 @@ def _taken_over(holder: _Holder, statement: Statement, by_arn: dict[str, _Holder
             yield f"whatever has a role of {resource}"
     for template, logical_id, _ in estate.resources("AWS::Lambda::Function"):
         arn = estate.arn(template, logical_id)
-        if any(as_regex(one).fullmatch(arn) for one in statement.resources if ":function:" in one):
+        if any(matches(one, arn) for one in statement.resources if ":function:" in one):
             other = by_arn.get(estate.text(template, template.properties(logical_id).get("Role")))
             if other:
                 yield from _strength(holder, other)
@@ -217,7 +218,7 @@ def _taken_over(holder: _Holder, statement: Statement, by_arn: dict[str, _Holder
 def _passes_to(statement: Statement, service: str) -> bool:
     named = [one for one in statement.sources if one.key.lower() == "iam:passedtoservice"]
     wanted = f"{service}.amazonaws.com"
-    return not named or any(as_regex(value).fullmatch(wanted) for one in named for value in one.values)
+    return not named or any(matches(value, wanted) for one in named for value in one.values)
 
 
 def _is_on_oneself(statement: Statement) -> bool:

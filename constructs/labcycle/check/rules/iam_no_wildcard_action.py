@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
+from labcycle.check.iam.patterns import is_wild
 from labcycle.check.rules import Violation
-from labcycle.check.statements import Kind, is_wild, statements
+from labcycle.check.statements import Kind, statements
 from labcycle.check.template import Template
 
 WHY = "A wildcard allows more than is used, and also every action that AWS adds later."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
+from labcycle.check.iam.patterns import is_wild
 from labcycle.check.rules import Violation
 from labcycle.check.service_authorization import find_action
-from labcycle.check.statements import Kind, Statement, is_wild, statements
+from labcycle.check.statements import Kind, Statement, statements
 from labcycle.check.template import Template
 
 WHY = "On all resources means on those of everybody else in the account too, and on all that are made later."

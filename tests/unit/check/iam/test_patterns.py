@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcycle.check.iam.patterns import Pattern, in_condition, in_resource, literal, match, wildcard
+from labcycle.check.iam.patterns import (
+    Pattern,
+    Wild,
+    in_condition,
+    in_resource,
+    literal,
+    match,
+    matches,
+    meet,
+    wildcard,
+)
 from labcycle.check.iam.truth import Truth
 
 ALPHABET = "ab:"
@@ -32,6 +42,7 @@ def texts_of(pattern: str) -> frozenset[str]:
 def test_a_text_matches_or_not(pattern: str, text: str) -> None:
     expected = Truth.YES if spelled(pattern).fullmatch(text) else Truth.NO
     assert match(wildcard(pattern), literal(text)) is expected
+    assert matches(pattern, text) is (expected is Truth.YES)
 
 
 @given(PATTERNS, PATTERNS)
@@ -84,6 +95,23 @@ def test_a_pattern_asked_for_matches_wholly_partly_or_not(pattern: str, asked: s
 def test_colons_of_an_arn(pattern: str, text: str, resource: Truth, condition: Truth) -> None:
     assert match(in_resource(wildcard(pattern)), literal(text)) is resource
     assert match(in_condition(wildcard(pattern)), literal(text)) is condition
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (literal("data"), True),
+        (literal("data/x"), False),
+        (wildcard("data*x"), True),
+        (wildcard("data/*"), False),
+        (Pattern((Wild.MANY_WITHIN,)), True),
+    ],
+)
+def test_a_name_has_no_slash(other: Pattern, expected: bool) -> None:
+    name = Pattern((*"data", Wild.MANY_IN_NAME))
+    assert meet(name, other) is meet(other, name) is expected
+    assert match(wildcard("data*"), name) is Truth.YES
+    assert match(name, wildcard("data*")) is Truth.MAYBE
 
 
 def test_a_text_that_nobody_knows_never_surely_matches() -> None:
