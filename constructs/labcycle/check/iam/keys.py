@@ -70,7 +70,7 @@ _GLOBAL = frozenset(
     ]
 )
 _TAGS = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/")
-_PLACEHOLDER = re.compile(r"\\\$\\\{[^}]*\\\}|<[^>]*>")
+_PLACEHOLDER = re.compile(r"(\$\{[^}]*\}|<[^>]*>|(?<=/)tag-key$)")
 # Keys of these prefixes are told under another service.
 _TOLD_BY = {"catalog": "aws-marketplace", "identitycenter": "sso", "saml": "sts"}
 
@@ -96,7 +96,7 @@ def is_known(key: str, provider: str = "") -> bool:
         return True
     prefix = lower.partition(":")[0]
     service = _TOLD_BY.get(prefix, "sts" if "." in prefix else prefix)
-    return any(form.fullmatch(lower) for form in _of_service(service))
+    return any(one.fullmatch(lower) for one in _of_service(service))
 
 
 @functools.cache
@@ -105,4 +105,10 @@ def _of_service(service: str) -> tuple[re.Pattern[str], ...]:
     if not data.services.service_exists(service):
         return ()
     keys = data.conditions.get_condition_keys_for_service(service)
-    return tuple(re.compile(_PLACEHOLDER.sub(".+", re.escape(key.lower()))) for key in keys)
+    return tuple(map(key_form, keys))
+
+
+def key_form(key: str) -> re.Pattern[str]:
+    """What a key that AWS lists stands for, in lower case: `s3:ExistingObjectTag/<key>` for one with any text at its end."""
+    parts = _PLACEHOLDER.split(key.lower())
+    return re.compile("".join(".+" if n % 2 else re.escape(part) for n, part in enumerate(parts)))

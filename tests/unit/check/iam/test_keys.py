@@ -20,6 +20,7 @@ from labcycle.check.iam.keys import is_known
         "kms:EncryptionContext:aws:logs:arn",
         "iam:PassedToService",
         "ec2:ResourceTag/labcycle:team",
+        "ssm:resourceTag/labcycle:team",
         "saml:aud",
         "sts:RoleSessionName",
         "token.actions.githubusercontent.com:repository",
