@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .estate import Estate
+from .iam.patterns import match, wildcard
+from .iam.truth import Truth
 from .resource_policies import resource_policies
 from .roles import Attached
 from .values import listed, mapping, texts
@@ -45,8 +47,6 @@ def _denies_plain_text(statement: Mapping[str, Any]) -> bool:
 
 
 def _covers(patterns: Iterable[str], wanted: str) -> bool:
-    """Whether one of the patterns, which end in `*` at most, matches whatever `wanted` matches."""
-    return any(
-        pattern.lower() == wanted.lower() or (pattern.endswith("*") and wanted.lower().startswith(pattern[:-1].lower()))
-        for pattern in patterns
-    )
+    """Whether one of the patterns matches whatever `wanted` matches."""
+    asked = wildcard(wanted.lower())
+    return any(match(wildcard(pattern.lower()), asked) is Truth.YES for pattern in patterns)

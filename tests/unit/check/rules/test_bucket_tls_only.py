@@ -24,6 +24,7 @@ def policy(*statements: dict[str, Any]) -> dict[str, Any]:
         [{**DENY, "Principal": {"AWS": "*"}, "Action": "*", "Resource": "*"}],
         [{**DENY, "Condition": {"Bool": {"aws:securetransport": False}}}],
         [{**DENY, "Resource": BOTH[:1]}, {**DENY, "Resource": BOTH[1:]}],
+        [{**DENY, "Resource": ["arn:*:own", "arn:aws:s3:::o?n/*"]}],
     ],
 )
 def test_compliant(statements: list[dict[str, Any]]) -> None:
@@ -38,6 +39,7 @@ def test_compliant(statements: list[dict[str, Any]]) -> None:
         [{**DENY, "Action": "s3:GetObject"}],
         [{**DENY, "Resource": BOTH[1:]}],
         [{**DENY, "Resource": BOTH[:1]}],
+        [{**DENY, "Resource": ["arn:aws:s3:::own", "arn:aws:s3:::own/*/x"]}],
         [{**DENY, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}],
         [{**DENY, "Condition": {**PLAIN, "StringEquals": {"aws:username": "x"}}}],
         [{**DENY, "Condition": {"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}}}],
