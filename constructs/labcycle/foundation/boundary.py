@@ -112,7 +112,8 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         _allow(
             "Key",
             "kms",
-            "CreateGrant Decrypt DescribeKey GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo",
+            "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom "
+            "ReEncryptTo",
             arn("kms", "key/*"),
             conditions={"StringEquals": {"aws:ResourceTag/labcycle:team": team}},
         ),

@@ -249,6 +249,8 @@ class Retraining(Construct):
         )
         allow_key(role, key, "write objects", region=stack.region)
         allow(role, ["kms:CreateGrant"], [key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})  # its disk
+        # The output's key; it is documented without a service through which it is used.
+        allow(role, ["kms:Encrypt"], [key.key_arn])
         return role
 
     def _state_machine(self, definition: str, key: kms.IKey, topic: sns.ITopic) -> sfn.StateMachine:

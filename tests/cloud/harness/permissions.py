@@ -250,6 +250,7 @@ def training_needs(place: Place, job: Params) -> Iterator[Need]:
     for action in ("CreateLogStream", "PutLogEvents"):
         yield Need(f"logs:{action}", stream)
     yield Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": ["/aws/sagemaker/TrainingJobs"]})
+    yield from _key_use(place, job["OutputDataConfig"].get("KmsKeyId", ""), "sagemaker", "Encrypt")
     yield from _key_use(place, job["ResourceConfig"].get("VolumeKmsKeyId", ""), "sagemaker", "CreateGrant")
 
 

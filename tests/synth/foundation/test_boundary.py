@@ -107,9 +107,11 @@ def test_what_is_not_the_teams_is_out_of_reach(policy: dict[str, Any], action: s
     assert decision(policy, action, resource) == "none"
 
 
-def test_the_key_is_known_by_its_tag(policy: dict[str, Any]) -> None:
-    assert decision(policy, "kms:Decrypt", arn("kms", "key/1"), team="fraud") == "allow"
-    assert decision(policy, "kms:Decrypt", arn("kms", "key/1"), team="other") == "deny"
+@pytest.mark.parametrize("action", ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
+def test_the_key_is_known_by_its_tag(policy: dict[str, Any], action: str) -> None:
+    assert decision(policy, action, arn("kms", "key/1"), team="fraud") == "allow"
+    assert decision(policy, action, arn("kms", "key/1"), team="other") == "deny"
+    assert decision(policy, action, arn("kms", "key/1")) == "none"
 
 
 @pytest.mark.parametrize(
