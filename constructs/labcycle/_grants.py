@@ -9,8 +9,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 KeyUse = Literal["read and write items", "read objects", "write objects", "publish"]
-# By what the caller does, the service that uses the key in the caller's name, and what it asks of the key. DynamoDB makes
-# data keys when a table is created, not when items are written: https://github.com/aws/aws-cdk/issues/10010. S3 reads the
+# By what the caller does, the service that uses the key in the caller's name, and what it asks of the key. DynamoDB decrypts
+# the table's key as who reads or writes items, and encrypts by its own grant; more is asked of who chooses the key:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html#dynamodb-cmk-trail. S3 reads the
 # parts of a large object again: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions.
 _KEY_USES: dict[KeyUse, tuple[str, tuple[str, ...]]] = {
     "read and write items": ("dynamodb", ("kms:Decrypt", "kms:DescribeKey")),
