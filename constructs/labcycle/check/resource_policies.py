@@ -28,13 +28,13 @@ _OWN = {
 
 
 @functools.lru_cache(maxsize=2)
-def resource_policies(estate: Estate) -> dict[str, list[Attached]]:
+def resource_policies(estate: Estate) -> Mapping[str, tuple[Attached, ...]]:
     """The policies of every resource of the estate that has one. Functions' permissions are told as policies too."""
     found: dict[str, list[Attached]] = defaultdict(list)
     for template, logical_id, resource in estate.resources():
         for arn, attached in _of(estate, template, logical_id, str(resource.get("Type", ""))):
             found[arn].append(attached)
-    return dict(found)
+    return {arn: tuple(policies) for arn, policies in found.items()}
 
 
 def _of(estate: Estate, template: Template, logical_id: str, kind: str) -> Iterator[tuple[str, Attached]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .estate import Estate
@@ -22,7 +23,7 @@ class Attached:
     property_path: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Role:
     """A role of an estate.
 
@@ -45,21 +46,21 @@ class Role:
     arn: str
     name: str
     trust: Mapping[str, Any]
-    boundary_arn: str = ""
-    boundary: Attached | None = None
-    policies: list[Attached] = field(default_factory=list)
-    foreign_policies: list[str] = field(default_factory=list)
+    boundary_arn: str
+    boundary: Attached | None
+    policies: tuple[Attached, ...]
+    foreign_policies: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=2)
-def roles(estate: Estate) -> list[Role]:
+def roles(estate: Estate) -> tuple[Role, ...]:
     """All roles of the estate; a policy finds its role by the role's name, as in AWS."""
-    found = [_role(estate, template, logical_id) for template, logical_id, _ in estate.resources("AWS::IAM::Role")]
-    by_name = {(role.template.account, role.name): role for role in found}
+    elsewhere: dict[tuple[str, str], list[Attached]] = defaultdict(list)
     for account, name, attached in _attached_elsewhere(estate):
-        if (account, name) in by_name:
-            by_name[account, name].policies.append(attached)
-    return found
+        elsewhere[account, name].append(attached)
+    return tuple(
+        _role(estate, template, logical_id, elsewhere) for template, logical_id, _ in estate.resources("AWS::IAM::Role")
+    )
 
 
 def identity_policies(estate: Estate) -> Iterator[Attached]:
@@ -84,26 +85,29 @@ _POLICY_TYPES = (
 _PRINCIPAL_TYPES = ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group")
 
 
-def _role(estate: Estate, template: Template, logical_id: str) -> Role:
+def _role(
+    estate: Estate, template: Template, logical_id: str, elsewhere: Mapping[tuple[str, str], Sequence[Attached]]
+) -> Role:
     properties = template.properties(logical_id)
-    role = Role(
+    name = estate.name(template, logical_id)
+    boundary_arn = estate.text(template, properties.get("PermissionsBoundary", ""))
+    arns = [estate.text(template, arn) for arn in listed(properties.get("ManagedPolicyArns"))]
+    managed = [(arn, _managed(estate, arn)) for arn in arns]
+    return Role(
         template=template,
         logical_id=logical_id,
         arn=estate.arn(template, logical_id),
-        name=estate.name(template, logical_id),
+        name=name,
         trust=estate.document(template, properties.get("AssumeRolePolicyDocument")),
-        policies=list(_inline(estate, template, logical_id)),
+        boundary_arn=boundary_arn,
+        boundary=_managed(estate, boundary_arn),
+        policies=(
+            *_inline(estate, template, logical_id),
+            *(policy for _, policy in managed if policy is not None),
+            *elsewhere.get((template.account, name), ()),
+        ),
+        foreign_policies=tuple(arn for arn, policy in managed if policy is None),
     )
-    if "PermissionsBoundary" in properties:
-        role.boundary_arn = estate.text(template, properties["PermissionsBoundary"])
-        role.boundary = _managed(estate, role.boundary_arn)
-    for arn in listed(properties.get("ManagedPolicyArns")):
-        known = _managed(estate, estate.text(template, arn))
-        if known is None:
-            role.foreign_policies.append(estate.text(template, arn))
-        else:
-            role.policies.append(known)
-    return role
 
 
 def _inline(estate: Estate, template: Template, logical_id: str) -> Iterator[Attached]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -107,7 +108,7 @@ class Statement:
 
 def statements(estate: Estate, template: Template, *kinds: Kind) -> Iterator[Statement]:
     """The statements that a template brings, of these kinds or of all."""
-    for statement in _all(estate).get(template, []):
+    for statement in _all(estate).get(template, ()):
         if not kinds or statement.kind in kinds:
             yield statement
 
@@ -156,15 +157,15 @@ def boundary_arns(estate: Estate) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=2)
-def _all(estate: Estate) -> dict[Template, list[Statement]]:
-    found: dict[Template, list[Statement]] = {}
+def _all(estate: Estate) -> Mapping[Template, tuple[Statement, ...]]:
+    found: dict[Template, list[Statement]] = defaultdict(list)
     seen: set[tuple[Template, str, str]] = set()
     for kind, policy in _policies(estate):
         place = (policy.template, policy.logical_id, policy.property_path)
         if place not in seen:  # one topic policy may be that of several topics
             seen.add(place)
-            found.setdefault(policy.template, []).extend(statements_of(policy, kind))
-    return found
+            found[policy.template].extend(statements_of(policy, kind))
+    return {template: tuple(brought) for template, brought in found.items()}
 
 
 def _policies(estate: Estate) -> Iterator[tuple[Kind, Attached]]:

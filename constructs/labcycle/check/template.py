@@ -45,7 +45,7 @@ class Template:
     after: frozenset[str] = frozenset()
     file: Path = Path()
 
-    @property
+    @cached_property
     def identity(self) -> tuple[str, str]:
         """Name and file, by which its findings tell it apart: stacks in two regions or accounts may have one name."""
         return self.name, self.file.as_posix()
@@ -63,10 +63,16 @@ class Template:
 
     def resources(self, *types: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and resource of all resources, or of those of these types."""
+        if types and self._types.isdisjoint(types):  # most rules ask of most templates what these do not have
+            return
         for logical_id in self.body["Resources"]:
             resource = self.resource(logical_id)
             if not types or resource.get("Type") in types:
                 yield logical_id, resource
+
+    @cached_property
+    def _types(self) -> frozenset[str]:
+        return frozenset(str(resource.get("Type")) for _, resource in self.resources())
 
     def properties(self, logical_id: str) -> Mapping[str, Any]:
         """Properties of a resource; empty where it has none."""

@@ -136,7 +136,7 @@ def may(estate: Estate, persona: Persona, action: str, resource: str, owner: str
     """Whether the persona's role allows it; `owner` is the member whose machine it is, the persona's own by default."""
     role = role_of(estate, persona)
     assert role.boundary is not None
-    assert role.foreign_policies == []
+    assert role.foreign_policies == ()
     own = [policy.document for policy in resource_policies(estate).get(resource, [])]
     own += [other.trust for other in roles(estate) if other.arn == resource and action.startswith("sts:")]
     policies = Policies(

@@ -135,7 +135,7 @@ def test_a_role_has_the_policies_of_all_stacks_and_its_boundary() -> None:
     (role,) = roles(Estate([base, other]))
     assert [policy.document["Statement"][0]["Action"] for policy in role.policies] == ["inline", "more"]
     assert role.boundary and role.boundary.document["Statement"][0]["Action"] == "most"
-    assert role.foreign_policies == ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    assert role.foreign_policies == ("arn:aws:iam::aws:policy/ReadOnlyAccess",)
 
 
 def test_policies_of_resources_are_found_by_the_resource() -> None:

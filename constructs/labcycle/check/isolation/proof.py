@@ -118,17 +118,17 @@ def _bearing(own: Policies, action: str, policy: Policy | None) -> Policies:
 
 
 def _resource_policies(estate: Estate) -> dict[str, Policy]:
-    found: dict[str, list[Attached]] = defaultdict(list, resource_policies(estate))
+    found: dict[str, tuple[Attached, ...]] = defaultdict(tuple, resource_policies(estate))
     for template, logical_id, _ in estate.resources("AWS::KMS::Key"):
         account, partition = estate.account(template), estate.partition(template)
         if estate.arn(template, logical_id) not in found:  # the policy that a key has by default
             root = {"AWS": f"arn:{partition}:iam::{account}:root"}
             statement = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
             document = {"Version": _VERSION, "Statement": [statement]}
-            found[estate.arn(template, logical_id)].append(Attached(template, logical_id, document, "Properties"))
+            found[estate.arn(template, logical_id)] += (Attached(template, logical_id, document, "Properties"),)
     for roles in team_roles(estate).values():
         for role in roles:
-            found[role.arn].append(Attached(role.template, role.logical_id, role.trust, "Properties"))
+            found[role.arn] += (Attached(role.template, role.logical_id, role.trust, "Properties"),)
     return {arn: _merged(policies) for arn, policies in found.items()}
 
 

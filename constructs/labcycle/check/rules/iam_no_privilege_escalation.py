@@ -131,7 +131,7 @@ class _Holder:
 
 
 @functools.lru_cache(maxsize=2)
-def _found(estate: Estate) -> list[tuple[Template, Violation]]:
+def _found(estate: Estate) -> tuple[tuple[Template, Violation], ...]:
     holders = list(_holders(estate))
     by_arn = {holder.role.arn: holder for holder in holders if holder.role}
     found: dict[tuple[Template, str, str], Violation] = {}
@@ -143,7 +143,7 @@ def _found(estate: Estate) -> list[tuple[Template, Violation]]:
             for arn in _administrators(holder.role):
                 violation = Violation(holder.role.logical_id, f"got {arn}", "Properties.ManagedPolicyArns")
                 found[holder.role.template, holder.role.logical_id, arn] = violation
-    return [(template, violation) for (template, _, _), violation in found.items()]
+    return tuple((template, violation) for (template, _, _), violation in found.items())
 
 
 def _holders(estate: Estate) -> Iterator[_Holder]:
