@@ -35,7 +35,8 @@ RUNTIME_MB = 256  # Python, onnxruntime and numpy, loaded
 # bytes, and the new version, plain and packed. Measured with a matrix of 100 MB: 94 MB before, 589 MB at most.
 COPIES = 5
 _CHUNK_BYTES = 1 << 20
-_GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+# Of what is not there S3 says 403 to those who may not list it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+_GONE = {"NoSuchKey", "NoSuchVersion", "404", "AccessDenied", "403"}
 _THROTTLES = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "503", "500"}
 INSTEAD = (
     "Log the model with mlflow.onnx.log_model (skl2onnx.to_onnx converts a scikit-learn model), register that, and "
@@ -89,8 +90,10 @@ class Preflight:
                 DeployedFile(f.path, f.key, f.version_id, self._sha256(f.key, f.version_id), f.size)
                 for f in found.files
             )
-        except _Gone:
-            raise Refused(f"A pinned file of {label} is gone from the bucket. {INSTEAD}") from None
+        except _Gone as gone:
+            raise Refused(
+                f"A pinned file of {label} is gone from the bucket, or may not be read: {gone}. {INSTEAD}"
+            ) from None
         return Deployed(
             version=int(found.version),
             source_run=found.run_id or None,
@@ -174,7 +177,7 @@ def _s3(call: Callable[[], Any]) -> Any:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in _GONE:
-            raise _Gone(code) from None
+            raise _Gone(code) from error
         if code in _THROTTLES:
             raise Throttled(f"S3: {code}") from error
         raise

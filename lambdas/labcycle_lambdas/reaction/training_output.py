@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
 RESULTS = ("metrics.json", "reference.json", "holdout.json")
 UNPACKED_LIMIT_BYTES = 3_000_000_000  # the function has 4 GB of disk, the archives included
-_MISSING = {"404", "NoSuchKey"}
+# Of what is not there S3 says 403 to those who may not list it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+_MISSING = {"404", "NoSuchKey", "403", "AccessDenied"}
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ def _unpack(s3: S3Client, bucket: str, key: str, folder: Path) -> datetime:
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
-            raise CannotRetrain(f"the training job left no s3://{bucket}/{key}") from None
+        if (code := error.response["Error"]["Code"]) in _MISSING:
+            raise CannotRetrain(f"the training job left no s3://{bucket}/{key} that may be read: {code}") from None
         raise
     with archive.open("wb") as file:
         shutil.copyfileobj(found["Body"], file, 1 << 20)

@@ -110,6 +110,21 @@ def test_a_file_that_was_removed_for_good_is_refused(world: World) -> None:
         world.preflight.prepare(MODEL, number)
 
 
+@pytest.mark.parametrize("code", ["AccessDenied", "403"])
+def test_a_file_that_may_not_be_read_is_refused_like_one_that_is_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """S3 answers so where nothing is there and the caller may not list the bucket."""
+    number = world.register(classifier())
+
+    def refused(self: S3Client, **_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "Access Denied"}}, "GetObject")
+
+    monkeypatch.setattr(world.s3, "get_object", refused.__get__(world.s3))
+    with pytest.raises(Refused, match="gone"):
+        world.preflight.prepare(MODEL, number)
+
+
 def test_a_model_too_large_for_its_server_is_refused_by_how_much(world: World) -> None:
     number = world.register({"MLmodel": b"flavors: {onnx: {}}", "model.onnx": b"x" * 10_000_000})
     asked: list[str] = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import Refused
@@ -23,6 +24,9 @@ from tests.unit.serving.workshop import (
     mixed,
     with_external_weights,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 SIDES = ("challenger", "champion", "previous")
 
@@ -417,6 +421,21 @@ def test_archives_that_are_missing_broken_or_reach_out_are_refused(world: World)
         bench.put(f"training/{MODEL}/{begun['job_name']}/output/model.tar.gz", body)
         with pytest.raises(CannotRetrain, match="cannot be unpacked"):
             bench.do("register", begun=begun)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "403"])
+def test_a_refused_archive_is_told_like_a_missing_one(world: World, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """S3 answers so where nothing is there and the caller may not list the bucket."""
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+
+    def refused(self: S3Client, **_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "Access Denied"}}, "GetObject")
+
+    monkeypatch.setattr(world.s3, "get_object", refused.__get__(world.s3))
+    with pytest.raises(CannotRetrain, match=r"left no s3://artifacts/training/.*/model.tar.gz that may be read"):
+        bench.do("register", begun=begun)
 
 
 def test_results_may_lie_in_a_folder_of_the_archive(world: World) -> None:
