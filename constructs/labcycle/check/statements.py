@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from .estate import Estate
-from .iam.patterns import is_wild, matches
+from .iam.patterns import AnyOf, is_wild, matches
 from .resource_policies import resource_policies
 from .roles import Attached, identity_policies, roles
 from .template import Template
@@ -94,16 +94,11 @@ class Statement:
 
     def covers_action(self, action: str) -> bool:
         """Whether the action, without wildcards, is one of those that it names."""
-        named = action.lower() in self._plain or any(matches(one, action.lower()) for one in self._wild)
-        return named != bool(self.not_actions)
+        return (action.lower() in self._named) != bool(self.not_actions)
 
     @functools.cached_property
-    def _plain(self) -> frozenset[str]:
-        return frozenset(one.lower() for one in self.not_actions or self.actions)
-
-    @functools.cached_property
-    def _wild(self) -> tuple[str, ...]:
-        return tuple(one for one in self._plain if is_wild(one))
+    def _named(self) -> AnyOf:
+        return AnyOf(one.lower() for one in self.not_actions or self.actions)
 
 
 def statements(estate: Estate, template: Template, *kinds: Kind) -> Iterator[Statement]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,6 +27,19 @@ def matches(pattern: str, text: str) -> bool:
 @functools.lru_cache(maxsize=10_000)
 def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+class AnyOf:
+    """Patterns in which `*` and `?` are wildcards; those that have none are looked up."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        every = frozenset(patterns)
+        self._wild = tuple(one for one in every if is_wild(one))
+        self._plain = every.difference(self._wild)
+
+    def __contains__(self, text: str) -> bool:
+        """Whether a text matches one of them."""
+        return text in self._plain or any(matches(one, text) for one in self._wild)
 
 
 class Wild(Enum):

@@ -12,7 +12,7 @@ from typing import Any
 
 from .conditions import Condition, check_variables, parse_conditions, without_variables
 from .errors import PolicyError
-from .patterns import matches
+from .patterns import AnyOf
 from .principals import Named, parse_principals
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
@@ -64,9 +64,11 @@ class Statement:
 
     def takes(self, action: str) -> bool:
         """Whether it is about an action, which is given in lower case."""
-        if self.actions is not None:
-            return any(matches(named, action) for named in self.actions)
-        return not any(matches(named, action) for named in self.not_actions or ())
+        return (action in self._named) is (self.actions is not None)
+
+    @cached_property
+    def _named(self) -> AnyOf:
+        return AnyOf((self.not_actions or ()) if self.actions is None else self.actions)
 
 
 @dataclass(frozen=True)
