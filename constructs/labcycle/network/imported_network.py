@@ -10,6 +10,7 @@ from constructs import Construct
 
 from labcycle.network.price import MonthlyPrice
 from labcycle.network.published import publish
+from labcycle.network.zones import check_zones
 
 
 class ImportedNetwork(Construct):
@@ -46,8 +47,7 @@ class ImportedNetwork(Construct):
         private_subnet_ids: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
-        if len(set(zones)) != len(zones) or len(zones) < 2:
-            raise ValueError(f"zones: got {list(zones)}; give at least two different zone names of the region.")
+        check_zones(zones)
         if len(set(private_subnet_ids)) != len(zones) or len(private_subnet_ids) != len(zones):
             raise ValueError(
                 f"private_subnet_ids: got {list(private_subnet_ids)}; give one subnet for each of {len(zones)} zones."

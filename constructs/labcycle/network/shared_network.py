@@ -17,6 +17,7 @@ from labcycle.config.target import Egress
 from labcycle.network.addresses import cut
 from labcycle.network.price import MonthlyPrice, monthly_price
 from labcycle.network.published import publish
+from labcycle.network.zones import check_zones
 
 FLOW_LOGS_KEPT = Duration.days(90)
 
@@ -63,8 +64,7 @@ class SharedNetwork(Construct):
         egress: Egress,
     ) -> None:
         super().__init__(scope, construct_id)
-        if len(set(zones)) != len(zones) or len(zones) < 2:
-            raise ValueError(f"zones: got {list(zones)}; give at least two different zone names of the region.")
+        check_zones(zones)
         if egress not in ("none", "nat"):
             raise ValueError(f"egress: got {egress!r}; allowed are 'none' (free) and 'nat' (has a monthly price).")
         self._name = name
