@@ -22,7 +22,14 @@ def service_without_circuit_breaker(draft: Draft) -> str:
     return "ContainerService"
 
 
-@fault(WORKSPACES, "service-scales-and-rolls-back", onto=container_service)
+@fault(WORKSPACES, "ecs-service-rolls-back", onto=container_service)
+def service_without_alarms(draft: Draft) -> str:
+    """No alarm rolls a service on ECS back."""
+    del draft.properties("ContainerService")["DeploymentConfiguration"]["Alarms"]
+    return "ContainerService"
+
+
+@fault(WORKSPACES, "service-scales", onto=container_service)
 def service_without_autoscaling(draft: Draft) -> str:
     """A service on ECS does not scale."""
     del draft.body["Resources"]["ContainerScaling"]

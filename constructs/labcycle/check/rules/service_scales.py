@@ -1,4 +1,4 @@
-"""Every ECS service and SageMaker endpoint scales by itself and has alarms that roll a bad deployment back."""
+"""Every ECS service and SageMaker endpoint scales by itself."""
 
 from __future__ import annotations
 
@@ -9,50 +9,23 @@ from labcycle.check.estate import Estate
 from labcycle.check.rules import Violation
 from labcycle.check.template import Template
 
-WHY = "A fixed count is too much at night and too little at noon, and a bad release stays until somebody wakes."
-MEND = (
-    "Add an AWS::ApplicationAutoScaling::ScalableTarget with a ScalingPolicy, and alarms in DeploymentConfiguration.Alarms "
-    "(Enable and Rollback true) or DeploymentConfig.AutoRollbackConfiguration."
-)
+WHY = "A fixed count is too much at night and too little at noon."
+MEND = "Add an AWS::ApplicationAutoScaling::ScalableTarget with a ScalingPolicy."
 
 
 def check(template: Template, estate: Estate) -> Iterator[Violation]:
     for logical_id, _ in template.resources("AWS::ECS::Service"):
         properties = template.properties(logical_id)
-        if _is(properties.get("SchedulingStrategy"), "DAEMON"):  # which runs one task a machine
+        if properties.get("SchedulingStrategy") == "DAEMON":  # which runs one task a machine
             continue
         if not _is_scaled(template, estate, "ecs", logical_id, properties.get("ServiceName")):
             yield Violation(logical_id, "no scalable target with a policy is on the service's DesiredCount")
-        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
-        if not _is(_at(properties, "DeploymentController", "Type"), "CODE_DEPLOY") and not _ecs_rolls_back(properties):
-            yield Violation(
-                logical_id,
-                "got no alarms that roll back; allowed are Alarms with AlarmNames, Enable and Rollback true",
-                "Properties.DeploymentConfiguration.Alarms",
-            )
     for logical_id, _ in template.resources("AWS::SageMaker::Endpoint"):
         properties = template.properties(logical_id)
         if not _is_serverless(template, estate, properties) and not _is_scaled(
             template, estate, "sagemaker", logical_id, properties.get("EndpointName")
         ):
             yield Violation(logical_id, "no scalable target with a policy is on a variant of the endpoint")
-        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
-        if not _at(properties, "DeploymentConfig", "AutoRollbackConfiguration", "Alarms"):
-            yield Violation(
-                logical_id,
-                "got no alarms that roll back; allowed are one to ten Alarms",
-                "Properties.DeploymentConfig.AutoRollbackConfiguration.Alarms",
-            )
-
-
-def _ecs_rolls_back(properties: Mapping[str, Any]) -> bool:
-    alarms = _at(properties, "DeploymentConfiguration", "Alarms")
-    return (
-        isinstance(alarms, Mapping)
-        and bool(alarms.get("AlarmNames"))
-        and _is(alarms.get("Enable"), "true")
-        and _is(alarms.get("Rollback"), "true")
-    )
 
 
 def _is_scaled(template: Template, estate: Estate, namespace: str, logical_id: str, name: Any) -> bool:
@@ -113,13 +86,3 @@ def _named_by(argument: Any) -> str:
     if isinstance(argument, str):
         return argument.partition(".")[0]
     return str(argument[0]) if isinstance(argument, list) and argument else ""
-
-
-def _at(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def _is(value: Any, text: str) -> bool:
-    return str(value).lower() == text.lower()
