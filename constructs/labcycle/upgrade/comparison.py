@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labcycle.check.estate import Estate
+from labcycle.check.references import exports, imports, referenced
 from labcycle.check.template import Template, templates_at
 from labcycle.errors import LabcycleError
 
 from .fate import Fate, Resource, fate_of_deleted, fate_of_replaced
 from .inventory import given_name
-from .references import exports, imports, referenced
 from .replacement import Cause, Pointer, changes, schema_of, values_at
 from .stateful import STATEFUL, holding_of, what_it_holds
 
@@ -270,7 +270,7 @@ class _Comparing:
             {
                 other.name
                 for other in self._old.templates
-                for name in imports(other.body)
+                for _, name in imports(other.body)
                 if other is not template and self._old.text(other, name) in names
             }
         )

@@ -19,9 +19,9 @@ from typing import Any
 from aws_cdk import App
 
 from infra.app import HERE, build, settings
+from labcycle.check.references import referenced
 from labcycle.check.template import Template, templates_at
 from labcycle.upgrade.inventory import stateful_resources
-from labcycle.upgrade.references import referenced
 
 FOLDER = Path(__file__).parent
 IDS = FOLDER / "stateful_ids.json"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
+from labcycle.check.references import imports, referenced
 from labcycle.check.roles import Role, roles
 from labcycle.check.rules import Violation
 from labcycle.check.template import Template
@@ -35,14 +35,8 @@ def _comes_first(role: Role, estate: Estate) -> bool:
     named = role.template.properties(role.logical_id).get("PermissionsBoundary")
     if brings is role.template:
         waits_for = listed(role.template.resource(role.logical_id).get("DependsOn"))
-        return json.dumps(role.boundary.logical_id) in json.dumps([named, waits_for]) or _is_substituted(role, named)
-    imports = isinstance(named, dict) and "Fn::ImportValue" in json.dumps(named)
-    return imports or brings.name in _before(role.template, estate)
-
-
-def _is_substituted(role: Role, named: object) -> bool:
-    assert role.boundary is not None
-    return "${" + role.boundary.logical_id + "}" in json.dumps(named)
+        return role.boundary.logical_id in (*referenced(named), *waits_for)
+    return any(imports(named)) or brings.name in _before(role.template, estate)
 
 
 def _before(template: Template, estate: Estate) -> set[str]:

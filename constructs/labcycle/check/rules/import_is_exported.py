@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from labcycle.check.estate import Estate
+from labcycle.check.references import exports, imports
 from labcycle.check.rules import Violation
 from labcycle.check.template import Template
 
@@ -15,25 +15,13 @@ MEND = "Import the name of an output's Export in that stack, or add the output t
 
 def check(template: Template, estate: Estate) -> Iterator[Violation]:
     for logical_id, resource in template.resources():
-        for path, argument in _imports(resource.get("Properties"), ("Properties",)):
+        for path, argument in imports(resource.get("Properties"), ("Properties",)):
             name = estate.text(template, argument)
             exporting = _exporting(name, template, estate)
-            if exporting and name not in _exports(exporting, estate):
+            if exporting and name not in {estate.text(exporting, one) for one, _ in exports(exporting)}:
                 yield Violation(
                     logical_id, f"got an import of {name}, which {exporting.name} does not export", ".".join(path)
                 )
-
-
-def _imports(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _imports(one, (*path, str(number)))
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            if key == "Fn::ImportValue":
-                yield path, one
-            else:
-                yield from _imports(one, (*path, str(key)))
 
 
 def _exporting(name: str, template: Template, estate: Estate) -> Template | None:
@@ -43,12 +31,3 @@ def _exporting(name: str, template: Template, estate: Estate) -> Template | None
         if other.name == stack and (other.account, other.region) == (template.account, template.region):
             return other
     return None
-
-
-def _exports(template: Template, estate: Estate) -> set[str]:
-    outputs = template.body.get("Outputs")
-    return {
-        estate.text(template, output["Export"].get("Name"))
-        for output in (outputs.values() if isinstance(outputs, Mapping) else ())
-        if isinstance(output, Mapping) and isinstance(output.get("Export"), Mapping)
-    }

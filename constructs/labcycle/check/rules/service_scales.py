@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labcycle.check.estate import Estate
+from labcycle.check.references import referenced
 from labcycle.check.rules import Violation
 from labcycle.check.template import Template
 
@@ -34,7 +35,7 @@ def _is_scaled(template: Template, estate: Estate, namespace: str, logical_id: s
     for owner, target, _ in estate.resources("AWS::ApplicationAutoScaling::ScalableTarget"):
         properties = owner.properties(target)
         resource = properties.get("ResourceId", "")
-        refers = owner == template and _mentions(resource, logical_id)
+        refers = owner == template and logical_id in referenced(resource)
         named = given and given in estate.text(owner, resource).split("/")
         same_service = estate.text(owner, properties.get("ServiceNamespace", "")) == namespace
         if same_service and (refers or named) and _has_policy(owner, estate, target):
@@ -48,7 +49,7 @@ def _has_policy(template: Template, estate: Estate, target: str) -> bool:
         return True
     for policy, _ in template.resources("AWS::ApplicationAutoScaling::ScalingPolicy"):
         by = template.properties(policy)
-        if _mentions(by.get("ScalingTargetId"), target):
+        if target in referenced(by.get("ScalingTargetId")):
             return True
         if "ResourceId" in by and estate.text(template, by["ResourceId"]) == estate.text(
             template, properties.get("ResourceId", "")
@@ -62,27 +63,6 @@ def _is_serverless(template: Template, estate: Estate, properties: Mapping[str, 
     name = estate.text(template, properties.get("EndpointConfigName", ""))
     for config, _ in template.resources("AWS::SageMaker::EndpointConfig"):
         variants = template.properties(config).get("ProductionVariants")
-        if _mentions(properties.get("EndpointConfigName"), config) or estate.name(template, config) == name:
+        if config in referenced(properties.get("EndpointConfigName")) or estate.name(template, config) == name:
             return isinstance(variants, list) and all("ServerlessConfig" in variant for variant in variants)
     return False
-
-
-def _mentions(value: Any, logical_id: str) -> bool:
-    """Whether a value refers to a resource of its template."""
-    if isinstance(value, Mapping):
-        for key, argument in value.items():
-            if key == "Ref" and argument == logical_id:
-                return True
-            if key == "Fn::GetAtt" and (argument == [logical_id, "Name"] or _named_by(argument) == logical_id):
-                return True
-            if key == "Fn::Sub" and f"${{{logical_id}" in str(argument):
-                return True
-            if _mentions(argument, logical_id):
-                return True
-    return isinstance(value, list) and any(_mentions(one, logical_id) for one in value)
-
-
-def _named_by(argument: Any) -> str:
-    if isinstance(argument, str):
-        return argument.partition(".")[0]
-    return str(argument[0]) if isinstance(argument, list) and argument else ""

@@ -48,6 +48,14 @@ def test_compliant(resources: Resources) -> None:
         ({"Service": SERVICE, "Scale": OF_SERVICE}, ["Service"]),
         ({"Service": SERVICE, "Scale": scale("ecs", "service/cluster/other"), "Policy": POLICY}, ["Service"]),
         ({"Endpoint": ENDPOINT}, ["Endpoint"]),
+        (
+            {
+                "Endpoint": ENDPOINT,
+                "Scale": scale("sagemaker", {"Fn::Sub": "endpoint/${EndpointB.EndpointName}/variant/a"}),
+                "Policy": POLICY,
+            },
+            ["Endpoint"],
+        ),
         ({"Endpoint": ENDPOINT, "Scale": OF_SERVICE, "Policy": POLICY}, ["Endpoint"]),
     ],
 )

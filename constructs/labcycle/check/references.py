@@ -1,4 +1,4 @@
-"""Which resources a value of a template refers to."""
+"""Which resources a value of a template refers to, and what a template takes from others and gives to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from labcycle.check.template import Template
+from .template import Template
+from .values import listed, mapping, mappings
 
 _PLACEHOLDER = re.compile(r"\$\{([^!${}][^${}]*)\}")
 
@@ -25,10 +26,11 @@ def _referenced(value: Any) -> Iterator[str]:
             if key == "Ref" and isinstance(one, str):
                 yield one
             elif key == "Fn::GetAtt":
-                yield str(one[0]) if isinstance(one, list) else str(one).split(".", 1)[0]
+                yield from (str(name).split(".", 1)[0] for name in listed(one)[:1])
             elif key == "Fn::Sub":
-                text, given = (one[0], one[1]) if isinstance(one, list) else (one, {})
-                yield from (name.split(".", 1)[0] for name in _PLACEHOLDER.findall(str(text)) if name not in given)
+                text, given = one if isinstance(one, list) and len(one) == 2 else (one, {})
+                names = set(_PLACEHOLDER.findall(str(text))).difference(mapping(given))
+                yield from (name.split(".", 1)[0] for name in names)
                 yield from _referenced(given)
             else:
                 yield from _referenced(one)
@@ -36,19 +38,19 @@ def _referenced(value: Any) -> Iterator[str]:
 
 def exports(template: Template) -> Iterator[tuple[Any, Any]]:
     """Name and value of every export of a stack."""
-    for output in template.body.get("Outputs", {}).values():
-        if isinstance(output, Mapping) and isinstance(output.get("Export"), Mapping):
+    for output in mappings([*mapping(template.body.get("Outputs")).values()]):
+        if isinstance(output.get("Export"), Mapping):
             yield output["Export"].get("Name"), output.get("Value")
 
 
-def imports(value: Any) -> Iterator[Any]:
-    """Name of every export that a value reads."""
+def imports(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every import in a value: where it stands, below `path`, and the name of the export."""
     if isinstance(value, list):
-        for one in value:
-            yield from imports(one)
+        for number, one in enumerate(value):
+            yield from imports(one, (*path, str(number)))
     elif isinstance(value, Mapping):
         for key, one in value.items():
             if key == "Fn::ImportValue":
-                yield one
+                yield path, one
             else:
-                yield from imports(one)
+                yield from imports(one, (*path, str(key)))
