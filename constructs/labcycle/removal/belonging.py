@@ -18,34 +18,9 @@ PREFIX = "labcycle-"
 _LAST = ("workspaces", "tracking", "foundation", "guardrails")
 
 
-@dataclass(frozen=True)
-class DeployedStack:
-    """A stack as CloudFormation has it; `team`, `stage` and `target` are its tags, empty where it has none."""
+class _Tagged:
+    """What belongs where its tags say; `team` and `stage` are empty where it has none."""
 
-    name: str
-    identifier: str
-    status: str
-    protected: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def team(self) -> str:
-        return self.tags.get(TEAM, "")
-
-    @property
-    def stage(self) -> str:
-        return self.tags.get(STAGE, "")
-
-    def is_of(self, team: str) -> bool:
-        """By its tag, and by the name that the platform gives the stacks of a team."""
-        return self.team == team and self.name.startswith(f"{PREFIX}{team}-")
-
-
-@dataclass(frozen=True)
-class TaggedResource:
-    """A resource with a team's tag."""
-
-    arn: str
     tags: Mapping[str, str]
 
     @property
@@ -55,6 +30,29 @@ class TaggedResource:
     @property
     def stage(self) -> str:
         return self.tags.get(STAGE, "")
+
+
+@dataclass(frozen=True)
+class DeployedStack(_Tagged):
+    """A stack as CloudFormation has it."""
+
+    name: str
+    identifier: str
+    status: str
+    protected: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def is_of(self, team: str) -> bool:
+        """By its tag, and by the name that the platform gives the stacks of a team."""
+        return self.team == team and self.name.startswith(f"{PREFIX}{team}-")
+
+
+@dataclass(frozen=True)
+class TaggedResource(_Tagged):
+    """A resource with a team's tag."""
+
+    arn: str
+    tags: Mapping[str, str]
 
     @property
     def kind(self) -> str:
