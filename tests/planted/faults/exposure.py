@@ -120,6 +120,15 @@ def unencrypted_topic(draft: Draft) -> str:
     return topic
 
 
+@fault(TRACKING, "bucket-encrypted-with-customer-key")
+def bucket_with_the_key_of_s3(draft: Draft) -> str:
+    """The artifacts are encrypted with S3's key instead of the team's."""
+    bucket = draft.find("AWS::S3::Bucket", "/Artifacts/")
+    algorithm = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    draft.properties(bucket)["BucketEncryption"] = {"ServerSideEncryptionConfiguration": [algorithm]}
+    return bucket
+
+
 @fault(TRACKING, "log-group-encrypted")
 def log_group_without_key(draft: Draft) -> str:
     """The log of the tracking function is not encrypted with the team's key."""
