@@ -8,11 +8,8 @@ import tarfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-import mlflow.onnx
 import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
@@ -28,7 +25,19 @@ from labcycle_lambdas.ledger.runs import Run, Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.steps import Steps
-from tests.unit.serving.workshop import BUCKET, FEATURES, LABELS, MODEL, ROWS, TABLE, TEAM, Trained, World, classifier
+from tests.unit.serving.workshop import (
+    BUCKET,
+    FEATURES,
+    LABELS,
+    MODEL,
+    ROWS,
+    TABLE,
+    TEAM,
+    Trained,
+    World,
+    classifier,
+    saved,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 METRICS = {"accuracy": 0.9, "log_loss": 0.3}
@@ -155,12 +164,5 @@ def middling() -> Trained:
 def _fitted(rows: Any, labels: Any) -> Trained:
     estimator = LogisticRegression().fit(rows, labels)
     graph = to_onnx(estimator, ROWS[:1].astype(np.float32), options={id(estimator): {"zipmap": "columns"}})
-    folder = Path(mkdtemp(prefix="labcycle-model-")) / "model"
     frame = pd.DataFrame(ROWS, columns=FEATURES)
-    mlflow.onnx.save_model(
-        graph,
-        str(folder),
-        signature=infer_signature(frame, estimator.predict(ROWS)),
-        pip_requirements=["onnxruntime"],
-    )
-    return Trained(folder, estimator)
+    return saved(graph, estimator, infer_signature(frame, estimator.predict(ROWS)))

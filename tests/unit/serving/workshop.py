@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -50,21 +50,22 @@ LABELS = (ROWS[:, 0] + 0.5 * ROWS[:, 1] > 0).astype(np.int64)
 
 @dataclass(frozen=True)
 class Trained:
-    """A model folder as mlflow.onnx.save_model makes it; `path` is where it lies."""
+    """A model folder as mlflow.onnx.save_model makes it."""
 
-    path: Path
+    content: Mapping[str, bytes]
     estimator: Any = None
 
     def files(self) -> dict[str, bytes]:
-        found = sorted(path for path in self.path.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.path)): path.read_bytes() for path in found}
+        return dict(self.content)
 
 
-def _saved(model: Any, estimator: Any, signature: Any) -> Trained:
-    folder = Path(mkdtemp(prefix="labcycle-model-")) / "model"
-    # Named requirements, since MLflow finds them out in a process of its own, which takes seconds.
-    mlflow.onnx.save_model(model, str(folder), signature=signature, pip_requirements=["onnxruntime"])
-    return Trained(folder, estimator)
+def saved(model: Any, estimator: Any, signature: Any) -> Trained:
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        # Named requirements, since MLflow finds them out in a process of its own, which takes seconds.
+        mlflow.onnx.save_model(model, str(folder), signature=signature, pip_requirements=["onnxruntime"])
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return Trained({str(path.relative_to(folder)): path.read_bytes() for path in files}, estimator)
 
 
 @cache
@@ -73,13 +74,13 @@ def classifier(zipmap: bool = True, regularisation: float = 1.0) -> Trained:
     estimator = LogisticRegression(C=regularisation).fit(ROWS, LABELS)
     graph = to_onnx(estimator, ROWS[:1].astype(np.float32), options={id(estimator): {"zipmap": zipmap}})
     frame = pd.DataFrame(ROWS, columns=FEATURES)
-    return _saved(graph, estimator, infer_signature(frame, estimator.predict(ROWS)))
+    return saved(graph, estimator, infer_signature(frame, estimator.predict(ROWS)))
 
 
 @cache
 def without_signature() -> Trained:
     estimator = LogisticRegression().fit(ROWS, LABELS)
-    return _saved(to_onnx(estimator, ROWS[:1].astype(np.float32)), estimator, None)
+    return saved(to_onnx(estimator, ROWS[:1].astype(np.float32)), estimator, None)
 
 
 @cache
@@ -87,7 +88,7 @@ def regressor() -> Trained:
     """A number from a nameless tensor of three numbers."""
     estimator = LinearRegression().fit(ROWS, ROWS @ [1.0, 2.0, 3.0])
     graph = to_onnx(estimator, ROWS[:1].astype(np.float32))
-    return _saved(graph, estimator, infer_signature(ROWS, estimator.predict(ROWS)))
+    return saved(graph, estimator, infer_signature(ROWS, estimator.predict(ROWS)))
 
 
 @cache
@@ -97,7 +98,7 @@ def mixed() -> Trained:
     encoded = ColumnTransformer([("kind", OneHotEncoder(handle_unknown="ignore"), ["kind"])], remainder="passthrough")
     estimator = make_pipeline(encoded, LogisticRegression()).fit(frame, LABELS)
     types = [("amount", FloatTensorType([None, 1])), ("kind", StringTensorType([None, 1]))]
-    return _saved(to_onnx(estimator, initial_types=types), estimator, infer_signature(frame, LABELS))
+    return saved(to_onnx(estimator, initial_types=types), estimator, infer_signature(frame, LABELS))
 
 
 @cache
@@ -115,7 +116,7 @@ def with_external_weights() -> Trained:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     onnx.checker.check_model(model)
-    return _saved(model, None, infer_signature(ROWS.astype(np.float32), ROWS.astype(np.float32)))
+    return saved(model, None, infer_signature(ROWS.astype(np.float32), ROWS.astype(np.float32)))
 
 
 def reference_table() -> bytes:
