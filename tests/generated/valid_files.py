@@ -77,8 +77,9 @@ class ValidFiles:
     numbers: range
 
     @pytest.fixture(scope="class")
-    def synthesized(self, tmp_path_factory: pytest.TempPathFactory) -> list[Synthesized]:
-        return synthesized(self.numbers, tmp_path_factory.mktemp("generated"))
+    @classmethod
+    def synthesized(cls, tmp_path_factory: pytest.TempPathFactory) -> list[Synthesized]:
+        return synthesized(cls.numbers, tmp_path_factory.mktemp("generated"))
 
     def test_every_team_is_synthesized(self, synthesized: list[Synthesized]) -> None:
         for one in synthesized:
