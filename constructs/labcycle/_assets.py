@@ -6,6 +6,7 @@ from the installed wheel alike. Vendored wheels are cached by the hash of their 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib.util
 import json
@@ -22,6 +23,7 @@ from labcycle.errors import LabcycleError
 
 LAMBDA_PYTHON = "3.13"
 LAMBDA_RUNTIME = lambda_.Runtime.PYTHON_3_13
+_LAYOUT = "records"  # of what is cached; another word makes all of it anew
 VENDORED_MANIFEST = "vendored.json"  # in the asset: which top-level names came from wheels, and the lock they came from
 UNZIPPED_LIMIT_BYTES = 262_144_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
@@ -61,7 +63,7 @@ def stage(function: str) -> Path:
     source = package_directory("labcycle_lambdas")
     requirements = source / function / "requirements.txt"
     lock = requirements.read_text() if requirements.exists() else ""
-    digest = hashlib.sha256(lock.encode())
+    digest = hashlib.sha256(f"{_LAYOUT}\n{lock}".encode())
     for path in sorted(source.rglob("*.py")):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
     out = cache_directory() / "assets" / digest.hexdigest()[:32]
@@ -85,7 +87,7 @@ def _vendored(lock: str, requirements: Path) -> Path:
     out = (
         cache_directory()
         / "wheels"
-        / hashlib.sha256(f"{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()).hexdigest()[:32]
+        / hashlib.sha256(f"{_LAYOUT}\n{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()).hexdigest()[:32]
     )
     if out.is_dir():
         return out
@@ -105,11 +107,23 @@ def _vendored(lock: str, requirements: Path) -> Path:
             *build.rglob("__pycache__"),
             *build.rglob("tests"),
             *build.rglob("*.pyi"),
-            *build.glob("*.dist-info/RECORD"),
         ]:
             shutil.rmtree(junk) if junk.is_dir() else junk.unlink(missing_ok=True)
+        for record in build.glob("*.dist-info/RECORD"):
+            _shorten(record)
         (build / VENDORED_MANIFEST).write_text(json.dumps({"names": names, "lock": lock.splitlines()}, indent=1))
     return out
+
+
+def _shorten(record: Path) -> None:
+    """Leave in a wheel's list, by which published files are known, what is left of the wheel; scripts differ by machine.
+
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    rows = sorted(csv.reader(record.read_text(encoding="utf-8").splitlines()))
+    left = [row for row in rows if len(row) == 3 and row[1] and (record.parents[1] / row[0]).is_file()]
+    with record.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(left)
 
 
 def _link(source: str, target: str) -> None:

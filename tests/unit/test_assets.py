@@ -57,19 +57,23 @@ def test_wheels_that_cannot_be_had_are_told_and_leave_nothing(source: Path, monk
     assert files(_assets.cache_directory()) == {}
 
 
-def test_vendored_names_are_listed_and_tests_are_left_out(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_wheel_its_code_and_the_list_of_that_are_left(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def install(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         target = Path(command[command.index("--target") + 1])
-        for name in ("thing/__init__.py", "thing/tests/test_it.py", "thing-1.0.dist-info/RECORD", "bin/thing"):
+        written = {name: "#!" + sys.executable for name in ("thing/__init__.py", "thing/tests/test_it.py", "bin/thing")}
+        record = "thing-1.0.dist-info/RECORD"
+        rows = ["../../bin/thing,sha256=c,9", "thing/tests/test_it.py,sha256=b,9", "thing/__init__.py,sha256=a,9"]
+        for name, text in {**written, record: "\n".join([f"{record},,", *rows])}.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_text("#!" + sys.executable)
+            (target / name).write_text(text)
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", install)
     staged = files(stage("vendoring"))
     assert json.loads(staged[VENDORED_MANIFEST]) == {"names": ["thing"], "lock": ["no-such-package-of-ours==1.0"]}
     assert "thing/__init__.py" in staged
-    assert not [name for name in staged if "tests" in name or name.startswith("bin") or "RECORD" in name]
+    assert not [name for name in staged if "tests" in name or name.startswith("bin")]
+    assert staged["thing-1.0.dist-info/RECORD"] == b"thing/__init__.py,sha256=a,9\n"
 
 
 def test_code_that_lambda_would_not_take_is_refused(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
