@@ -57,7 +57,7 @@ def ten_teams(folder: Path) -> Path:
 def gate(assembly: Path) -> float:
     start = time.monotonic()
     subprocess.run(
-        [sys.executable, "-m", "labcycle.cli", "check", str(assembly)], stdout=subprocess.DEVNULL, check=False
+        [sys.executable, "-m", "labcycle.cli", "check", str(assembly)], stdout=subprocess.DEVNULL, check=True
     )
     return time.monotonic() - start
 
