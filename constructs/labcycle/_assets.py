@@ -63,7 +63,7 @@ def stage(function: str) -> Path:
     source = package_directory("labcycle_lambdas")
     requirements = source / function / "requirements.txt"
     lock = requirements.read_text() if requirements.exists() else ""
-    digest = hashlib.sha256(f"{_LAYOUT}\n{lock}".encode())
+    digest = hashlib.sha256(_kind_of(lock))
     for path in sorted(source.rglob("*.py")):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
     out = cache_directory() / "assets" / digest.hexdigest()[:32]
@@ -82,13 +82,14 @@ def stage(function: str) -> Path:
     return out
 
 
+def _kind_of(lock: str) -> bytes:
+    """All that decides what the wheels of a lock are."""
+    return f"{_LAYOUT}\n{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()
+
+
 def _vendored(lock: str, requirements: Path) -> Path:
     """Folder with the wheels of `lock` for Lambda's Python, made once a lock."""
-    out = (
-        cache_directory()
-        / "wheels"
-        / hashlib.sha256(f"{_LAYOUT}\n{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()).hexdigest()[:32]
-    )
+    out = cache_directory() / "wheels" / hashlib.sha256(_kind_of(lock)).hexdigest()[:32]
     if out.is_dir():
         return out
     with _building(out) as build:

@@ -50,6 +50,12 @@ def test_the_same_code_is_staged_once_and_changed_code_anew(source: Path) -> Non
     assert b"return 1" not in files(first)["labcycle_lambdas/plain/handler.py"]
 
 
+def test_another_python_of_lambda_is_staged_anew(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = stage("plain")
+    monkeypatch.setattr(_assets, "LAMBDA_PYTHON", "3.99")
+    assert stage("plain") != first
+
+
 def test_wheels_that_cannot_be_had_are_told_and_leave_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(AssetError, match=r"vendoring/requirements\.txt cannot be had for Python 3\.13"):
