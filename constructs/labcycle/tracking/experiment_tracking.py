@@ -176,8 +176,9 @@ class ExperimentTracking(Construct):
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` read runs, models, history and artifacts, and change nothing."""
-        searches = ["experiments", "logged-models", "runs"]  # the others are asked with GET
-        self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}/search" for api in _APIS for what in searches))
+        # The others are asked with GET.
+        searches = ["experiments/search", "experiments/search-datasets", "logged-models/search", "runs/search"]
+        self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}" for api in _APIS for what in searches))
         self._grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"], "read objects")
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 

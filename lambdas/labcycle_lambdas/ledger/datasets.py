@@ -6,6 +6,7 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.table import Create, Exists, Put, Table
@@ -56,13 +57,22 @@ class Datasets:
         with suppress(Exists):
             self._table.write(Create(pk, sk, {"dataset": doc, "parts": parts}))
 
+    def identity(self, experiment_id: str, key: str) -> tuple[str, str]:
+        """Name and digest, without the long texts. Raises `NotFound`."""
+        doc = self._header(experiment_id, key)["dataset"]
+        return doc["name"], doc["digest"]
+
     def get(self, experiment_id: str, key: str) -> Dataset:
         """Raises `NotFound`."""
-        pk = f"DATASETS#{experiment_id}"
-        item = self._table.get(pk, key)
+        header = self._header(experiment_id, key)
+        doc = dict(header["dataset"])
+        for name, parts in header["parts"].items():
+            found = (self._table.get(f"DATASETS#{experiment_id}", sk) for sk in parts)
+            doc[name] = "".join(part.doc["text"] for part in found if part)
+        return Dataset(**doc)
+
+    def _header(self, experiment_id: str, key: str) -> dict[str, Any]:
+        item = self._table.get(f"DATASETS#{experiment_id}", key)
         if item is None:
             raise NotFound(f"No data set {key} in experiment {experiment_id}")
-        doc = dict(item.doc["dataset"])
-        for name, parts in item.doc["parts"].items():
-            doc[name] = "".join(part.doc["text"] for sk in parts if (part := self._table.get(pk, sk)))
-        return Dataset(**doc)
+        return item.doc

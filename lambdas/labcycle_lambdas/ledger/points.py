@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,25 @@ def history(table: Table, run_id: str, key: str) -> list[Metric]:
         for value, timestamp, step in chunk.get(key, [])
     }
     return sorted(points.values(), key=history_order)
+
+
+def sampled(points: Sequence[Metric], most: int) -> list[Metric]:
+    """At most `most` points, evenly over all of them in the order of steps, the last one always among them.
+
+    As MLflow's server samples: the first point of each of `most` buckets whose sizes differ by one at most, the larger ones
+    first (SQL's NTILE); then the last point, instead of the last of these where there is no room for it.
+    """
+    ordered = sorted(points, key=_step_order)
+    if len(ordered) <= most:
+        return ordered
+    size, larger = divmod(len(ordered), most)
+    found = [ordered[number * size + min(number, larger)] for number in range(most)]
+    return [*found[:-1], ordered[-1]]
+
+
+def _step_order(metric: Metric) -> tuple[int, int, float, bool]:
+    timestamp, step, value, nan = history_order(metric)
+    return (step, timestamp, value, nan)
 
 
 def _chunks(table: Table, run_id: str) -> Iterator[dict[str, list[Entry]]]:

@@ -26,6 +26,7 @@ Every read is strongly consistent; there is no index. A mapping that may grow is
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ from labcycle_lambdas.ledger.table import Create, Exists, Replace, Table, Write
 from labcycle_lambdas.ledger.times import milliseconds
 
 RUN_NAME_TAG = "mlflow.runName"
+LOGGED_MODELS_TAG = "mlflow.loggedModels"
+DATASET_CONTEXT_TAG = "mlflow.data.context"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}", re.ASCII)
 _GROUP = 40  # entries of one transaction: each opens a page at most, and a transaction holds 100 items and 4 MB
@@ -234,6 +237,39 @@ class Runs:
         changes |= {f"model:{model_id}": {} for model_id in models}
         self._merge(run_id, record, "INPUTS", changes)
 
+    def log_model(self, run_id: str, model: Mapping[str, Any], *, longest: int) -> None:
+        """Add a model to the list in the tag `mlflow.loggedModels`, unless it is there; as clients before MLflow 3 log one.
+
+        Raises
+        ------
+        NotFound
+            If there is no such run.
+        Refused
+            If the run is deleted, the tag holds no list, or the list would have more than `longest` characters.
+        """
+
+        def work() -> None:
+            record = self._active(run_id)
+            models = _models_in(record.entries("TAGS").get(LOGGED_MODELS_TAG, "[]"))
+            if model in models:
+                return
+            value = json.dumps([*models, model])
+            if len(value) > longest:
+                raise Refused(f"The tag '{LOGGED_MODELS_TAG}' would exceed the maximum length of {longest} characters.")
+            self._table.write(*record.part("TAGS").writes({LOGGED_MODELS_TAG: value}))
+
+        self._table.until_unchanged(work)
+
+    def dataset_uses(self, experiment_id: str) -> list[tuple[str, str, str | None]]:
+        """Name, digest and context of the data sets that runs of an experiment used, deleted ones too, each once."""
+        uses = {
+            (key, tags.get(DATASET_CONTEXT_TAG))
+            for run in self.of_experiment(experiment_id)
+            for key, tags in run.dataset_keys.items()
+        }
+        found = {key: self._datasets.identity(experiment_id, key) for key, _ in uses}
+        return sorted(((*found[key], context) for key, context in uses), key=lambda use: (*use[:2], use[2] or ""))
+
     def log_outputs(self, run_id: str, models: Sequence[tuple[str, int]]) -> None:
         """Record the models (id, step) that a run made."""
         self._merge(run_id, self._active(run_id), "OUTPUTS", {f"{model}@{step}": {} for model, step in models})
@@ -319,6 +355,16 @@ def latest(metrics: Iterable[Metric]) -> dict[str, Entry]:
     for metric in metrics:
         if metric.key not in found or rank(metric.entry()) > rank(found[metric.key]):
             found[metric.key] = metric.entry()
+    return found
+
+
+def _models_in(value: str) -> list[Any]:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise Refused(f"The tag '{LOGGED_MODELS_TAG}' holds no list of models: set it to [], then log the model again.")
     return found
 
 

@@ -33,6 +33,7 @@ from labcycle_lambdas.tracking.shapes import Doc
 
 VIEWS = ("ACTIVE_ONLY", "DELETED_ONLY", "ALL")
 MOST = 50_000
+MOST_SEARCHED, MOST_SUMMARIES = 20, 1_000  # of a search for data sets
 _KINDS = {"attribute": ("", "attribute", "attributes", "attr", "experiment"), "tag": ("tag", "tags")}
 _NUMBERS = ("creation_time", "last_update_time")
 
@@ -54,6 +55,24 @@ def get(call: Call) -> Doc:
 def get_by_name(call: Call) -> Doc:
     name = call.arguments.required_text("experiment_name")
     return {"experiment": shapes.experiment(call.ledgers.experiments.get_by_name(name))}
+
+
+def search_datasets(call: Call) -> Doc:
+    """The data sets that runs of some experiments used, each once for every context."""
+    asked = call.arguments.ids("experiment_ids")
+    if not asked:
+        raise invalid("SearchDatasets request must specify at least one experiment_id.")
+    if len(asked) > MOST_SEARCHED:
+        raise invalid(
+            f"SearchDatasets request cannot specify more than {MOST_SEARCHED} experiment_ids. Received {len(asked)} "
+            "experiment_ids."
+        )
+    found = [
+        shapes.filled(experiment_id=experiment_id, name=name, digest=digest, context=context)
+        for experiment_id in dict.fromkeys(map(check_experiment_id, asked))
+        for name, digest, context in call.ledgers.runs.dataset_uses(experiment_id)
+    ]
+    return shapes.filled(dataset_summaries=found[:MOST_SUMMARIES])
 
 
 def delete(call: Call) -> Doc:

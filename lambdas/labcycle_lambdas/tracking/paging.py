@@ -18,7 +18,7 @@ from labcycle_lambdas.tracking.filters import Value, split
 
 T = TypeVar("T")
 Key = tuple[Callable[[T], Value], bool]  # what an item is ordered by, and whether descending
-_PAGE_BYTES = 4_500_000  # Lambda answers with 6 MB at most: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+PAGE_BYTES = 4_500_000  # Lambda answers with 6 MB at most: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _ORDER = re.compile(r"\s*(?P<field>.+?)(?:\s+(?P<direction>ASC|DESC))?\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -110,7 +110,7 @@ def page(
     for item in items[start : start + most]:
         doc = show(item)
         size += len(json.dumps(doc, separators=(",", ":")))
-        if shown and size > _PAGE_BYTES:
+        if shown and size > PAGE_BYTES:
             break
         shown.append(doc)
     answer: dict[str, Any] = {name: shown} if shown else {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from labcycle_lambdas.ledger.datasets import Dataset
-from labcycle_lambdas.ledger.runs import DatasetInput, Run
+from labcycle_lambdas.ledger.runs import DATASET_CONTEXT_TAG, DatasetInput, Run
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.experiments import VIEWS, in_view
@@ -133,4 +133,4 @@ def _dataset_value(item: DatasetInput, key: str) -> Value:
         case "digest":
             return item.dataset.digest
         case _:
-            return item.tags.get("mlflow.data.context")
+            return item.tags.get(DATASET_CONTEXT_TAG)

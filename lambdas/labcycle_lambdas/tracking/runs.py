@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 from labcycle_lambdas.ledger.datasets import Dataset
@@ -23,12 +24,10 @@ from labcycle_lambdas.tracking.limits import (
     check_tag_key,
     tags,
 )
-from labcycle_lambdas.tracking.paging import limit, offset, page
 from labcycle_lambdas.tracking.run_names import readable_name
 from labcycle_lambdas.tracking.shapes import Doc
 
 USER_TAG = "mlflow.user"
-HISTORY_PAGE = 25_000
 
 
 def create(call: Call) -> Doc:
@@ -150,6 +149,30 @@ def log_inputs(call: Call) -> Doc:
     return {}
 
 
+def log_model(call: Call) -> Doc:
+    """A model of a client before MLflow 3: its MLmodel file, of which the run's tag keeps what MLflow's server keeps."""
+    arguments = call.arguments
+    run_id, text = check_run_id(arguments), arguments.required_text("model_json")
+    try:
+        model = json.loads(text)
+    except (ValueError, RecursionError):
+        raise invalid(f"Malformed model info. \n {text[:1000]} \n is not a valid JSON.") from None
+    if not isinstance(model, dict):
+        raise invalid("Malformed model info: model_json must be a JSON object.")
+    if missing := {"artifact_path", "flavors", "utc_time_created", "run_id"} - model.keys():
+        raise invalid(f"Model json is missing mandatory fields: {sorted(missing)}")
+    flavors = model["flavors"]
+    if not isinstance(flavors, dict):
+        raise invalid("Malformed model info: flavors must be a JSON object.")
+    kept = {key: model[key] for key in ("run_id", "artifact_path", "utc_time_created", "model_uuid") if key in model}
+    kept["flavors"] = {
+        name: {key: value for key, value in flavor.items() if key != "config"} if isinstance(flavor, dict) else flavor
+        for name, flavor in flavors.items()
+    }
+    call.ledgers.runs.log_model(run_id, kept, longest=TAG_CHARACTERS)
+    return {}
+
+
 def log_outputs(call: Call) -> Doc:
     run_id = check_run_id(call.arguments)
     models = [(item.required_text("model_id"), item.integer("step")) for item in call.arguments.objects("models")]
@@ -157,13 +180,6 @@ def log_outputs(call: Call) -> Doc:
         call.ledgers.logged_models.get(model_id)
     call.ledgers.runs.log_outputs(run_id, models)
     return {}
-
-
-def get_history(call: Call) -> Doc:
-    run_id = check_run_id(call.arguments)
-    points = call.ledgers.runs.history(run_id, call.arguments.required_text("metric_key"))
-    most = min(limit(call.arguments, HISTORY_PAGE, 2**31), HISTORY_PAGE)
-    return page("metrics", points, shapes.metric, offset(call.arguments), most)
 
 
 def list_artifacts(call: Call) -> Doc:

@@ -206,11 +206,12 @@ def read(team: Team) -> None:
         _find_address(member)
         for base in ("api", "ajax-api"):
             for what, body in (
-                ("runs", {"experiment_ids": [experiment]}),
-                ("logged-models", {"experiment_ids": [experiment]}),
-                ("experiments", {"max_results": 10}),
+                ("runs/search", {"experiment_ids": [experiment]}),
+                ("logged-models/search", {"experiment_ids": [experiment]}),
+                ("experiments/search", {"max_results": 10}),
+                ("experiments/search-datasets", {"experiment_ids": [experiment]}),
             ):
-                answer = member.call("POST", f"/{base}/2.0/mlflow/{what}/search", body=body)
+                answer = member.call("POST", f"/{base}/2.0/mlflow/{what}", body=body)
                 assert answer.status == 200, str(answer)
         source = member.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]["source"]
         for root in (source, f"s3://{team.bucket}/data/{MODEL}"):

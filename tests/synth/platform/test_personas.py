@@ -98,6 +98,7 @@ class Place:
             "read": [
                 (invoke, self.api("tracking", "GET/api/2.0/mlflow/runs/get")),
                 (invoke, self.api("tracking", "POST/api/2.0/mlflow/runs/search")),
+                (invoke, self.api("tracking", "POST/ajax-api/2.0/mlflow/experiments/search-datasets")),
                 (invoke, self.api("tracking", f"GET/labcycle/1.0/models/{MODEL}/history")),
                 ("s3:GetObject", self.artifact("experiments/1/run/artifacts/model.onnx")),
             ],

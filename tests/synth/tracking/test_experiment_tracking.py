@@ -208,7 +208,8 @@ def test_scientists_log_but_do_not_promote(template: Template) -> None:
     assert "s3:PutObject" in log and "s3:DeleteObject" not in log
     assert all("experiments/*" in r or "data/*" in r for r in log["s3:PutObject"])
     assert "s3:PutObject" not in read
-    assert all(route.startswith("GET/") or route.endswith("/search") for route in routes(read["execute-api:Invoke"]))
+    asks = ("/search", "/search-datasets")
+    assert all(route.startswith("GET/") or route.endswith(asks) for route in routes(read["execute-api:Invoke"]))
     assert routes(promote["execute-api:Invoke"]) == {"POST/labcycle/*", "GET/labcycle/*"}
     assert set(promote) == {"execute-api:Invoke"}
     for actions in (log, read, promote):
