@@ -102,10 +102,15 @@ def check_experiment_id(value: str) -> str:
 
 
 def check_run_id(arguments: Arguments) -> str:
-    value = arguments.required_text("run_id")
-    if not re.fullmatch(r"[a-zA-Z0-9][\w\-]{0,255}", value):
-        raise invalid(f"Invalid value '{value[:300]}' for parameter 'run_id' supplied.")
-    return value
+    return check_run_ids([arguments.required_text("run_id")], "run_id")[0]
+
+
+def check_run_ids(run_ids: list[str], name: str) -> list[str]:
+    """Ids of runs that a parameter gives, whether there are such runs or not."""
+    for run_id in run_ids:
+        if not re.fullmatch(r"[a-zA-Z0-9][\w\-]{0,255}", run_id):
+            raise invalid(f"Invalid value '{run_id[:300]}' for parameter '{name}' supplied.")
+    return run_ids
 
 
 def check_version(arguments: Arguments) -> int:

@@ -9,7 +9,7 @@ from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.ledgers import Call
-from labcycle_lambdas.tracking.limits import check_run_id
+from labcycle_lambdas.tracking.limits import check_run_id, check_run_ids
 from labcycle_lambdas.tracking.paging import PAGE_BYTES, limit, offset, page
 from labcycle_lambdas.tracking.shapes import Doc
 
@@ -72,7 +72,7 @@ def _runs(arguments: Arguments, name: str, request: str) -> list[str]:
         raise invalid(
             f"{request} request cannot specify more than {MOST_RUNS} run_ids. Received {len(run_ids)} run_ids."
         )
-    return run_ids
+    return check_run_ids(run_ids, name)
 
 
 def _interval(arguments: Arguments) -> range | None:
