@@ -14,9 +14,7 @@ def as_text(report: Report) -> str:
     """The report for people. Why a rule is and how to mend it is said where it comes up first."""
     lines: list[str] = []
     explained: set[str] = set()
-    for (template, _), of_template in groupby(
-        sorted(report.findings, key=lambda one: (one.template, one.file)), key=lambda one: (one.template, one.file)
-    ):
+    for (template, _), of_template in groupby(sorted(report.findings, key=_template), key=_template):
         lines += ["", template]
         for logical_id, found in groupby(of_template, key=lambda finding: finding.logical_id):
             one_by_one = list(found)
@@ -54,6 +52,11 @@ def as_document(report: Report) -> dict[str, Any]:
         "not_held": [{"rule": rule, "times": n, "reason": NOT_HELD[rule]} for rule, n in report.not_held.items()],
         "acknowledged": [{**asdict(known.finding), "reason": known.reason} for known in report.acknowledged],
     }
+
+
+def _template(finding: Finding) -> tuple[str, str]:
+    """Stacks in two places may have one name, but not one file."""
+    return finding.template, finding.file
 
 
 def _where(findings: list[Finding]) -> list[str]:

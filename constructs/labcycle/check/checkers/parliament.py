@@ -59,9 +59,8 @@ class Parliament(OneByOne):
         self.name = f"parliament {importlib.metadata.version('parliament')}"
 
     @cached_property
-    def _library(
-        self,
-    ) -> Any:  # it takes a third of a second to import, in which the programs of other checkers run already
+    def _library(self) -> Any:
+        # It takes a third of a second to import, in which the programs of other checkers run already.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pkg_resources, which it imports, is deprecated
             import parliament
