@@ -10,7 +10,8 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +34,8 @@ _THROTTLES = {
 }
 _CHANGE_ATTEMPTS = 12
 _DOCUMENT_BYTES = 395_000  # an item holds 400 KB, its keys included
+_READ_AT_ONCE = 100
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _TRANSACTION_ITEMS = 100
 _TRANSACTION_BYTES = 3_900_000  # of 4 MB
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-dynamodb-transactions
@@ -66,11 +69,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Create:
-    """Write a document that is not there yet."""
+    """Write a document that is not there yet. `compressed`: worth it for what is large and written once."""
 
     pk: str
     sk: str
     doc: Doc
+    compressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Put:
     pk: str
     sk: str
     doc: Doc
+    compressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,14 @@ class Delete:
     item: Item
 
 
-Write = Create | Put | Replace | Delete
+@dataclass(frozen=True)
+class Check:
+    """Write nothing, but only together with others: a document must still be as it was read."""
+
+    item: Item
+
+
+Write = Create | Put | Replace | Delete | Check
 
 
 class Table:
@@ -117,10 +129,32 @@ class Table:
             )
         return _item(answer["Item"]) if "Item" in answer else None
 
-    def query(self, pk: str, prefix: str = "", *, after: str | None = None) -> Iterator[Item]:
+    def get_many(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+        """The items that are there, by their keys; each key is asked for once. Raises `Throttled`."""
+        wanted = list(dict.fromkeys(key for key in keys if _is_key(*key)))
+        found: dict[tuple[str, str], Item] = {}
+        for start in range(0, len(wanted), _READ_AT_ONCE):
+            left: Any = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in wanted[start : start + _READ_AT_ONCE]]
+            for attempt in range(_CHANGE_ATTEMPTS):
+                with _translated():
+                    answer = self._client.batch_get_item(
+                        RequestItems={self._name: {"Keys": left, "ConsistentRead": True}}
+                    )
+                for raw in answer["Responses"].get(self._name, []):
+                    item = _item(raw)
+                    found[item.pk, item.sk] = item
+                if self._name not in (unprocessed := answer.get("UnprocessedKeys") or {}):
+                    break
+                left = unprocessed[self._name]["Keys"]
+                pause(attempt)
+            else:
+                raise Throttled("DynamoDB did not answer for all items")
+        return found
+
+    def query(self, pk: str, prefix: str = "", *, after: str | None = None, last_first: bool = False) -> Iterator[Item]:
         """Items of a partition whose sort key starts with `prefix`, in the order of their sort keys, read page by page.
 
-        `after`: only those behind this sort key.
+        `after`: only those behind this sort key. `last_first`: in the other direction, which `after` goes in too.
         """
         if not _is_key(pk, prefix or "-"):
             return
@@ -139,6 +173,7 @@ class Table:
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": values,
                 "ConsistentRead": True,
+                "ScanIndexForward": not last_first,
             }
             if start:
                 arguments["ExclusiveStartKey"] = start
@@ -248,11 +283,12 @@ def _is_key(pk: str, sk: str) -> bool:
 
 
 def _key(write: Write) -> tuple[str, str]:
-    return (write.item.pk, write.item.sk) if isinstance(write, Replace | Delete) else (write.pk, write.sk)
+    return (write.item.pk, write.item.sk) if isinstance(write, Replace | Delete | Check) else (write.pk, write.sk)
 
 
-def _item(raw: dict[str, Any]) -> Item:
-    return Item(raw["pk"]["S"], raw["sk"]["S"], json.loads(raw["doc"]["S"]), int(raw["rev"]["N"]))
+def _item(raw: Any) -> Item:
+    text = raw["doc"]["S"] if "doc" in raw else zlib.decompress(raw["zip"]["B"])
+    return Item(raw["pk"]["S"], raw["sk"]["S"], json.loads(text), int(raw["rev"]["N"]))
 
 
 def _request(table: str, write: Write, token: str) -> dict[str, Any]:
@@ -260,36 +296,45 @@ def _request(table: str, write: Write, token: str) -> dict[str, Any]:
     condition: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     if isinstance(write, Create):
         condition |= {"ConditionExpression": "attribute_not_exists(pk)"}
-    elif isinstance(write, Replace | Delete):
+    elif isinstance(write, Replace | Delete | Check):
         condition |= {
             "ConditionExpression": "rev = :rev",
             "ExpressionAttributeValues": {":rev": {"N": str(write.item.rev)}},
         }
     else:
         condition = {}
-    if isinstance(write, Delete):
-        return {"Delete": {"TableName": table, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}, **condition}}
+    if isinstance(write, Delete | Check):
+        kind = "Delete" if isinstance(write, Delete) else "ConditionCheck"
+        return {kind: {"TableName": table, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}, **condition}}
     rev = write.item.rev + 1 if isinstance(write, Replace) else 1
     text = json.dumps(write.doc, separators=(",", ":"), ensure_ascii=False)
-    if (size := len(text.encode())) > _DOCUMENT_BYTES:
+    content = text.encode()
+    compressed = not isinstance(write, Replace) and write.compressed
+    if compressed:
+        content = zlib.compress(content)
+    if (size := len(content)) > _DOCUMENT_BYTES:
         raise Refused(f"The record {pk} {sk} would be {size} bytes large; at most {_DOCUMENT_BYTES} can be kept.")
     item = {
         "pk": {"S": pk},
         "sk": {"S": sk},
         "rev": {"N": str(rev)},
         "token": {"S": token},
-        "doc": {"S": text},
+        **({"zip": {"B": content}} if compressed else {"doc": {"S": text}}),
     }
     return {"Put": {"TableName": table, "Item": item, **condition}}
 
 
 def _check_transaction(requests: Sequence[dict[str, Any]]) -> None:
-    size = sum(len(r["Put"]["Item"]["doc"]["S"].encode()) for r in requests if "Put" in r)
+    size = sum(_bytes(request["Put"]["Item"]) for request in requests if "Put" in request)
     if len(requests) > _TRANSACTION_ITEMS or size > _TRANSACTION_BYTES:
         raise Refused(
             f"This is too much to be written at once: {len(requests)} records of {size} bytes together, where "
             f"{_TRANSACTION_ITEMS} records and {_TRANSACTION_BYTES} bytes are possible. Write it in several requests."
         )
+
+
+def _bytes(item: dict[str, Any]) -> int:
+    return len(item["zip"]["B"]) if "zip" in item else len(item["doc"]["S"].encode())
 
 
 class _translated:

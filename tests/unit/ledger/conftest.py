@@ -74,6 +74,15 @@ class Faults:
 
         self._plan(operation, calls, strike)
 
+    def say(self, operation: str, document: dict[str, Any], *calls: int) -> None:
+        """Answer with `document`; nothing is carried out."""
+
+        def strike(request: Any, carry_out: Callable[[], Any]) -> Any:
+            headers = HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"})
+            return AWSResponse(request.url, 200, headers, MockRawResponse(json.dumps(document)))
+
+        self._plan(operation, calls, strike)
+
     def before(self, operation: str, call: int, do: Callable[[], None]) -> None:
         """Let somebody else be faster."""
 

@@ -8,7 +8,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from labcycle_lambdas.ledger.errors import Refused
-from labcycle_lambdas.ledger.table import Changed, Create, Delete, Exists, Item, Put, Replace, Table, Throttled
+from labcycle_lambdas.ledger.table import Changed, Check, Create, Delete, Exists, Item, Put, Replace, Table, Throttled
 from tests.unit.ledger.conftest import NAME, Faults
 
 
@@ -52,6 +52,38 @@ def test_create_replace_delete_hold_their_conditions(table: Table) -> None:
     assert read(table) == Item("p", "s", {"n": 3}, 2)
     table.write(Delete(read(table)))
     assert table.get("p", "s") is None
+
+
+def test_compressed_documents_are_read_as_they_were_written(table: Table, client: DynamoDBClient) -> None:
+    doc = {"text": "größer" * 1000, "nan": [1.5, None]}
+    table.write(Create("p", "s", doc, compressed=True), Put("p", "t", doc, compressed=True))
+    assert read(table).doc == read(table, sk="t").doc == doc
+    stored = client.get_item(TableName=NAME, Key={"pk": {"S": "p"}, "sk": {"S": "s"}})["Item"]
+    assert "doc" not in stored and len(stored["zip"]["B"]) < 200
+
+
+def test_many_items_are_read_at_once_those_that_were_left_over_again(table: Table, faults: Faults) -> None:
+    for number in range(120):
+        table.write(Create("p", f"{number:03d}", {"n": number}))
+    keys = [("p", f"{number:03d}") for number in range(130)] * 2 + [("", "")]
+    assert {item.doc["n"] for item in table.get_many(keys).values()} == set(range(120))
+    left = {NAME: {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "007"}}], "ConsistentRead": True}}
+    faults.say("BatchGetItem", {"Responses": {}, "UnprocessedKeys": left}, 0)
+    assert set(table.get_many([("p", "007")])) == {("p", "007")}
+    faults.say("BatchGetItem", {"Responses": {}, "UnprocessedKeys": left}, *range(20))
+    with pytest.raises(Throttled):
+        table.get_many([("p", "007")])
+    assert table.get_many([]) == {}
+
+
+def test_a_check_holds_the_others_back(table: Table) -> None:
+    table.write(Create("p", "s", {"n": 1}))
+    old = read(table)
+    table.write(Check(old), Create("p", "new", {}))
+    table.write(Replace(old, {"n": 2}))
+    with pytest.raises(Changed):
+        table.write(Check(old), Create("p", "newer", {}))
+    assert table.get("p", "newer") is None and read(table).doc == {"n": 2}
 
 
 def test_a_transaction_is_all_or_nothing(table: Table) -> None:
