@@ -1,8 +1,9 @@
-"""`labcycle local`: up, status, down, deploy, destroy, notices."""
+"""`labcycle local`: up, status, down, deploy, destroy, notices, api."""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,6 +88,33 @@ def notices(as_json: AsJson = False) -> None:
     found = LocalCloud.attach().notices()
     text = "\n\n".join(f"{n['time']} to {n['address']}\n{n['subject']}\n{n['text']}" for n in found)
     _say(found if as_json else text or "No notice has arrived.", as_json)
+
+
+@app.command()
+def api(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.")] = 5000,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the tracking and life cycle API of one team from memory, without a local cloud. It ends with Ctrl-C."""
+    from labcycle.local.api import MEMBER, RESET, TEAM, LocalApi
+
+    with LocalApi(port) as served:
+        variables = served.environment()
+        lines = [
+            f"Team {TEAM}'s API is at {served.address}, its S3 at {served.endpoint}. In another shell:",
+            "",
+            *(f"export {name}={value}" for name, value in variables.items()),
+            "",
+            f"Nothing is kept: all is gone when this ends (Ctrl-C), and POST {RESET} empties it.",
+            "A signed request must be signed right, with the credentials above, which are worth nothing elsewhere.",
+            f"An unsigned one is taken for the member {MEMBER}'s: MLFLOW_TRACKING_URI is enough until artifacts are touched.",
+        ]
+        told = {"address": served.address, "endpoint": served.endpoint, "environment": variables}
+        _say(told if as_json else "\n".join(lines), as_json)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo("ending the local API", err=True)
 
 
 def _say(content: object, as_json: bool) -> None:
