@@ -1,20 +1,23 @@
-"""The life cycle API of a team, from Python: promote, roll back, what is live, what happened."""
+"""The API of a team, from Python: promote, roll back, what is live, what happened."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
+from labcycle.client.mlflow_auth import IDEMPOTENCY_HEADER
 from labcycle.client.signing import canonical_url, sign
 from labcycle.errors import LabcycleError
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+LIFECYCLE = "/labcycle/1.0"
 ATTEMPTS = 4
 _TIMEOUT = urllib3.Timeout(connect=10, read=35)  # the API itself gives up after 30 s
 _AGAIN = {429, 502, 503, 504}
@@ -29,8 +32,8 @@ class ApiError(LabcycleError):
         self.code = code
 
 
-class LifecycleClient:
-    """Calls the life cycle API with the AWS credentials of the usual chain.
+class TeamApi:
+    """Calls the API of a team, MLflow's part of it and ours, with the AWS credentials of the usual chain.
 
     A call that gets no answer, or is asked for patience, is repeated; the API takes a repeated call as one.
 
@@ -62,37 +65,27 @@ class LifecycleClient:
             )
         if urlsplit(uri).scheme not in ("http", "https") or not urlsplit(uri).hostname:
             raise ApiError(f"{TRACKING_URI} is {uri!r}: allowed is an address that starts with https:// (or http://).")
-        self._root = f"{uri.rstrip('/')}/labcycle/1.0/models"
+        self.address = uri.rstrip("/")
         self._pool = pool or urllib3.PoolManager()
         self._sleep = sleep
 
-    def promote(self, model: str, version: int | str, *, reason: str = "") -> dict[str, Any]:
-        """Make a version live: `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
-        body = {"version": str(version), **({"reason": reason} if reason else {})}
-        return self._call("POST", model, "promote", body)
-
-    def roll_back(self, model: str, *, reason: str = "") -> dict[str, Any]:
-        """Make the version live that was live before: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
-        live = self.deployment(model)["deployment"]["live"]
-        # Named, so that a repeated call never rolls back twice.
-        body = {"from_version": str(live["version"])} if live else {}
-        return self._call("POST", model, "rollback", {**body, **({"reason": reason} if reason else {})})
-
-    def deployment(self, model: str) -> dict[str, Any]:
-        """What is live and what was: `{"deployment": {"live": ..., "previous": [...], ...}}`. Raises `ApiError`."""
-        return self._call("GET", model, "deployment")
-
-    def history(self, model: str) -> dict[str, Any]:
-        """The chain of custody: `{"events": [...], "verified": bool, "problems": [...]}`. Raises `ApiError`."""
-        return self._call("GET", model, "custody")
-
-    def _call(self, method: str, model: str, action: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        if not model or "/" in model:
-            raise ApiError(f"{model!r} is no name of a registered model: it must be non-empty and hold no slash.")
-        url = canonical_url(f"{self._root}/{quote(model, safe='')}/{action}")
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> dict[str, Any]:
+        """The API's document. `path` is below the address, and encoded already. Raises `ApiError`."""
+        asked = f"?{urlencode(query, doseq=True)}" if query else ""
+        url = canonical_url(f"{self.address}{path}{asked}")
         data = json.dumps(body).encode() if body is not None else b""
+        once = {"content-type": "application/json"}
+        if method == "POST":
+            once[IDEMPOTENCY_HEADER] = uuid.uuid4().hex  # the same for every attempt
         for attempt in range(1, ATTEMPTS + 1):
-            headers = sign(method, url, {"content-type": "application/json"}, data)
+            headers = sign(method, url, once, data)
             try:
                 answer = self._pool.request(
                     method, url, body=data or None, headers=headers, timeout=_TIMEOUT, retries=False, redirect=False
@@ -109,6 +102,40 @@ class LifecycleClient:
                 continue
             return _read(url, answer.status, answer.data)
         raise AssertionError("unreachable")
+
+
+class LifecycleClient(TeamApi):
+    """Promote, roll back, what is live, what happened."""
+
+    def promote(self, model: str, version: int | str, *, reason: str = "") -> dict[str, Any]:
+        """Make a version live: `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
+        body = {"version": str(version), **({"reason": reason} if reason else {})}
+        return self._of_model("POST", model, "promote", body)
+
+    def roll_back(self, model: str, *, reason: str = "") -> dict[str, Any]:
+        """Make the version live that was live before: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
+        live = self.deployment(model)["deployment"]["live"]
+        # Named, so that a repeated call never rolls back twice.
+        body = {"from_version": str(live["version"])} if live else {}
+        return self._of_model("POST", model, "rollback", {**body, **({"reason": reason} if reason else {})})
+
+    def deployment(self, model: str) -> dict[str, Any]:
+        """What is live and what was: `{"deployment": {"live": ..., "previous": [...], ...}}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "deployment")
+
+    def history(self, model: str) -> dict[str, Any]:
+        """The chain of custody: `{"events": [...], "verified": bool, "problems": [...]}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "custody")
+
+    def _of_model(self, method: str, model: str, action: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return self.call(method, f"{model_path(model)}/{action}", body=body)
+
+
+def model_path(model: str) -> str:
+    """Path of a registered model in the life cycle API. Raises `ApiError` where it can be no name of one."""
+    if not model or "/" in model:
+        raise ApiError(f"{model!r} is no name of a registered model: it must be non-empty and hold no slash.")
+    return f"{LIFECYCLE}/models/{quote(model, safe='')}"
 
 
 def _seconds(retry_after: str | None, attempt: int) -> float:
