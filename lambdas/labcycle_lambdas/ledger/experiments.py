@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from labcycle_lambdas.ledger.errors import AlreadyExists, NotFound, Refused
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
-from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table
+from labcycle_lambdas.ledger.repeats import marks
+from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table, Write
 from labcycle_lambdas.ledger.times import milliseconds
 
 EXPERIMENTS = "EXPERIMENTS"
@@ -56,11 +57,12 @@ class Experiments:
         """Raises `AlreadyExists`, also where a deleted experiment has that name."""
         self._keep_default_name(name)
         # Ids are ordered by time and never reused: MLflow wants strings that parse as an integer.
-        return self._create(
-            f"{milliseconds(self._now)}{secrets.randbelow(10**5):05d}", name, artifact_location, tags or {}
-        )
+        experiment_id = f"{milliseconds(self._now)}{secrets.randbelow(10**5):05d}"
+        return self._create(experiment_id, name, artifact_location, tags or {}, *marks(experiment_id=experiment_id))
 
-    def _create(self, experiment_id: str, name: str, location: str, tags: Mapping[str, str]) -> Experiment:
+    def _create(
+        self, experiment_id: str, name: str, location: str, tags: Mapping[str, str], *also: Write
+    ) -> Experiment:
         time = milliseconds(self._now)
         doc = {
             "name": name,
@@ -76,6 +78,7 @@ class Experiments:
                 Create(_name_key(name), HEADER, {"experiment_id": experiment_id}),
                 Create(EXPERIMENTS, f"{experiment_id}/{HEADER}", doc),
                 *record.part(TAGS).writes(tags),
+                *also,
             )
         except Exists:
             raise AlreadyExists(f"Experiment(name={name}) already exists.") from None
@@ -153,7 +156,7 @@ class Experiments:
                 raise NotFound(f"No {before} Experiment with id={experiment_id} exists")
             change = {"lifecycle_stage": after, "last_update_time": milliseconds(self._now)}
             # Runs are not touched one by one: a run's own stage counts only within the epoch it was set in.
-            self._table.write(Replace(header, header.doc | change | {"epoch": header.doc["epoch"] + 1}))
+            self._table.write(Replace(header, header.doc | change | {"epoch": header.doc["epoch"] + 1}), *marks())
 
         self._table.until_unchanged(work)
 
@@ -172,7 +175,7 @@ class Experiments:
                 raise _deleted(experiment_id)
             if remove is not None and remove not in record.entries(TAGS):
                 raise NotFound(f"No tag with name: {remove} in experiment with id {experiment_id}")
-            self._table.write(*record.part(TAGS).writes(tags, [remove] if remove is not None else []))
+            self._table.write(*record.part(TAGS).writes(tags, [remove] if remove is not None else []), *marks())
 
         self._table.until_unchanged(work)
 
@@ -203,6 +206,16 @@ def _deleted(experiment_id: str) -> Refused:
 
 def _name_key(name: str) -> str:
     return f"EXPERIMENT_NAME#{name}"
+
+
+def header_key(experiment_id: str) -> tuple[str, str]:
+    """Where the header of an experiment is kept."""
+    return EXPERIMENTS, f"{experiment_id}/{HEADER}"
+
+
+def of_header(item: Item) -> Experiment:
+    """An experiment from its header, without its tags."""
+    return _experiment(item.sk.partition("/")[0], item.doc, {})
 
 
 def _experiment(experiment_id: str, doc: Mapping[str, Any], tags: dict[str, str]) -> Experiment:

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,6 +15,7 @@ from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.points import Metric, rank
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
+from labcycle_lambdas.ledger.repeats import marks
 from labcycle_lambdas.ledger.table import Create, Exists, Replace, Table, Write
 from labcycle_lambdas.ledger.times import milliseconds
 
@@ -74,7 +76,7 @@ class LoggedModels:
         NotFound
             If there is no such experiment.
         Refused
-            If the experiment is deleted.
+            If the experiment is deleted, or there are more params and tags than one write holds.
         """
         experiment = self._experiments.active(experiment_id)
         model_id = model_id or f"m-{uuid.uuid4().hex}"
@@ -90,15 +92,14 @@ class LoggedModels:
             "lifecycle_stage": "active",
         }
         record = Record(f"LOGGED_MODELS#{experiment_id}", model_id)
-        try:
+        with suppress(Exists):
             self._table.write(
                 Create(f"LOGGED_MODEL#{model_id}", HEADER, {"experiment_id": experiment_id}),
                 Create(record.pk, f"{model_id}/{HEADER}", doc),
+                *record.part("PARAMS").writes(params or {}),
+                *record.part("TAGS").writes(tags or {}),
+                *marks(model_id=model_id),
             )
-        except Exists:
-            return self.get(model_id)
-        self._merge(model_id, "PARAMS", params or {})
-        self._merge(model_id, "TAGS", tags or {})
         return self.get(model_id)
 
     def get(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
@@ -138,7 +139,7 @@ class LoggedModels:
             record = self._record(model_id)
             if key not in record.entries("TAGS"):
                 raise NotFound(f"No tag with key {key!r} found for logged model with ID '{model_id}'.")
-            self._table.write(*record.part("TAGS").writes({}, [key]))
+            self._table.write(*record.part("TAGS").writes({}, [key]), *marks())
 
         self._table.until_unchanged(work)
 
@@ -174,7 +175,7 @@ class LoggedModels:
             header = self._record(model_id).header
             assert header
             stamp = {"last_updated_timestamp": milliseconds(self._now)}
-            self._table.write(Replace(header, header.doc | stamp | dict(change)))
+            self._table.write(Replace(header, header.doc | stamp | dict(change)), *marks())
 
         self._table.until_unchanged(work)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 T = TypeVar("T")
+EXPIRES = "expires"  # the attribute that DynamoDB's time to live looks at
 _THROTTLES = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -32,7 +33,7 @@ _THROTTLES = {
     "InternalServerError",
     "ServiceUnavailable",
 }
-_CHANGE_ATTEMPTS = 12
+_CHANGE_ATTEMPTS = 20
 _DOCUMENT_BYTES = 395_000  # an item holds 400 KB, its keys included
 _READ_AT_ONCE = 100
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
@@ -47,6 +48,10 @@ class Exists(Exception):
 
 class Changed(Exception):
     """Somebody else changed the item in between."""
+
+
+class Repeated(Exception):
+    """The request that is written here was done before, under the same mark."""
 
 
 class _Busy(Exception):
@@ -75,6 +80,14 @@ class Create:
     sk: str
     doc: Doc
     compressed: bool = False
+
+
+@dataclass(frozen=True)
+class Mark(Create):
+    """Says that a request was done: written together with what it did, and gone some days after `expires` (seconds since
+    1970). Where it is there already, the request was done before: the write raises `Repeated`, whatever else fails."""
+
+    expires: int = 0
 
 
 @dataclass(frozen=True)
@@ -190,7 +203,7 @@ class Table:
 
         Raises
         ------
-        Exists, Changed
+        Exists, Changed, Repeated
             If a condition does not hold; nothing was written.
         Refused
             If a document is larger than an item can be, or all together are more than a transaction can be.
@@ -240,9 +253,7 @@ class Table:
                 return  # our own write, whose answer was lost
             if kind == "Delete" and not there:
                 return
-            raise (Exists if isinstance(write, Create) else Changed)(
-                f"{arguments['TableName']}: {_key(write)}"
-            ) from None
+            raise _failure(write) from None
 
     def _write_all(self, writes: Sequence[Write], requests: list[dict[str, Any]], token: str) -> None:
         try:
@@ -262,8 +273,7 @@ class Table:
             if any(r.get("Item", {}).get("token", {}).get("S") == token for _, r in failed):
                 return  # our own transaction, whose answer was lost: it was all or nothing
             if failed:
-                write = failed[0][0]
-                raise (Exists if isinstance(write, Create) else Changed)(str(_key(write))) from None
+                raise _failure(next((write for write, _ in failed if isinstance(write, Mark)), failed[0][0])) from None
             codes = {reason.get("Code") for reason in reasons} - {"None"}
             if codes == {"TransactionConflict"}:
                 raise _Busy from None
@@ -284,6 +294,11 @@ def _is_key(pk: str, sk: str) -> bool:
 
 def _key(write: Write) -> tuple[str, str]:
     return (write.item.pk, write.item.sk) if isinstance(write, Replace | Delete | Check) else (write.pk, write.sk)
+
+
+def _failure(write: Write) -> Exception:
+    kind = Repeated if isinstance(write, Mark) else Exists if isinstance(write, Create) else Changed
+    return kind(str(_key(write)))
 
 
 def _item(raw: Any) -> Item:
@@ -320,6 +335,7 @@ def _request(table: str, write: Write, token: str) -> dict[str, Any]:
         "rev": {"N": str(rev)},
         "token": {"S": token},
         **({"zip": {"B": content}} if compressed else {"doc": {"S": text}}),
+        **({EXPIRES: {"N": str(write.expires)}} if isinstance(write, Mark) else {}),
     }
     return {"Put": {"TableName": table, "Item": item, **condition}}
 
