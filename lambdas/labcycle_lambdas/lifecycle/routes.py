@@ -11,7 +11,7 @@ from typing import Any
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.table import Table, Throttled
-from labcycle_lambdas.lifecycle import custody, decisions
+from labcycle_lambdas.lifecycle import custody, decisions, lineage
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.mlflow_error import (
@@ -31,6 +31,9 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("POST", "/models/{model}/rollback"): decisions.roll_back,
     ("GET", "/models/{model}/deployment"): decisions.deployment,
     ("GET", "/models/{model}/custody"): custody.history,
+    ("GET", "/models/{model}/explanation"): lineage.explanation,
+    ("GET", "/runs/{run_id}/completeness"): lineage.completeness,
+    ("GET", "/runs/{run_id}/ancestry"): lineage.ancestry,
 }
 
 
