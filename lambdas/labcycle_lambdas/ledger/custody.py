@@ -1,24 +1,31 @@
 """The chain of custody: one append-only, hash-chained list of events a subject.
 
-A subject is `model/<name>`. Each event holds the hash of the one before it, so that a change of any past
-event breaks the chain from there on. The hash is the SHA-256 of the event's canonical JSON (sorted keys, no blanks,
-UTF-8) without the hash itself.
+A subject is `model/<name>`, `experiment/<id>` or `run/<id>`. Each event holds the hash of the one before it, so that a
+change of any past event breaks the chain from there on. The hash is the SHA-256 of the event's canonical JSON (sorted
+keys, no blanks, UTF-8) without the hash itself. docs/custody.md says what is an event, and how all of it is verified.
+
+Written with each event, in one transaction: the head of its chain, a mark that the event waits to be anchored (anchors.py)
+and, with the first one, the subject's entry in the list of all subjects.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.table import Changed, Create, Exists, Replace, Table, Throttled, Write, pause
+from labcycle_lambdas.ledger.anchors import mark
+from labcycle_lambdas.ledger.table import Changed, Create, Exists, Put, Replace, Table, Throttled, Write, pause
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
 
 GENESIS = "0" * 64
+SUBJECTS = "CUSTODY_SUBJECTS"
+TOLD_CHARACTERS = 1_000  # of a text in an event: EventBridge takes 256 KB an event
+_PREFIX = "CUSTODY#"
 _ATTEMPTS = 12
 _HEAD = "HEAD"
 
@@ -39,9 +46,20 @@ class Event:
     def computed_hash(self) -> str:
         fields = asdict(self)
         del fields["hash"]
-        return hashlib.sha256(
-            json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        ).hexdigest()
+        return hashlib.sha256(canonical(fields)).hexdigest()
+
+
+def canonical(document: object) -> bytes:
+    """JSON with sorted keys and without blanks, in UTF-8: one document, one sequence of bytes."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def told(text: str) -> str:
+    """A text as an event tells it: a long one by its beginning, length and SHA-256."""
+    if len(text) <= TOLD_CHARACTERS:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[:TOLD_CHARACTERS]}... ({len(text)} characters, SHA-256 {digest})"
 
 
 class Custody:
@@ -61,7 +79,7 @@ class Custody:
         Throttled
             If too many write the same chain at once.
         """
-        pk = f"CUSTODY#{subject}"
+        pk = f"{_PREFIX}{subject}"
         for attempt in range(_ATTEMPTS):
             head = self._table.get(pk, _HEAD)
             seq = head.doc["seq"] + 1 if head else 1
@@ -70,8 +88,11 @@ class Custody:
             event = Event(**{**asdict(event), "hash": event.computed_hash()})
             new_head = {"seq": seq, "hash": event.hash}
             move = Replace(head, new_head) if head else Create(pk, _HEAD, new_head)
+            writes = [move, Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
+            if seq == 1:
+                writes.append(Put(SUBJECTS, hashlib.sha256(subject.encode()).hexdigest(), {"subject": subject}))
             try:
-                self._table.write(move, Create(pk, f"{seq:012d}", asdict(event)), *also)
+                self._table.write(*writes, *also)
                 return event
             except (Exists, Changed):
                 now = self._table.get(pk, _HEAD)
@@ -82,7 +103,38 @@ class Custody:
 
     def events(self, subject: str) -> list[Event]:
         """The chain of `subject`, oldest first."""
-        return [Event(**item.doc) for item in self._table.query(f"CUSTODY#{subject}") if item.sk != _HEAD]
+        return [Event(**item.doc) for item in self._table.query(f"{_PREFIX}{subject}") if item.sk != _HEAD]
+
+    def documents(self, subject: str, after: int = 0) -> Iterator[dict[str, Any]]:
+        """What is kept as the events behind number `after`, whether or not it is an event still.
+
+        Each is `{"seq": number by its key, "event": document}`; of one that is no JSON, `event` is None.
+        """
+        position = _sk(after)
+        while True:
+            try:
+                for item in self._table.query(f"{_PREFIX}{subject}", after=position):
+                    if item.sk == _HEAD:
+                        return
+                    position = item.sk
+                    yield {"seq": int(item.sk) if item.sk.isdecimal() else item.sk, "event": item.doc}
+                return
+            except ValueError:  # the item behind `position`: no way to know its key from here, but by the chain
+                position = _sk(int(position) + 1)
+                yield {"seq": int(position), "event": None}
+
+    def head(self, subject: str) -> dict[str, Any] | None:
+        """`{"seq": ..., "hash": ...}` of the last event, as the chain's head says; None where there is none."""
+        try:
+            item = self._table.get(f"{_PREFIX}{subject}", _HEAD)
+        except ValueError:
+            return {}
+        return item.doc if item else None
+
+    def subjects(self, after: str = "") -> Iterator[tuple[str, str]]:
+        """Every subject that has a chain, each with its position in the list; `after` is such a position."""
+        for item in self._table.query(SUBJECTS, after=after or None):
+            yield item.sk, item.doc["subject"]
 
     def verify(self, subject: str) -> list[str]:
         """What is wrong with the chain of `subject`: a sentence each, none where it is whole."""
@@ -96,7 +148,11 @@ class Custody:
             if event.computed_hash() != event.hash:
                 wrong.append(f"{subject}: event {event.seq} was changed after it was written")
             previous, expected = event.hash, event.seq + 1
-        head = self._table.get(f"CUSTODY#{subject}", _HEAD)
+        head = self._table.get(f"{_PREFIX}{subject}", _HEAD)
         if (head.doc if head else {"seq": 0, "hash": GENESIS}) != {"seq": expected - 1, "hash": previous}:
             wrong.append(f"{subject}: the head of the chain does not match its last event")
         return wrong
+
+
+def _sk(seq: int) -> str:
+    return f"{seq:012d}"

@@ -1,7 +1,7 @@
 """The model registry: registered models, their versions with the exact bytes they stand for, aliases, tags.
 
-A registered model has a `uid` beside its name, so that a rename is one small transaction. Whatever changes what a
-model stands for is an event in the chain `model/<name>`, written in the same transaction.
+A registered model has a `uid` beside its name, so that a rename is one small transaction. Every change is an event in the
+chain `model/<name>`, written in the same transaction.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.custody import Custody, told
 from labcycle_lambdas.ledger.errors import AlreadyExists, InUse, NotFound, Refused
+from labcycle_lambdas.ledger.evidence import Evidence, sha256
 from labcycle_lambdas.ledger.logged_models import LoggedModels
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
+from labcycle_lambdas.ledger.repeats import marks
 from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table, Write
 from labcycle_lambdas.ledger.times import milliseconds
-from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.ledger.who import LEDGER, Who
 
 MODELS = "REGISTERED_MODELS"
 VERSIONS = "VERSIONS"
 STAGES = ("None", "Staging", "Production", "Archived")
 MAXIMUM_FILES = 5_000
 _FILES_A_PAGE = 200
-_TAGS_AT_ONCE = 30
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ class Registry:
         self._now = now
         self._custody = Custody(table, now)
         self._logged_models = LoggedModels(table, now)
+        self._evidence = Evidence(table)
 
     def register(
-        self, name: str, tags: Mapping[str, str] | None = None, description: str | None = None
+        self, name: str, tags: Mapping[str, str] | None = None, description: str | None = None, who: Who = LEDGER
     ) -> RegisteredModel:
         """A new registered model without versions. Raises `AlreadyExists`."""
         time = milliseconds(self._now)
@@ -106,15 +108,16 @@ class Registry:
             "description": description,
             "versions": 0,
         }
-        entries = list((tags or {}).items())
+        detail = {
+            "uid": uid,
+            **_described(description),
+            **({"tags": {key: told(value) for key, value in tags.items()}} if tags else {}),
+        }
+        writes = (Create(MODELS, name, doc), *Record(VERSIONS, uid).part("TAGS").writes(tags or {}), *marks())
         try:
-            self._table.write(
-                Create(MODELS, name, doc), *Record(VERSIONS, uid).part("TAGS").writes(dict(entries[:_TAGS_AT_ONCE]))
-            )
+            self._custody.append(f"model/{name}", "created", who, detail, *writes)
         except Exists:
             raise AlreadyExists(f"Registered Model (name={name}) already exists.") from None
-        for key, value in entries[_TAGS_AT_ONCE:]:
-            self.set_tag(name, key, value)
         return self.model(name)
 
     def model(self, name: str) -> RegisteredModel:
@@ -130,11 +133,16 @@ class Registry:
         for header in self._table.query(MODELS):
             yield _model(header, records.get(header.doc["uid"], []))
 
-    def update(self, name: str, description: str | None) -> RegisteredModel:
+    def update(self, name: str, description: str | None, who: Who = LEDGER) -> RegisteredModel:
         """Set the description. Raises `NotFound`."""
-        self._table.until_unchanged(
-            lambda: self._table.write(self._touch(self._header(name), {"description": description}))
-        )
+
+        def work() -> None:
+            write = self._touch(self._header(name), {"description": description})
+            if write.doc["description"] == write.item.doc["description"]:
+                return self._table.write(write)
+            self._custody.append(f"model/{name}", "described", who, _described(description), write)
+
+        self._table.until_unchanged(work)
         return self.model(name)
 
     def rename(self, name: str, new_name: str, who: Who) -> RegisteredModel:
@@ -148,8 +156,9 @@ class Registry:
                 raise AlreadyExists(f"Registered Model (name={new_name}) already exists.")
             self._refuse_deployed(name)
             doc = header.doc | {"last_updated_timestamp": milliseconds(self._now)}
-            writes = (Delete(header), Create(MODELS, new_name, doc))
-            self._custody.append(f"model/{name}", "renamed", who, {"new_name": new_name}, *writes)
+            writes = (Delete(header), Create(MODELS, new_name, doc), *marks())
+            detail = {"new_name": new_name, "uid": header.doc["uid"]}
+            self._custody.append(f"model/{name}", "renamed", who, detail, *writes)
 
         self._table.until_unchanged(work)
         return self.model(new_name)
@@ -161,17 +170,17 @@ class Registry:
             header = self._header(name)
             self._refuse_deployed(name)
             detail = {"uid": header.doc["uid"], "versions": header.doc["versions"]}
-            self._custody.append(f"model/{name}", "model_deleted", who, detail, Delete(header))
+            self._custody.append(f"model/{name}", "model_deleted", who, detail, Delete(header), *marks())
 
         self._table.until_unchanged(work)
 
-    def set_tag(self, name: str, key: str, value: str) -> None:
+    def set_tag(self, name: str, key: str, value: str, who: Who = LEDGER) -> None:
         """Raises `NotFound`."""
-        self._change_tags(lambda: self._header(name).doc["uid"], {key: value})
+        self._change_tag(name, None, key, value, who)
 
-    def delete_tag(self, name: str, key: str) -> None:
+    def delete_tag(self, name: str, key: str, who: Who = LEDGER) -> None:
         """Raises `NotFound` for the model; a missing tag is no error."""
-        self._change_tags(lambda: self._header(name).doc["uid"], {}, key)
+        self._change_tag(name, None, key, None, who)
 
     def create_version(
         self,
@@ -190,6 +199,8 @@ class Registry:
     ) -> ModelVersion:
         """A new version, with its pinned files and its event in the chain of custody, all or nothing.
 
+        The event fixes the record of the run, as it is now, and the list of files.
+
         Parameters
         ----------
         request_key
@@ -204,6 +215,8 @@ class Registry:
         """
         if len(files) > MAXIMUM_FILES:
             raise Refused(f"A model version can hold {MAXIMUM_FILES} files at most, this one has {len(files)}.")
+        of_run = self._evidence.of_run(run_id) if run_id else None
+        fixed = {"run_sha256": self._evidence.fix(of_run) if of_run else None, "files_sha256": files_sha256(files)}
 
         def work() -> ModelVersion:
             header = self._header(name)
@@ -237,8 +250,20 @@ class Registry:
                 ),
                 *(self._logged_models.registered_writes(model_id, name, number) if model_id else []),
                 *([Create(f"REQUEST#{request_key}", HEADER, {"version": number})] if request_key else []),
+                *marks(version=number),
             ]
-            detail = {"version": number, "source": source, "run_id": run_id, "model_id": model_id, "files": len(files)}
+            detail = {
+                "version": number,
+                "uid": header.doc["uid"],
+                "source": source,
+                "location": location or source,
+                "run_id": run_id,
+                "model_id": model_id,
+                "files": len(files),
+                **fixed,
+                **_described(description),
+                **({"tags": {key: told(value) for key, value in tags.items()}} if tags else {}),
+            }
             self._custody.append(f"model/{name}", "registered", who, detail, *writes)
             return self.version(name, number)
 
@@ -246,7 +271,7 @@ class Registry:
 
     def version(self, name: str, version: int | str) -> ModelVersion:
         """One version, with aliases and pinned files. Raises `NotFound`."""
-        header = self._header(name)
+        header = self._header_of_version(name, version)
         record = self._version(name, version, header)
         aliases = [
             item.sk.rpartition("/ALIAS/")[2]
@@ -277,7 +302,7 @@ class Registry:
 
         Writing it raises `Exists` or `Changed` where somebody set the alias in between: make it again then.
         """
-        header = self._header(name)
+        header = self._header_of_version(name, version)
         self._version(name, version, header)
         sk = f"{header.doc['uid']}/ALIAS/{alias}"
         item = self._table.get(VERSIONS, sk)
@@ -307,9 +332,19 @@ class Registry:
 
         self._table.until_unchanged(work)
 
-    def update_version(self, name: str, version: int | str, description: str) -> ModelVersion:
+    def update_version(self, name: str, version: int | str, description: str, who: Who = LEDGER) -> ModelVersion:
         """Set the description. Raises `NotFound`."""
-        self._change_version(name, version, {"description": description})
+
+        def work() -> None:
+            record = self._version(name, version, self._header_of_version(name, version))
+            assert record.header
+            write = self._touch(record.header, {"description": description})
+            if write.doc["description"] == write.item.doc["description"]:
+                return self._table.write(write)
+            detail = {"version": int(version), **_described(description)}
+            self._custody.append(f"model/{name}", "described", who, detail, write)
+
+        self._table.until_unchanged(work)
         return self.version(name, version)
 
     def transition(
@@ -332,7 +367,7 @@ class Registry:
         others = [v.version for v in self.versions(name) if v.stage == canonical] if archive_others else []
 
         def work() -> None:
-            record = self._version(name, version, self._header(name))
+            record = self._version(name, version, self._header_of_version(name, version))
             assert record.header
             before = record.header.doc["stage"]
             change = {"stage": canonical, "last_updated_timestamp": milliseconds(self._now)}
@@ -347,19 +382,19 @@ class Registry:
         self._touch_model(name)
         return self.version(name, version)
 
-    def set_version_tag(self, name: str, version: int | str, key: str, value: str) -> None:
+    def set_version_tag(self, name: str, version: int | str, key: str, value: str, who: Who = LEDGER) -> None:
         """Raises `NotFound`."""
-        self._change_tags(lambda: self._version(name, version, self._header(name)).id, {key: value})
+        self._change_tag(name, version, key, value, who)
 
-    def delete_version_tag(self, name: str, version: int | str, key: str) -> None:
+    def delete_version_tag(self, name: str, version: int | str, key: str, who: Who = LEDGER) -> None:
         """Raises `NotFound` for the version; a missing tag is no error."""
-        self._change_tags(lambda: self._version(name, version, self._header(name)).id, {}, key)
+        self._change_tag(name, version, key, None, who)
 
     def delete_version(self, name: str, version: int | str, who: Who) -> None:
         """Hide a version and remove its aliases; its number is never used again. Raises `NotFound`, `InUse`."""
 
         def work() -> None:
-            header = self._header(name)
+            header = self._header_of_version(name, version)
             record = self._version(name, version, header)
             assert record.header
             deployment = self._table.get(f"DEPLOYMENT#{name}", "CURRENT")
@@ -380,6 +415,7 @@ class Registry:
                 gone,
                 self._touch(header, {}),
                 *aliases[:90],
+                *marks(),
             )
 
         self._table.until_unchanged(work)
@@ -394,13 +430,20 @@ class Registry:
             raise NotFound(f"Registered Model with name={name} not found")
         return header
 
+    def _header_of_version(self, name: str, version: int | str) -> Item:
+        """As `_header`, where it is a version that is asked for: that is what is missing, then."""
+        try:
+            return self._header(name)
+        except NotFound:
+            raise _no_version(name, version) from None
+
     def _version(self, name: str, version: int | str, header: Item) -> Record:
         text = str(version)
         if text.isascii() and text.isdigit() and len(text) <= 10:
             record = read(self._table, VERSIONS, _version_id(header, int(text)))
             if record.header and not record.header.doc["deleted"]:
                 return record
-        raise NotFound(f"Model Version (name={name}, version={version}) not found")
+        raise _no_version(name, version)
 
     def _touch(self, header: Item, change: Mapping[str, Any]) -> Replace:
         return Replace(header, header.doc | {"last_updated_timestamp": milliseconds(self._now)} | dict(change))
@@ -408,20 +451,28 @@ class Registry:
     def _touch_model(self, name: str) -> None:
         self._table.until_unchanged(lambda: self._table.write(self._touch(self._header(name), {})))
 
-    def _change_version(self, name: str, version: int | str, change: Mapping[str, Any]) -> None:
+    def _change_tag(self, name: str, version: int | str | None, key: str, value: str | None, who: Who) -> None:
+        """Set or, with None, remove a tag of a version, or of the model itself."""
+
         def work() -> None:
-            record = self._version(name, version, self._header(name))
-            assert record.header
-            self._table.write(self._touch(record.header, change))
+            header = self._header(name)
+            record_id = header.doc["uid"] if version is None else self._version(name, version, header).id
+            tags = read(self._table, VERSIONS, record_id).part("TAGS")
+            writes = tags.writes({}, [key]) if value is None else tags.writes({key: value})
+            if writes:
+                action = "tag_removed" if value is None else "tag_set"
+                detail = {
+                    **({} if version is None else {"version": int(version)}),
+                    "key": key,
+                    **({} if value is None else {"value": told(value)}),
+                }
+                self._custody.append(f"model/{name}", action, who, detail, *writes)
 
         self._table.until_unchanged(work)
 
-    def _change_tags(self, record_id: Callable[[], str], tags: Mapping[str, str], remove: str | None = None) -> None:
-        def work() -> None:
-            record = read(self._table, VERSIONS, record_id())
-            self._table.write(*record.part("TAGS").writes(tags, [remove] if remove is not None else []))
 
-        self._table.until_unchanged(work)
+def _no_version(name: str, version: int | str) -> NotFound:
+    return NotFound(f"Model Version (name={name}, version={version}) not found")
 
 
 def canonical_stage(stage: str) -> str:
@@ -430,6 +481,15 @@ def canonical_stage(stage: str) -> str:
         if stage.lower() == known.lower():
             return known
     raise Refused(f"Invalid Model Version stage: {stage}. Value must be one of {', '.join(STAGES)}.")
+
+
+def files_sha256(files: Sequence[PinnedFile]) -> str:
+    """Fixes path, key, object version and size of every file, in their order."""
+    return sha256([asdict(file) for file in files])
+
+
+def _described(description: str | None) -> dict[str, str]:
+    return {} if description is None else {"description": told(description)}
 
 
 def _version_id(header: Item, version: int) -> str:

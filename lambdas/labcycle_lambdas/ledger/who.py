@@ -42,3 +42,6 @@ class Who:
 
     def __str__(self) -> str:
         return self.member or (f"{self.role}/{self.session}" if self.session else self.role)
+
+
+LEDGER = Who.service("labcycle", "ledger")  # what the ledger does by itself, for no caller

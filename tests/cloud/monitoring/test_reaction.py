@@ -132,7 +132,7 @@ def test_drift_is_noticed_told_and_cured(story: Story) -> None:
     assert json.loads(alarm)["NewStateValue"] == "ALARM"
     assert f"version {second} is better: it is live now" in notice
     assert story.actions() == [
-        *("registered", "promoted", "drift_detected", "retraining_started", "registered", "retrained", "promoted"),
+        *("created", "registered", "promoted", "drift_detected", "retraining_started", "registered", "retrained", "promoted"),
     ]
     run = story.retraining_run()
     assert run["info"]["status"] == "FINISHED"
@@ -193,7 +193,7 @@ def test_a_training_that_fails_changes_nothing_and_is_told(story: Story) -> None
     assert story.retraining_run()["info"]["status"] == "FAILED"
     (notice,) = story.hear()
     assert "the recipe was told to fail" in notice
-    assert story.actions() == ["registered", "promoted", "retraining_started", "retraining_failed"]
+    assert story.actions() == ["created", "registered", "promoted", "retraining_started", "retraining_failed"]
     # The lock is released: a person who mended the cause can start again at once.
     assert story.finish(story.start("again"), "FAILED") == {}
     assert story.actions()[-2:] == ["retraining_started", "retraining_failed"]
@@ -280,7 +280,7 @@ def test_a_busy_ledger_is_waited_for(story: Story, operation: str) -> None:
     assert story.finish(story.start(f"busy-{operation}")) == {"outcome": "promoted"}
     assert fault.struck == attempts_of_the_sdk + 2
     assert story.raised() == {"Throttled"}
-    assert story.actions() == ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    assert story.actions() == ["created", "registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
 
 
 # How many transactions a reaction writes, by how the training goes; each of them loses its answer once.

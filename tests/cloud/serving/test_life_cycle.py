@@ -54,11 +54,11 @@ def test_promote_score_promote_roll_back(scientist: Member, reviewer: Member, fr
     assert (live(reviewer)["version"], score(reviewer, 2.0, -2.0).json()) == (str(second), {"predictions": [0, 1]})
     assert reviewer.roll_back(MODEL)["deployment"]["live"]["version"] == first
     assert (live(reviewer)["version"], score(reviewer, 2.0, -2.0).json()) == (str(first), {"predictions": [1, 0]})
-    assert actions(reviewer) == ["registered", "registered", "promoted", "promoted", "rolled_back"]
+    assert actions(reviewer) == ["created", "registered", "registered", "promoted", "promoted", "rolled_back"]
     champion = reviewer.get("registered-models/alias", ("name", MODEL), ("alias", "champion"))["model_version"]
     assert champion["version"] == str(first)
     members = {event["action"]: event["who"]["member"] for event in reviewer.history(MODEL)["events"]}
-    assert members == {"registered": "scientist-1", "promoted": "reviewer-1", "rolled_back": "reviewer-1"}
+    assert members == {"created": "scientist-1", "registered": "scientist-1", "promoted": "reviewer-1", "rolled_back": "reviewer-1"}
 
 
 def test_what_was_registered_is_what_runs(scientist: Member, reviewer: Member, fraud: Team) -> None:
@@ -107,7 +107,7 @@ def test_versions_that_cannot_go_live_are_refused(scientist: Member, reviewer: M
     assert reviewer.call("POST", path, body={"version": "7"}).status == 404
     assert reviewer.call("POST", path, body={"version": "one"}).status == 400
     assert reviewer.call("POST", f"/labcycle/1.0/models/{MODEL}/rollback", body={}).status == 400
-    assert actions(reviewer) == ["registered"]
+    assert actions(reviewer) == ["created", "registered"]
 
 
 @pytest.mark.parametrize("position", [0, 1])
@@ -137,7 +137,7 @@ def test_a_busy_ledger_is_a_429_and_changes_nothing(scientist: Member, reviewer:
     assert (answer.status, answer.headers.get("retry-after")) == (429, "1"), str(answer)
     assert fault.struck > 1
     fraud.cloud.faults.clear()
-    assert actions(reviewer) == ["registered"]
+    assert actions(reviewer) == ["created", "registered"]
     assert reviewer.deployment(MODEL)["live"] is None
 
 

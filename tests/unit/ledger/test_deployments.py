@@ -56,7 +56,7 @@ def test_promotion_moves_record_event_and_alias(table: Table, deployments: Deplo
     change = deployments.promote(MODEL, one, REVIEWER, reason="better recall")
     current = deployments.current(MODEL)
     assert change == Change(current, changed=True)
-    assert current.live == replace(one, promoted_at="2026-03-01T00:00:02.000Z", promoted_by="reviewer-1")
+    assert current.live == replace(one, promoted_at="2026-03-01T00:00:03.000Z", promoted_by="reviewer-1")
     assert alias(table) == 1
     event = Custody(table).events(f"model/{MODEL}")[-1]
     assert event.action == "promoted"
@@ -77,7 +77,7 @@ def test_promoting_what_is_live_changes_nothing(table: Table, deployments: Deplo
     again = deployments.promote(MODEL, one, REVIEWER)
     assert not again.changed
     assert again.deployment == first.deployment
-    assert actions(table) == ["registered", "promoted"]
+    assert actions(table) == ["created", "registered", "promoted"]
 
 
 def test_the_same_version_with_another_signature_is_a_promotion(table: Table, deployments: Deployments) -> None:
@@ -108,7 +108,7 @@ def test_roll_back_brings_back_the_version_before(table: Table, deployments: Dep
 def test_roll_back_before_any_promotion_is_refused(table: Table, deployments: Deployments) -> None:
     with pytest.raises(Refused, match="nothing to roll back"):
         deployments.roll_back(MODEL, REVIEWER)
-    assert actions(table) == []
+    assert actions(table) == ["created"]
 
 
 def test_a_repeated_roll_back_from_a_version_rolls_back_once(table: Table, deployments: Deployments) -> None:
@@ -166,7 +166,7 @@ def test_an_unknown_version_is_not_promoted(table: Table, deployments: Deploymen
     with pytest.raises(NotFound):
         deployments.promote(MODEL, deployed(7), REVIEWER)
     assert deployments.current(MODEL).live is None
-    assert actions(table) == []
+    assert actions(table) == ["created"]
 
 
 def test_a_live_version_cannot_be_deleted(table: Table, deployments: Deployments) -> None:
@@ -207,6 +207,6 @@ def test_a_faster_promotion_in_between_is_not_lost(
     current = deployments.current(MODEL)
     assert current.live is not None
     assert (current.live.version, [p.version for p in current.previous]) == (1, [2])
-    assert actions(table)[2:] == ["promoted", "promoted"]
+    assert actions(table)[3:] == ["promoted", "promoted"]
     assert Custody(table).verify(f"model/{MODEL}") == []
     assert alias(table) == 1

@@ -49,14 +49,16 @@ def test_promote_roll_back_and_history(world: World, api: Lifecycle) -> None:
     assert said(api, "GET", f"{ROOT}/deployment")[1]["deployment"] == back["deployment"]
 
     status, history = said(api, "GET", f"{ROOT}/custody")
-    assert [e["action"] for e in history["events"]] == ["registered"] * 2 + ["promoted"] * 2 + ["rolled_back"]
-    assert history["events"][3]["detail"]["reason"] == "newer data"
+    assert [e["action"] for e in history["events"]] == [
+        *("created", "registered", "registered", "promoted", "promoted", "rolled_back")
+    ]
+    assert history["events"][4]["detail"]["reason"] == "newer data"
     assert (status, history["verified"], history["problems"]) == (200, True, [])
 
 
 def test_a_changed_event_is_told(world: World, api: Lifecycle) -> None:
     world.register(classifier())
-    event = Custody(world.table).events(f"model/{MODEL}")[0]
+    event = Custody(world.table).events(f"model/{MODEL}")[1]
     item = world.dynamodb.get_item(
         TableName=TABLE, Key={"pk": {"S": f"CUSTODY#model/{MODEL}"}, "sk": {"S": f"{event.seq:012d}"}}
     )["Item"]

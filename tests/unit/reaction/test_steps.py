@@ -74,7 +74,7 @@ def test_a_better_challenger_goes_live(world: World) -> None:
     message = concluded["notice"]["message"]
     assert figure(compared["champion"]) in message and figure(compared["challenger"]) in message
     assert f"labcycle rollback {MODEL}" in message
-    expected = ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    expected = ["created", "registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
     assert bench.actions() == expected
     assert bench.events()[-2].detail == compared
     assert bench.events()[-1].who == {"member": None, "role": "reaction", "session": "e1"}
@@ -99,7 +99,7 @@ def test_every_step_may_be_repeated(world: World) -> None:
     assert bench.do("compare", begun=begun, version=registered["version"]) == compared
     concluded = bench.do("promote", compared=compared)
     assert bench.do("promote", compared=compared) == concluded
-    expected = ["registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    expected = ["created", "registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
     assert bench.actions() == expected
     assert len(bench.registry.versions(MODEL)) == 2
     assert len(bench.runs.history(begun["run_id"], "accuracy")) == 1
