@@ -24,17 +24,28 @@ class Request:
     body: bytes
     user_arn: str  # "" where the caller did not sign
     request_id: str
+    issuer: str = ""  # of the token of a caller who came with one, which API Gateway has verified
+    subject: str = ""
+
+    @property
+    def caller(self) -> str:
+        """One text for each caller; "" where nobody said who they are."""
+        return f"{self.issuer} {self.subject}" if self.issuer else self.user_arn
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Request:
         context = event.get("requestContext") or {}
+        issuer = subject = ""
         body = event.get("body") or ""
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
         headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
         if event.get("version") == "2.0":
             http = context["http"]
             query = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
-            arn = ((context.get("authorizer") or {}).get("iam") or {}).get("userArn") or ""
+            authorizer = context.get("authorizer") or {}
+            arn = (authorizer.get("iam") or {}).get("userArn") or ""
+            claims = (authorizer.get("jwt") or {}).get("claims") or {}
+            issuer, subject = str(claims.get("iss") or ""), str(claims.get("sub") or "")
             path = event["rawPath"]
             method = http["method"]
         else:
@@ -42,7 +53,8 @@ class Request:
             pairs = event.get("multiValueQueryStringParameters") or {}
             query = parse_qsl(urlencode([(k, v) for k, vs in pairs.items() for v in vs]), keep_blank_values=True)
             arn = (context.get("identity") or {}).get("userArn") or ""
-        return cls(method, path, query, headers, raw, arn, str(context.get("requestId") or ""))
+        request_id = str(context.get("requestId") or "")
+        return cls(method, path, query, headers, raw, arn, request_id, issuer, subject)
 
 
 @dataclass(frozen=True)

@@ -9,34 +9,24 @@ from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
-from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError, json_body
+from labcycle_lambdas.members import Members
+from labcycle_lambdas.mlflow_error import json_body
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request of the team `team`; `path` holds what the route's path names."""
+    """A request, by a caller who may make it; `path` holds what the route's path names."""
 
     table: Table
     preflight: Preflight
-    team: str
+    members: Members
     request: Request
     path: dict[str, str]
 
     @property
     def who(self) -> Who:
-        """The caller, as the signature says."""
-        return Who.from_user_arn(self.request.user_arn, self.team)
-
-    def must_be_member(self, verb: str) -> Who:
-        """The caller, where the team knows it. Raises `MlflowError` (403)."""
-        who = self.who
-        if who.member is None:
-            raise MlflowError(
-                PERMISSION_DENIED,
-                f"{who} is no member of this team: only members may {verb}. Assume your own role "
-                f"(labcycle-<team>-<member>, with the member's name as session name).",
-            )
-        return who
+        """The caller, as signature or token say."""
+        return self.members.who(self.request)
 
     def body(self) -> dict[str, Any]:
         """The request's JSON object. Raises `MlflowError` (400)."""

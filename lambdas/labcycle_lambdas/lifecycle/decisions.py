@@ -14,7 +14,7 @@ from labcycle_lambdas.mlflow_error import invalid, is_text, kind_of
 
 
 def promote(call: Call) -> dict[str, Any]:
-    who, body, model = call.must_be_member("promote"), call.body(), call.path["model"]
+    who, body, model = call.who, call.body(), call.path["model"]
     if "version" not in body:
         raise invalid("Missing value for required parameter 'version'.")
     deployed = call.preflight.prepare(model, _version(body["version"], "version"))
@@ -23,7 +23,7 @@ def promote(call: Call) -> dict[str, Any]:
 
 
 def roll_back(call: Call) -> dict[str, Any]:
-    who, body, model = call.must_be_member("roll back"), call.body(), call.path["model"]
+    who, body, model = call.who, call.body(), call.path["model"]
     expected = body.get("from_version")
     number = None if expected is None else _version(expected, "from_version")
     reason = _reason(body)

@@ -15,6 +15,7 @@ from labcycle_lambdas.lifecycle.environment import Environment
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
+from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
 
 
@@ -30,7 +31,7 @@ def lifecycle() -> Lifecycle:
         environment.artifact_bucket,
         lambda model: server_memory_mb(ssm, environment.team, model),
     )
-    return Lifecycle(table, preflight, environment.team)
+    return Lifecycle(table, preflight, environment.team, Members.read(environment.team, environment.members))
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

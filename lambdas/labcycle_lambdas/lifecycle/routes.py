@@ -14,6 +14,7 @@ from labcycle_lambdas.ledger.table import Table, Throttled
 from labcycle_lambdas.lifecycle import custody, decisions, lineage
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.preflight import Preflight
+from labcycle_lambdas.members import Members, Right
 from labcycle_lambdas.mlflow_error import (
     ENDPOINT_NOT_FOUND,
     REQUEST_LIMIT_EXCEEDED,
@@ -35,21 +36,26 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/runs/{run_id}/completeness"): lineage.completeness,
     ("GET", "/runs/{run_id}/ancestry"): lineage.ancestry,
 }
+# What each endpoint takes; those asked with GET take `read`.
+RIGHTS: dict[Serve, Right] = {decisions.promote: "promote", decisions.roll_back: "promote"}
 
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """Answers requests for one team."""
+    """Answers requests for one team. Without `members`, they may do what IAM lets their roles."""
 
     table: Table
     preflight: Preflight
     team: str
+    members: Members | None = None
 
     def answer(self, request: Request) -> Response:
         """The answer, errors of the caller included."""
         try:
             serve, path = _find(request)
-            return Response(body=serve(Call(self.table, self.preflight, self.team, request, path)))
+            members = self.members or Members(self.team)
+            members.require(RIGHTS.get(serve, "read" if request.method == "GET" else "administer"), request)
+            return Response(body=serve(Call(self.table, self.preflight, members, request, path)))
         except MlflowError as error:
             return error.response()
         except NotFound as error:

@@ -14,8 +14,10 @@ class Environment:
     ledger_table: str
     artifact_bucket: str
     team: str
+    members: str  # see labcycle_lambdas.members; "" where the stack tells none
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
-        return cls(*required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "tracking function"))
+        found = required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "tracking function")
+        return cls(*found, variables.get("MEMBERS", ""))

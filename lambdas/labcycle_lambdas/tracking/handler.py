@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
 from labcycle_lambdas.tracking.environment import Environment
@@ -28,7 +29,7 @@ def ledgers() -> Ledgers:
     environment = Environment.read()
     table = Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table)
     artifacts = ArtifactStore(lambda: boto3.client("s3", config=_CONFIG), environment.artifact_bucket)
-    return Ledgers.over(table, artifacts, environment.team)
+    return Ledgers.over(table, artifacts, Members.read(environment.team, environment.members))
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

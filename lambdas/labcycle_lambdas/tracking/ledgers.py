@@ -14,6 +14,7 @@ from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
@@ -23,9 +24,9 @@ IDEMPOTENCY_HEADER = "idempotency-key"
 
 @dataclass(frozen=True)
 class Ledgers:
-    """The records of one team."""
+    """The records of one team, and its members."""
 
-    team: str
+    members: Members
     experiments: Experiments
     runs: Runs
     logged_models: LoggedModels
@@ -37,12 +38,13 @@ class Ledgers:
         cls,
         table: Table,
         artifacts: ArtifactStore,
-        team: str,
+        members: Members | str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Ledgers:
+        """`members`: a team's name alone stands for members who may do what IAM lets their roles."""
         experiments = Experiments(table, artifacts.root, now)
         return cls(
-            team,
+            Members(members) if isinstance(members, str) else members,
             experiments,
             Runs(table, now, experiments),
             LoggedModels(table, now, experiments),
@@ -62,13 +64,13 @@ class Call:
 
     @property
     def who(self) -> Who:
-        """The caller, as the signature says, not the body."""
-        return Who.from_user_arn(self.request.user_arn, self.ledgers.team)
+        """The caller, as signature or token say, not the body."""
+        return self.ledgers.members.who(self.request)
 
     @property
     def user(self) -> str:
-        """The member's name; role and session where the caller is no member."""
-        return str(self.who) if self.request.user_arn else "unknown"
+        """The member's name; role and session, or issuer and subject, where the caller is no member."""
+        return str(self.who) if self.request.caller else "unknown"
 
     def must_be_member(self, action: str) -> Who:
         """The caller, where the team knows it. Raises `MlflowError` (403)."""
@@ -76,8 +78,8 @@ class Call:
         if who.member is None:
             raise MlflowError(
                 PERMISSION_DENIED,
-                f"Only a member of the team {self.ledgers.team} can {action}. The caller {self.user} may log and read. "
-                f"Sign in with the role of a member (labcycle-{self.ledgers.team}-NAME, session NAME).",
+                f"Only a member of the team {self.ledgers.members.team} can {action}. The caller {self.user} may log and read. "
+                f"Sign in with the role of a member (labcycle-{self.ledgers.members.team}-NAME, session NAME).",
             )
         return who
 
@@ -86,4 +88,4 @@ class Call:
         key = self.request.headers.get(IDEMPOTENCY_HEADER)
         if not key:
             return None
-        return hashlib.sha256(f"{kind}\0{self.request.user_arn}\0{key}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{kind}\0{self.request.caller}\0{key}".encode()).hexdigest()[:32]

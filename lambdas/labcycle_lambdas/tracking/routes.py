@@ -31,6 +31,7 @@ from labcycle_lambdas.tracking import (
     metrics,
     model_versions,
     registered_models,
+    rights,
     run_search,
     runs,
     server,
@@ -128,6 +129,7 @@ def answer(ledgers: Ledgers, request: Request) -> Response:
 
 def _do(ledgers: Ledgers, request: Request) -> Response:
     serve, path = _find(request.method, _plain(request.path))
+    ledgers.members.require(rights.needed(request.method, serve), request)
     has_body = request.method not in ("GET", "HEAD")
     arguments = Arguments(json_body(request)) if has_body else Arguments.from_query(request.query)
     found = serve(Call(ledgers, request, path, arguments))

@@ -45,12 +45,12 @@ def create(call: Call) -> Doc:
             f"mlflow.runName='{tagged[:100]}')."
         )
     run_id = call.key("run") or uuid.uuid4().hex
-    # Who ran it is what the signature says; the body's user_id is what any caller may write.
-    if call.request.user_arn:
+    # Who ran it is what signature or token say; the body's user_id is what any caller may write.
+    if call.request.caller:
         found[USER_TAG] = call.user
     run = call.ledgers.runs.create(
         experiment_id=experiment_id,
-        user_id=call.user if call.request.user_arn else arguments.text("user_id", longest=256),
+        user_id=call.user if call.request.caller else arguments.text("user_id", longest=256),
         run_name=name or tagged or readable_name(run_id),
         start_time=arguments.integer("start_time"),
         tags=found,
