@@ -131,7 +131,7 @@ class ModelMonitor(Construct):
     def _let_evaluator_work(self, ledger: dynamodb.ITable, key: kms.IKey) -> None:
         """It reads deployment, profiles and state of its model, and writes evaluations and custody events."""
         model = self._model
-        write = [f"DRIFT#{model}", f"CUSTODY#model/{model}"]
+        write = [f"DRIFT#{model}", f"CUSTODY#model/{model}", "CUSTODY_WAITING"]
         for action, partitions in (
             ("GetItem", [f"DEPLOYMENT#{model}", *write]),
             ("Query", [f"PROFILE#{model}#*"]),

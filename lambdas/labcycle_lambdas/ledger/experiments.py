@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import AlreadyExists, NotFound, Refused
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
 from labcycle_lambdas.ledger.repeats import marks
 from labcycle_lambdas.ledger.table import Create, Delete, Exists, Item, Replace, Table, Write
 from labcycle_lambdas.ledger.times import milliseconds
+from labcycle_lambdas.ledger.who import LEDGER, Who
 
 EXPERIMENTS = "EXPERIMENTS"
 DEFAULT_ID = "0"
@@ -52,16 +54,21 @@ class Experiments:
         self._table = table
         self._root = artifact_root
         self._now = now
+        self._custody = Custody(table, now)
 
-    def create(self, name: str, artifact_location: str = "", tags: Mapping[str, str] | None = None) -> Experiment:
+    def create(
+        self, name: str, artifact_location: str = "", tags: Mapping[str, str] | None = None, who: Who = LEDGER
+    ) -> Experiment:
         """Raises `AlreadyExists`, also where a deleted experiment has that name."""
         self._keep_default_name(name)
         # Ids are ordered by time and never reused: MLflow wants strings that parse as an integer.
         experiment_id = f"{milliseconds(self._now)}{secrets.randbelow(10**5):05d}"
-        return self._create(experiment_id, name, artifact_location, tags or {}, *marks(experiment_id=experiment_id))
+        return self._create(
+            experiment_id, name, artifact_location, tags or {}, who, *marks(experiment_id=experiment_id)
+        )
 
     def _create(
-        self, experiment_id: str, name: str, location: str, tags: Mapping[str, str], *also: Write
+        self, experiment_id: str, name: str, location: str, tags: Mapping[str, str], who: Who, *also: Write
     ) -> Experiment:
         time = milliseconds(self._now)
         doc = {
@@ -74,7 +81,11 @@ class Experiments:
         }
         record = Record(EXPERIMENTS, experiment_id)
         try:
-            self._table.write(
+            self._custody.append(
+                f"experiment/{experiment_id}",
+                "created",
+                who,
+                {"name": name, "artifact_location": doc["artifact_location"]},
                 Create(_name_key(name), HEADER, {"experiment_id": experiment_id}),
                 Create(EXPERIMENTS, f"{experiment_id}/{HEADER}", doc),
                 *record.part(TAGS).writes(tags),
@@ -119,7 +130,7 @@ class Experiments:
             if record.header:
                 yield _experiment(record.id, record.header.doc, record.entries(TAGS))
 
-    def rename(self, experiment_id: str, name: str) -> None:
+    def rename(self, experiment_id: str, name: str, who: Who = LEDGER) -> None:
         """Raises `NotFound`, `AlreadyExists`, `Refused` (deleted)."""
 
         self._keep_default_name(name)
@@ -135,28 +146,36 @@ class Experiments:
             old = self._table.get(_name_key(header.doc["name"]), HEADER)
             doc = header.doc | {"name": name, "last_update_time": milliseconds(self._now)}
             gone = [Delete(old)] if old else []
-            self._table.write(
-                Replace(header, doc), Create(_name_key(name), HEADER, {"experiment_id": experiment_id}), *gone
+            self._custody.append(
+                f"experiment/{experiment_id}",
+                "renamed",
+                who,
+                {"new_name": name, "before": header.doc["name"]},
+                Replace(header, doc),
+                Create(_name_key(name), HEADER, {"experiment_id": experiment_id}),
+                *gone,
             )
 
         self._table.until_unchanged(work)
 
-    def delete(self, experiment_id: str) -> None:
+    def delete(self, experiment_id: str, who: Who = LEDGER) -> None:
         """Hide the experiment and all its runs. Raises `NotFound`, also where it is deleted already."""
-        self._move(experiment_id, "active", "deleted")
+        self._move(experiment_id, "active", "deleted", "deleted", who)
 
-    def restore(self, experiment_id: str) -> None:
+    def restore(self, experiment_id: str, who: Who = LEDGER) -> None:
         """Show the experiment again, and all its runs. Raises `NotFound`, also where it is active."""
-        self._move(experiment_id, "deleted", "active")
+        self._move(experiment_id, "deleted", "active", "restored", who)
 
-    def _move(self, experiment_id: str, before: Stage, after: Stage) -> None:
+    def _move(self, experiment_id: str, before: Stage, after: Stage, action: str, who: Who) -> None:
         def work() -> None:
             header = self._header_item(experiment_id)
             if header.doc["lifecycle_stage"] != before:
-                raise NotFound(f"No {before} Experiment with id={experiment_id} exists")
+                raise NotFound(f"No Experiment with id={experiment_id} exists")
             change = {"lifecycle_stage": after, "last_update_time": milliseconds(self._now)}
             # Runs are not touched one by one: a run's own stage counts only within the epoch it was set in.
-            self._table.write(Replace(header, header.doc | change | {"epoch": header.doc["epoch"] + 1}), *marks())
+            epoch = header.doc["epoch"] + 1
+            write = Replace(header, header.doc | change | {"epoch": epoch})
+            self._custody.append(f"experiment/{experiment_id}", action, who, {"epoch": epoch}, write, *marks())
 
         self._table.until_unchanged(work)
 
@@ -183,7 +202,7 @@ class Experiments:
         record = read(self._table, EXPERIMENTS, experiment_id) if "/" not in experiment_id else Record("", "")
         if record.header is None and experiment_id == DEFAULT_ID and self._root:
             with suppress(AlreadyExists):  # another caller was faster
-                self._create(DEFAULT_ID, DEFAULT_NAME, "", {})
+                self._create(DEFAULT_ID, DEFAULT_NAME, "", {}, LEDGER)
             record = read(self._table, EXPERIMENTS, experiment_id)
         if record.header is None:
             raise NotFound(f"No Experiment with id={experiment_id} exists")
