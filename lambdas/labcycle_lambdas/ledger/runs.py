@@ -1,47 +1,42 @@
-"""Runs: everything that a search needs, of all runs of an experiment, stands in one partition; metric points do not.
-
-Keys of the ledger's table (pk / sk)
-------------------------------------
-EXPERIMENTS / <experiment>/HEADER, /TAGS/<page>            one partition for all experiments
-EXPERIMENT_NAME#<name> / HEADER                            -> experiment
-RUNS#<experiment> / <run>/HEADER                           status, times, name, who: small, changed often
-RUNS#<experiment> / <run>/METRICS|PARAMS|TAGS|INPUTS|OUTPUTS/<page>   packed mappings; METRICS: the latest points
-RUN#<run> / HEADER                                         -> experiment; never changes
-POINTS#<run> / <first timestamp>#<SHA-256 of the chunk>    metric points, a chunk a call
-DATASETS#<experiment> / <SHA-256 of name and digest>[#<field>#<part>]
-LOGGED_MODELS#<experiment> / <model>/HEADER, /METRICS|PARAMS|TAGS/<page>
-LOGGED_MODEL#<model> / HEADER                              -> experiment; never changes
-REGISTERED_MODELS / <name>                                 header of a registered model, with its uid
-VERSIONS / <uid>/TAGS/<page>, <uid>/ALIAS/<alias>, <uid>.<version>/HEADER, /TAGS/<page>   all models in one partition
-FILES#<uid>.<version> / <page>                             the pinned files of a version
-REQUEST#<key> / HEADER                                     -> version made by the request of that idempotency key
-CUSTODY#<subject> / HEAD, <sequence number>                the chain of custody
-DEPLOYMENT#<model> / CURRENT, DETAIL#<content>             the deployment record, and what its versions bring along
-PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traffic
-DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations
-REACTION#<model> / LOCK, <execution>#<mark>                reactions
-
-Every read is strongly consistent; there is no index. A mapping that may grow is packed in pages (pages.py).
-"""
+"""Runs: what is logged of one is read and written by its own key; a search reads packs of them (packs.py)."""
 
 from __future__ import annotations
 
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from labcycle_lambdas.ledger import packs, run_record
 from labcycle_lambdas.ledger.datasets import Dataset, Datasets, dataset_key
 from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.experiments import Experiment, Experiments, Stage
-from labcycle_lambdas.ledger.points import Entry, Metric, history, rank, write_points
-from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
-from labcycle_lambdas.ledger.table import Create, Exists, Replace, Table, Write
+from labcycle_lambdas.ledger.experiments import Experiment, Experiments, header_key, of_header
+from labcycle_lambdas.ledger.pages import Pages
+from labcycle_lambdas.ledger.points import Metric, Position, added, history, latest, samples
+from labcycle_lambdas.ledger.records import HEADER
+from labcycle_lambdas.ledger.repeats import marks
+from labcycle_lambdas.ledger.repeats import marks
+from labcycle_lambdas.ledger.run_record import (
+    DATASET,
+    DIRTY,
+    INPUT,
+    OUTPUT,
+    PARAM,
+    REST,
+    TAG,
+    DatasetInput,
+    Run,
+    RunRecord,
+    partition,
+    runs_partition,
+    stage_of,
+)
+from labcycle_lambdas.ledger.table import Changed, Create, Exists, Table, Throttled
 from labcycle_lambdas.ledger.times import milliseconds
 
 RUN_NAME_TAG = "mlflow.runName"
@@ -49,37 +44,8 @@ LOGGED_MODELS_TAG = "mlflow.loggedModels"
 DATASET_CONTEXT_TAG = "mlflow.data.context"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}", re.ASCII)
+_AT_ONCE_BYTES = 400_000
 _GROUP = 40  # entries of one transaction: each opens a page at most, and a transaction holds 100 items and 4 MB
-
-
-@dataclass(frozen=True)
-class DatasetInput:
-    """A data set that a run used; `tags` hold its context (`mlflow.data.context`)."""
-
-    dataset: Dataset
-    tags: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Run:
-    """Times in milliseconds since 1970; `end_time` is None while it runs. `metrics` holds the latest values."""
-
-    run_id: str
-    experiment_id: str
-    name: str
-    status: str
-    start_time: int
-    end_time: int | None
-    user_id: str
-    lifecycle_stage: Stage
-    artifact_uri: str
-    params: dict[str, str]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    latest: dict[str, Metric] = field(default_factory=dict)
-    dataset_keys: dict[str, dict[str, str]] = field(default_factory=dict)
-    model_inputs: list[str] = field(default_factory=list)
-    model_outputs: list[tuple[str, int]] = field(default_factory=list)
 
 
 class ParamChanged(Refused):
@@ -131,40 +97,68 @@ class Runs:
         experiment = self._experiments.active(experiment_id)
         run_id = run_id or uuid.uuid4().hex
         name = run_name or (tags or {}).get(RUN_NAME_TAG, "") or run_id[:12]
-        doc = {
+        now = milliseconds(self._now)
+        header = {
+            "experiment_id": experiment_id,
             "name": name,
             "status": "RUNNING",
-            "start_time": milliseconds(self._now) if start_time is None else start_time,
+            "start_time": now if start_time is None else start_time,
             "end_time": None,
             "user_id": user_id,
-            "lifecycle_stage": "active",
+            "stage": "active",
             "epoch": experiment.epoch,
-            "artifact_uri": f"{experiment.artifact_location}/{run_id}/artifacts",
+            "changed": now,
+            "latest": {},
+            "overflow": False,
+            "tail": {},
+            "chunks": [],
+            "spilled": 0,
+            "pack": None,
         }
-        record = Record(f"RUNS#{experiment_id}", run_id)
-        all_tags = {**(tags or {}), RUN_NAME_TAG: name}
-        with suppress(Exists):
+        entries = {TAG + key: value for key, value in {**(tags or {}), RUN_NAME_TAG: name}.items()}
+        try:
             self._table.write(
-                Create(f"RUN#{run_id}", HEADER, {"experiment_id": experiment_id}),
-                Create(record.pk, f"{run_id}/{HEADER}", doc),
-                *record.part("TAGS").writes(all_tags),
+                Create(partition(run_id), HEADER, header),
+                *Pages(partition(run_id), REST).writes(entries),
+                Create(runs_partition(experiment_id), DIRTY + run_id, {}),
+                *marks(run_id=run_id),
             )
-        return self.get(run_id)
+        except Exists:
+            return self.get(run_id)
+        if zlib.crc32(run_id.encode()) % packs.RUNS_A_PACK == 0:  # so that packing keeps pace with what comes to be
+            self.pack(experiment_id, near=run_id)
+        return run_record.run_of(run_id, header, {}, entries, experiment)
 
     def get(self, run_id: str) -> Run:
         """Deleted ones too. Raises `NotFound`."""
         record = self._record(run_id)
-        return _run(record, self._experiments.header(_experiment_id(record)))
+        experiment = self._experiments.header(record.experiment_id)
+        return run_record.run_of(run_id, record.header.doc, record.latest(), record.rest.entries(), experiment)
 
-    def of_experiment(self, experiment_id: str) -> Iterator[Run]:
-        """All runs of an experiment, deleted ones too, in no useful order; none where there is no such experiment."""
+    def blocks(self, experiment_id: str, *, whole: bool) -> list[packs.Block]:
+        """What a search looks at: all runs of an experiment as columns; none where there is no such experiment."""
         try:
             experiment = self._experiments.header(experiment_id)
         except NotFound:
-            return
-        for record in read_all(self._table, f"RUNS#{experiment_id}"):
-            if record.header:
-                yield _run(record, experiment)
+            return []
+        return packs.blocks(self._table, experiment, whole=whole)
+
+    def at(self, places: Sequence[packs.Place]) -> list[Run]:
+        """The runs at these places of blocks."""
+        return packs.runs_at(self._table, places)
+
+    def of_experiment(self, experiment_id: str) -> Iterator[Run]:
+        """All runs of an experiment, deleted ones too, in no useful order; none where there is no such experiment."""
+        seen: set[str] = set()
+        for block in self.blocks(experiment_id, whole=True):
+            fresh = [(block, row) for row, run_id in enumerate(block.ids) if run_id not in seen]
+            seen.update(block.ids)
+            yield from self.at(fresh)
+
+    def pack(self, experiment_id: str, *, near: str = "") -> None:
+        """Pack some runs for searches, where there is enough to pack; at the next occasion where somebody is in the way."""
+        with suppress(Exists, Changed, Throttled):
+            packs.pack(self._table, experiment_id, milliseconds(self._now), near=near)
 
     def update(
         self, run_id: str, *, status: str | None = None, end_time: int | None = None, run_name: str | None = None
@@ -172,17 +166,12 @@ class Runs:
         """Change what is given. Raises `NotFound`, `Refused` (deleted, unknown status)."""
         if status is not None and status not in STATUSES:
             raise Refused(f"Invalid run status '{status}'. Value must be one of {', '.join(STATUSES)}.")
+        given: dict[str, Any] = {"status": status, "end_time": end_time, "name": run_name or None}
+        change = {key: value for key, value in given.items() if value is not None}
 
         def work() -> None:
-            record = self._active(run_id)
-            assert record.header
-            change: dict[str, Any] = {"status": status, "end_time": end_time, "name": run_name or None}
-            writes: list[Write] = [
-                Replace(record.header, record.header.doc | {k: v for k, v in change.items() if v is not None})
-            ]
-            if run_name:
-                writes += record.part("TAGS").writes({RUN_NAME_TAG: run_name})
-            self._table.write(*writes)
+            record, _ = self._active(run_id, whole=bool(run_name))
+            self._write(record, change, {TAG + RUN_NAME_TAG: run_name} if run_name else {})
 
         self._table.until_unchanged(work)
         return self.get(run_id)
@@ -194,7 +183,8 @@ class Runs:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Add metric points, parameters, tags, in this order. The same call again changes nothing.
+        """Add metric points, parameters, tags: all or nothing, unless they are too large to be written at once. The same
+        call again changes nothing.
 
         Raises
         ------
@@ -205,37 +195,64 @@ class Runs:
         ParamChanged
             If a parameter has another value already; nothing was written.
         """
-        record = self._active(run_id)
-        _check_params(run_id, record, params or {})
-        if params:
-            self._merge(run_id, record, "PARAMS", params)
-        if metrics:
-            write_points(self._table, run_id, metrics)
-            self._merge(run_id, record, "METRICS", latest(metrics))
-        if tags:
-            self._merge(run_id, record, "TAGS", tags)
+        params, tags = params or {}, tags or {}
+        of_params = {PARAM + key: value for key, value in params.items()}
+        of_tags = {TAG + key: value for key, value in tags.items()}
+        if sum(len(key) + len(value) for part in (params, tags) for key, value in part.items()) * 4 < _AT_ONCE_BYTES:
+            self._log(run_id, metrics, {**of_params, **of_tags})
+            return
+        record, _ = self._active(run_id, whole=True)
+        _check_params(record, of_params)
+        for entries in (*_groups(of_params), *_groups(of_tags)):
+            self._log(run_id, (), entries)
+        self._log(run_id, metrics, {})
+
+    def _log(self, run_id: str, metrics: Sequence[Metric], entries: Mapping[str, str]) -> None:
+        points = latest(metrics)
+
+        def work() -> None:
+            record, _ = self._active(run_id, whole=bool(entries))
+            if not record.knows(points):
+                record, _ = self._active(run_id, whole=True)
+            _check_params(record, entries)
+            change: dict[str, Any] = {}
+            more: list[Any] = []
+            if metrics:
+                change, more = record.with_latest(points)
+                doc, chunks, manifests = added(run_id, record.header.doc, metrics)
+                change |= {key: doc[key] for key in ("tail", "chunks", "spilled")}
+                more += manifests
+                for chunk in chunks:
+                    self._table.write(chunk)
+            if name := entries.get(TAG + RUN_NAME_TAG):
+                change["name"] = name
+            self._write(record, change, entries, *more)
+
+        self._table.until_unchanged(work)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Raises `NotFound` where there is no such run or tag, `Refused` for a deleted run."""
 
         def work() -> None:
-            record = self._active(run_id)
-            if key not in record.entries("TAGS"):
+            record, _ = self._active(run_id, whole=True)
+            if key not in record.entries(TAG):
                 raise NotFound(f"No tag with name: {key} in run with id {run_id}")
-            self._table.write(*record.part("TAGS").writes({}, [key]))
+            self._table.write(*record.writes({}, {}, [TAG + key]), *marks())
 
         self._table.until_unchanged(work)
 
     def log_inputs(self, run_id: str, datasets: Sequence[DatasetInput] = (), models: Sequence[str] = ()) -> None:
         """Record what a run used. What is recorded already stays, the tags of a data set included."""
-        record = self._active(run_id)
-        experiment_id = _experiment_id(record)
-        changes: dict[str, Any] = {}
+        record, _ = self._active(run_id)
+        entries: dict[str, Any] = {}
         for item in datasets:
-            self._datasets.put(experiment_id, item.dataset)
-            changes.setdefault("dataset:" + dataset_key(item.dataset.name, item.dataset.digest), item.tags)
-        changes |= {f"model:{model_id}": {} for model_id in models}
-        self._merge(run_id, record, "INPUTS", changes)
+            self._datasets.put(record.experiment_id, item.dataset)
+            entries.setdefault(DATASET + dataset_key(item.dataset.name, item.dataset.digest), item.tags)
+        self._keep(run_id, entries | {INPUT + model_id: {} for model_id in models})
+
+    def log_outputs(self, run_id: str, models: Sequence[tuple[str, int]]) -> None:
+        """Record the models (id, step) that a run made."""
+        self._keep(run_id, {f"{OUTPUT}{model}@{step}": {} for model, step in models})
 
     def log_model(self, run_id: str, model: Mapping[str, Any], *, longest: int) -> None:
         """Add a model to the list in the tag `mlflow.loggedModels`, unless it is there; as clients before MLflow 3 log one.
@@ -249,14 +266,14 @@ class Runs:
         """
 
         def work() -> None:
-            record = self._active(run_id)
-            models = _models_in(record.entries("TAGS").get(LOGGED_MODELS_TAG, "[]"))
+            record, _ = self._active(run_id, whole=True)
+            models = _models_in(record.entries(TAG).get(LOGGED_MODELS_TAG, "[]"))
             if model in models:
                 return
             value = json.dumps([*models, model])
             if len(value) > longest:
                 raise Refused(f"The tag '{LOGGED_MODELS_TAG}' would exceed the maximum length of {longest} characters.")
-            self._table.write(*record.part("TAGS").writes({LOGGED_MODELS_TAG: value}))
+            self._table.write(*record.writes({}, {TAG + LOGGED_MODELS_TAG: value}))
 
         self._table.until_unchanged(work)
 
@@ -269,10 +286,6 @@ class Runs:
         }
         found = {key: self._datasets.identity(experiment_id, key) for key, _ in uses}
         return sorted(((*found[key], context) for key, context in uses), key=lambda use: (*use[:2], use[2] or ""))
-
-    def log_outputs(self, run_id: str, models: Sequence[tuple[str, int]]) -> None:
-        """Record the models (id, step) that a run made."""
-        self._merge(run_id, self._active(run_id), "OUTPUTS", {f"{model}@{step}": {} for model, step in models})
 
     def datasets(self, run: Run, seen: dict[str, Dataset] | None = None) -> list[DatasetInput]:
         """The data sets that a run used; `seen` keeps what was read before."""
@@ -290,72 +303,83 @@ class Runs:
         """Show the run again. Raises `NotFound`."""
         self._move(run_id, "active")
 
-    def history(self, run_id: str, key: str) -> list[Metric]:
-        """All points of a metric in MLflow's order (timestamp, step, value); none where run or metric are unknown."""
-        return history(self._table, run_id, key)
+    def history(self, run_id: str, key: str, after: Position | None = None) -> Iterator[Metric]:
+        """The points of a metric in MLflow's order (timestamp, step, value), each once, read as they are asked for; none
+        where run or metric are unknown. `after`: only those behind this position."""
+        item = self._table.get(partition(run_id), HEADER)
+        return history(self._table, run_id, item.doc, key, after) if item else iter(())
 
-    def _move(self, run_id: str, stage: Stage) -> None:
+    def samples(self, run_id: str, key: str, steps: range | None, most: int) -> list[Metric]:
+        """At most `most` points of a metric, evenly over its steps, those outside of `steps` left out."""
+        item = self._table.get(partition(run_id), HEADER)
+        return samples(self._table, run_id, item.doc, key, steps, most) if item else []
+
+    def _move(self, run_id: str, stage: str) -> None:
         def work() -> None:
-            record = self._record(run_id)
-            assert record.header
-            epoch = self._experiments.header(_experiment_id(record)).epoch
-            self._table.write(Replace(record.header, record.header.doc | {"lifecycle_stage": stage, "epoch": epoch}))
+            record, experiment = self._open(run_id)
+            self._write(record, {"stage": stage, "epoch": experiment.epoch})
 
         self._table.until_unchanged(work)
 
-    def _merge(self, run_id: str, record: Record, part: str, changes: Mapping[str, Any]) -> None:
-        """Merge `changes` into a packed mapping; `record` is what was read last."""
-        entries = list(changes.items())
-        for start in range(0, len(entries), _GROUP):
-            group = dict(entries[start : start + _GROUP])
-            fresh: Record | None = record if start == 0 else None
+    def _keep(self, run_id: str, entries: Mapping[str, Any]) -> None:
+        """Add those entries that are not there yet."""
+        for group in _groups(entries):
 
-            def work(group: dict[str, Any] = group) -> None:
-                nonlocal fresh
-                current, fresh = fresh or self._active(run_id), None
-                assert current.header
-                known = current.entries(part)
-                wanted = group
-                if part == "PARAMS":
-                    _check_params(run_id, current, group)
-                elif part == "METRICS":
-                    wanted = {k: v for k, v in group.items() if k not in known or rank(v) > rank(known[k])}
-                elif part in ("INPUTS", "OUTPUTS"):
-                    wanted = {k: v for k, v in group.items() if k not in known}
-                writes = current.part(part).writes(wanted)
-                if part == "TAGS" and (name := group.get(RUN_NAME_TAG)):
-                    writes.append(Replace(current.header, current.header.doc | {"name": name}))
-                self._table.write(*writes)
+            def work(group: Mapping[str, Any] = group) -> None:
+                record, _ = self._active(run_id, whole=True)
+                known = record.rest.entries()
+                self._write(record, {}, {key: value for key, value in group.items() if key not in known})
 
             self._table.until_unchanged(work)
+        if not entries:
+            self._active(run_id)
 
-    def _active(self, run_id: str) -> Record:
-        record = self._record(run_id)
-        experiment = self._experiments.header(_experiment_id(record))
-        if _stage(record, experiment) != "active":
+    def _write(
+        self, record: RunRecord, change: Mapping[str, Any], entries: Mapping[str, Any] | None = None, *also: Any
+    ) -> None:
+        if also or any(record.header.doc[key] != value for key, value in change.items()):
+            change = {**change, "changed": milliseconds(self._now)}
+        else:
+            change = {}
+        self._table.write(*record.writes(change, entries), *also)
+
+    def _active(self, run_id: str, *, whole: bool = False) -> tuple[RunRecord, Experiment]:
+        """As `_open`. Raises `Refused` where the run is deleted."""
+        record, experiment = self._open(run_id, whole=whole)
+        if stage_of(record.header.doc, experiment) != "active":
             raise Refused(f"The run {run_id} must be in the 'active' state. Current state is deleted.")
-        return record
+        return record, experiment
 
-    def _record(self, run_id: str) -> Record:
-        record = read(self._table, f"RUNS#{self._experiment_of(run_id)}", run_id)
-        if record.header is None:
-            raise NotFound(f"Run with id={run_id} not found")
+    def _open(self, run_id: str, *, whole: bool = False) -> tuple[RunRecord, Experiment]:
+        """The record (not `whole`: its header alone) and its experiment. Raises `NotFound`."""
+        experiment_id = self._experiment_of(run_id)
+        if whole:
+            return self._record(run_id), self._experiments.header(experiment_id)
+        items = self._table.get_many([(partition(run_id), HEADER), header_key(experiment_id)])
+        record = run_record.record_of(run_id, [items[partition(run_id), HEADER]])
+        assert record
+        return record, of_header(items[header_key(experiment_id)])
+
+    def _record(self, run_id: str) -> RunRecord:
+        record = run_record.read(self._table, run_id) if _RUN_ID.fullmatch(run_id) else None
+        if record is None:
+            raise _missing(run_id)
         return record
 
     def _find(self, run_id: str) -> str:
-        item = self._table.get(f"RUN#{run_id}", HEADER) if _RUN_ID.fullmatch(run_id) else None
+        item = self._table.get(partition(run_id), HEADER) if _RUN_ID.fullmatch(run_id) else None
         if item is None:
-            raise NotFound(f"Run with id={run_id} not found")
+            raise _missing(run_id)
         return str(item.doc["experiment_id"])
 
 
-def latest(metrics: Iterable[Metric]) -> dict[str, Entry]:
-    """The latest point of each metric."""
-    found: dict[str, Entry] = {}
-    for metric in metrics:
-        if metric.key not in found or rank(metric.entry()) > rank(found[metric.key]):
-            found[metric.key] = metric.entry()
-    return found
+def _missing(run_id: str) -> NotFound:
+    return NotFound(f"Run with id={run_id} not found")
+
+
+def _groups(entries: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    listed = list(entries.items())
+    return (dict(listed[start : start + _GROUP]) for start in range(0, len(listed), _GROUP))
 
 
 def _models_in(value: str) -> list[Any]:
@@ -368,48 +392,12 @@ def _models_in(value: str) -> list[Any]:
     return found
 
 
-def _check_params(run_id: str, record: Record, params: Mapping[str, str]) -> None:
-    known = record.entries("PARAMS") if params else {}
-    conflicts = [(k, known[k], v) for k, v in params.items() if k in known and known[k] != v]
+def _check_params(record: RunRecord, entries: Mapping[str, str]) -> None:
+    known = record.rest.entries() if entries else {}
+    conflicts = [
+        (key[len(PARAM) :], known[key], value)
+        for key, value in entries.items()
+        if key.startswith(PARAM) and known.get(key, value) != value
+    ]
     if conflicts:
-        raise ParamChanged(run_id, conflicts)
-
-
-def _experiment_id(record: Record) -> str:
-    return record.pk.partition("#")[2]
-
-
-def _stage(record: Record, experiment: Experiment) -> Stage:
-    """The stage set last: the run's own, unless all runs of the experiment were moved after it was set."""
-    assert record.header
-    own: Stage = record.header.doc["lifecycle_stage"]
-    return own if record.header.doc["epoch"] == experiment.epoch else experiment.lifecycle_stage
-
-
-def _run(record: Record, experiment: Experiment) -> Run:
-    assert record.header
-    doc = record.header.doc
-    points = {
-        key: Metric(key, float(value), timestamp, step)
-        for key, (value, timestamp, step) in record.entries("METRICS").items()
-    }
-    inputs = record.entries("INPUTS")
-    outputs = [key.rpartition("@") for key in record.entries("OUTPUTS")]
-    return Run(
-        run_id=record.id,
-        experiment_id=experiment.experiment_id,
-        name=doc["name"],
-        status=doc["status"],
-        start_time=doc["start_time"],
-        end_time=doc["end_time"],
-        user_id=doc["user_id"],
-        lifecycle_stage=_stage(record, experiment),
-        artifact_uri=doc["artifact_uri"],
-        params=record.entries("PARAMS"),
-        metrics={key: metric.value for key, metric in points.items()},
-        tags=record.entries("TAGS"),
-        latest=points,
-        dataset_keys={k.removeprefix("dataset:"): v for k, v in inputs.items() if k.startswith("dataset:")},
-        model_inputs=[k.removeprefix("model:") for k in inputs if k.startswith("model:")],
-        model_outputs=[(model, int(step)) for model, _, step in outputs],
-    )
+        raise ParamChanged(record.run_id, conflicts)

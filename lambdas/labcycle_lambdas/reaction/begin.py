@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.reactions import Busy, Reactions
-from labcycle_lambdas.ledger.runs import Run, Runs
+from labcycle_lambdas.ledger.run_record import Run
+from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
 from labcycle_lambdas.reaction.environment import Environment

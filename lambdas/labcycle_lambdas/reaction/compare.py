@@ -13,7 +13,8 @@ from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.registry import Registry
-from labcycle_lambdas.ledger.runs import Run, Runs
+from labcycle_lambdas.ledger.run_record import Run
+from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.mlflow_error import MlflowError

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from labcycle_lambdas.ledger.errors import AlreadyExists, NotFound
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry
-from labcycle_lambdas.ledger.runs import Run, Runs
+from labcycle_lambdas.ledger.run_record import Run
+from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.reaction.begin import RECIPE, training_prefix
 from labcycle_lambdas.reaction.environment import Environment

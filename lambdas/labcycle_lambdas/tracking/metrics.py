@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import islice
 
-from labcycle_lambdas.ledger.points import Metric, sampled
+from labcycle_lambdas.http import Response
+from labcycle_lambdas.ledger.points import Metric, Position, history_order
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.arguments import Arguments
+from labcycle_lambdas.tracking.filters import Value
 from labcycle_lambdas.tracking.ledgers import Call
 from labcycle_lambdas.tracking.limits import check_run_id, check_run_ids
-from labcycle_lambdas.tracking.paging import PAGE_BYTES, limit, offset, page
+from labcycle_lambdas.tracking.paging import PAGE_BYTES, limit, page, position, scope_of, to_json, token_at
 from labcycle_lambdas.tracking.shapes import Doc
 
 MOST_POINTS = 25_000
@@ -18,10 +22,23 @@ MOST_RUNS = 100
 MOST_SAMPLES = 2_500
 
 
-def get_history(call: Call) -> Doc:
-    run_id = check_run_id(call.arguments)
-    points = call.ledgers.runs.history(run_id, call.arguments.required_text("metric_key"))
-    return page("metrics", points, shapes.metric, offset(call.arguments), _most_points(call.arguments))
+def get_history(call: Call) -> Response:
+    run_id, key = check_run_id(call.arguments), call.arguments.required_text("metric_key")
+    most, scope = _most_points(call.arguments), scope_of(run_id, key)
+    after = position(call.arguments, scope, [False] * 4)
+    points = call.ledgers.runs.history(run_id, key, _position(after) if after else None)
+    shown: list[str] = []
+    size = 0
+    last: Metric | None = None
+    for point in points:
+        if len(shown) == most or size > PAGE_BYTES:
+            assert last
+            token = to_json(token_at(history_order(last), scope))
+            return Response(body=f'{{"metrics":[{",".join(shown)}],"next_page_token":{token}}}')
+        shown.append(to_json(shapes.metric(point)))
+        size += len(shown[-1])
+        last = point
+    return Response(body=f'{{"metrics":[{",".join(shown)}]}}' if shown else "{}")
 
 
 def get_history_bulk(call: Call) -> Doc:
@@ -33,7 +50,8 @@ def get_history_bulk(call: Call) -> Doc:
     most = _most_points(arguments)
     points: list[tuple[str, Metric]] = []
     for run_id in sorted(set(run_ids)):
-        points += ((run_id, point) for point in call.ledgers.runs.history(run_id, arguments.text("metric_key")))
+        history = call.ledgers.runs.history(run_id, arguments.text("metric_key"))
+        points += ((run_id, point) for point in islice(history, most - len(points)))
         if len(points) >= most:
             break
     return {"metrics": page("metrics", points, _point, 0, most).get("metrics", [])}
@@ -54,10 +72,14 @@ def get_history_bulk_interval(call: Call) -> Doc:
     most = min(most, max(1, PAGE_BYTES // widest // len(run_ids)))
     found = []
     for run_id in run_ids:
-        points = call.ledgers.runs.history(run_id, key)
-        inside = [point for point in points if steps is None or point.step in steps]
-        found += [_point((run_id, point)) for point in sampled(inside, most)]
+        found += [_point((run_id, point)) for point in call.ledgers.runs.samples(run_id, key, steps, most)]
     return shapes.filled(metrics=found)
+
+
+def _position(values: Sequence[Value]) -> Position:
+    timestamp, step, value, nan = values
+    assert isinstance(timestamp, int) and isinstance(step, int) and isinstance(value, float | int)
+    return timestamp, step, float(value), bool(nan)
 
 
 def _most_points(arguments: Arguments) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import hashlib
 import json
 import math
 import re
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from labcycle_lambdas.mlflow_error import invalid
+from labcycle_lambdas.mlflow_error import MlflowError, invalid
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.filters import Value, split
 
@@ -50,17 +51,19 @@ def parse_order(clauses: Sequence[str]) -> list[Order]:
 def sort(items: Iterable[T], keys: Sequence[Key[T]]) -> list[T]:
     """Sort by (value, descending), the first key first: what is there before NaN before what is missing, either way."""
 
-    def compare(one: Sequence[Value], other: Sequence[Value]) -> int:
-        for a, b, (_, descending) in zip(one, other, keys, strict=True):
-            if (group := _group(a) - _group(b)) != 0:
-                return group
-            if _group(a) == 0 and a != b:
-                return -1 if (a < b) != descending else 1  # type: ignore[operator]
-        return 0
-
+    falling = [descending for _, descending in keys]
     decorated = [([value(item) for value, _ in keys], item) for item in items]
-    order = functools.cmp_to_key(compare)
+    order = functools.cmp_to_key(lambda one, other: _compare(one, other, falling))
     return [item for _, item in sorted(decorated, key=lambda pair: order(pair[0]))]
+
+
+def _compare(one: Sequence[Value], other: Sequence[Value], descending: Sequence[bool]) -> int:
+    for a, b, falling in zip(one, other, descending, strict=True):
+        if (group := _group(a) - _group(b)) != 0:
+            return group
+        if _group(a) == 0 and a != b:
+            return -1 if (a < b) != falling else 1  # type: ignore[operator]
+    return 0
 
 
 def _group(value: Value) -> int:
@@ -69,24 +72,86 @@ def _group(value: Value) -> int:
     return 1 if isinstance(value, float) and math.isnan(value) else 0
 
 
+def ranking(columns: Sequence[Sequence[Value]], descending: Sequence[bool]) -> list[int]:
+    """The order of rows that are given by columns, the first column first; as `sort` orders items."""
+    ranked = list(range(len(columns[0])))
+    for column, falling in reversed(list(zip(columns, descending, strict=True))):
+        there = [row for row in ranked if _group(column[row]) == 0]
+        there.sort(key=column.__getitem__, reverse=falling)  # type: ignore[arg-type]
+        ranked = [
+            *there,
+            *(row for row in ranked if _group(column[row]) == 1),
+            *(row for row in ranked if column[row] is None),
+        ]
+    return ranked
+
+
+def behind(columns: Sequence[Sequence[Value]], descending: Sequence[bool], after: Sequence[Value]) -> int:
+    """Where rows begin, in columns that are in order, that come behind the values `after`."""
+    low, high = 0, len(columns[0])
+    while low < high:
+        middle = (low + high) // 2
+        if _compare([column[middle] for column in columns], after, descending) > 0:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def scope_of(*parts: object) -> str:
+    """What a page token is for: another search refuses it."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def token_at(values: Sequence[Value], scope: str) -> str:
+    """A token for what comes behind an item with these values, whatever is added before it."""
+    return _token({"after": list(values), "scope": scope})
+
+
+def position(arguments: Arguments, scope: str, texts: Sequence[bool]) -> list[Value] | None:
+    """The values of `token_at`, of which those in `texts` are text and the others numbers; None for the first page.
+
+    Raises
+    ------
+    MlflowError
+        400, where the token is of another search.
+    """
+    if not (token := arguments.text("page_token")):
+        return None
+    content = _content(token)
+    after = content.get("after")
+    if content.get("scope") != scope or not isinstance(after, list) or len(after) != len(texts):
+        raise _not_ours(token)
+    for value, text in zip(after, texts, strict=True):
+        if value is not None and not isinstance(value, str if text else int | float):
+            raise _not_ours(token)
+    return after
+
+
 def offset(arguments: Arguments, scope: str = "") -> int:
     """Where the page begins that the caller asks for. Raises `MlflowError` where the token is not ours, or of another search."""
     token = arguments.text("page_token")
     if not token:
         return 0
+    content = _content(token)
+    number = content.get("offset")
+    if not isinstance(number, int) or isinstance(number, bool) or number <= 0 or content.get("scope", "") != scope:
+        raise _not_ours(token)
+    return number
+
+
+def _content(token: str) -> dict[str, Any]:
     try:
         content = json.loads(base64.b64decode(token, validate=True))
-        number = content["offset"]
-        if (
-            isinstance(number, int)
-            and not isinstance(number, bool)
-            and number > 0
-            and content.get("scope", "") == scope
-        ):
-            return number
-    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError, AttributeError):
-        pass
-    raise invalid(f"Invalid page token '{token[:100]}': it was not made by this search.")
+    except (binascii.Error, ValueError, RecursionError):
+        raise _not_ours(token) from None
+    if not isinstance(content, dict):
+        raise _not_ours(token)
+    return content
+
+
+def _not_ours(token: str) -> MlflowError:
+    return invalid(f"Invalid page token '{token[:100]}': it was not made by this search.")
 
 
 def limit(arguments: Arguments, default: int | None, most: int) -> int:
@@ -120,6 +185,13 @@ def page(
     return answer
 
 
+def to_json(doc: object) -> str:
+    return json.dumps(doc, separators=(",", ":"), allow_nan=False)
+
+
 def token(offset: int, scope: str = "") -> str:
-    content = {"offset": offset, **({"scope": scope} if scope else {})}
+    return _token({"offset": offset, **({"scope": scope} if scope else {})})
+
+
+def _token(content: dict[str, Any]) -> str:
     return base64.b64encode(json.dumps(content).encode()).decode()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from functools import partial
+from typing import Protocol
 
+from labcycle_lambdas.http import Response
 from labcycle_lambdas.ledger.datasets import Dataset
-from labcycle_lambdas.ledger.runs import DATASET_CONTEXT_TAG, DatasetInput, Run
+from labcycle_lambdas.ledger.packs import RUNS_A_PACK, Block, Place
+from labcycle_lambdas.ledger.run_record import PARAM, TAG, DatasetInput
+from labcycle_lambdas.ledger.runs import DATASET_CONTEXT_TAG
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.experiments import VIEWS, in_view
@@ -22,10 +26,21 @@ from labcycle_lambdas.tracking.filters import (
 )
 from labcycle_lambdas.tracking.ledgers import Call
 from labcycle_lambdas.tracking.limits import check_experiment_id
-from labcycle_lambdas.tracking.paging import Key, limit, offset, page, parse_order, sort
-from labcycle_lambdas.tracking.shapes import Doc
+from labcycle_lambdas.tracking.paging import (
+    PAGE_BYTES,
+    Order,
+    behind,
+    limit,
+    parse_order,
+    position,
+    ranking,
+    scope_of,
+    to_json,
+    token_at,
+)
 
 MOST = 50_000
+_AT_ONCE = 500
 _KINDS = {
     "attribute": ("", "attribute", "attributes", "attr", "run"),
     "metric": ("metric", "metrics"),
@@ -45,37 +60,118 @@ _TEXTS = ("run_id", "run_name", "status", "user_id", "artifact_uri")
 _DATASET_KEYS = ("name", "digest", "context")
 
 
-def search(call: Call) -> Doc:
+class Named(Protocol):
+    """What a comparison or an order is about."""
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+
+def search(call: Call) -> Response:
     arguments = call.arguments
     most = limit(arguments, 1000, MOST)
-    start = offset(arguments)
     wanted = [_checked(comparison) for comparison in parse(arguments.text("filter"))]
-    orders = parse_order(arguments.texts("order_by"))
+    orders = _orders(arguments.texts("order_by"))
+    view = arguments.choice("run_view_type", VIEWS, VIEWS[0])
+    experiment_ids = list(dict.fromkeys(check_experiment_id(i) for i in arguments.ids("experiment_ids")))
+    scope = scope_of(experiment_ids, arguments.text("filter"), arguments.texts("order_by"), view)
+    after = position(arguments, scope, [_is_text(order) for order in orders])
+    runs = call.ledgers.runs
+    seen: dict[str, Dataset] = {}
+    named: list[Named] = [*wanted, *orders]
+    whole = any(_kind(item) in ("parameter", "tag") for item in named)
+    places: list[Place] = []
+    values: list[list[Value]] = [[] for _ in orders]
+    for experiment_id in experiment_ids:
+        blocks = runs.blocks(experiment_id, whole=whole)
+        met: set[str] = set()
+        for block in blocks:
+            rows = [row for row, run_id in enumerate(block.ids) if run_id not in met]
+            met.update(block.ids)
+            rows = _matching(call, block, rows, wanted, view, seen)
+            places += [(block, row) for row in rows]
+            for column, order in zip(values, orders, strict=True):
+                found = _column(block, order)
+                column += [found[row] for row in rows]
+        if blocks and not blocks[0].pack and len(blocks[0].ids) >= RUNS_A_PACK:
+            runs.pack(experiment_id, near=secrets.token_hex(2))
+    ranked = ranking(values, [order.descending for order in orders])
+    columns = [[column[i] for i in ranked] for column in values]
+    start = behind(columns, [order.descending for order in orders], after) if after else 0
+    shown: list[str] = []
+    size = 0
+    for at in range(start, min(start + most, len(ranked)), _AT_ONCE):
+        batch = ranked[at : min(at + _AT_ONCE, start + most)]
+        for run in runs.at([places[i] for i in batch]):
+            text = to_json(shapes.run(run, runs.datasets(run, seen), whole=False))
+            if shown and size + len(text) > PAGE_BYTES:
+                break
+            size += len(text)
+            shown.append(text)
+        if len(shown) < at - start + len(batch):
+            break
+    end = start + len(shown)
+    parts = [f'"runs":[{",".join(shown)}]'] if shown else []
+    if end < len(ranked) and shown:
+        parts.append(f'"next_page_token":{to_json(token_at([column[end - 1] for column in columns], scope))}')
+    return Response(body="{" + ",".join(parts) + "}")
+
+
+def _orders(clauses: Sequence[str]) -> list[Order]:
+    """What is asked for; then the newest first, unless the time is asked for; then by id."""
+    orders = parse_order(clauses)
     for order in orders:
-        kind = kind_of(order.prefix, _KINDS)
+        kind = _kind(order)
         if kind == "dataset" or (kind == "attribute" and _attribute_name(order.key) not in _NUMBERS + _TEXTS):
             raise invalid(
                 f"Invalid order_by key '{order.key[:100]}' specified. Valid keys are {', '.join(_NUMBERS + _TEXTS)}."
             )
-    view = arguments.choice("run_view_type", VIEWS, VIEWS[0])
-    seen: dict[str, Dataset] = {}
+    if not any(_kind(order) == "attribute" and _attribute_name(order.key) == "start_time" for order in orders):
+        orders.append(Order("", "start_time", True))
+    return [*orders, Order("", "run_id", False)]
+
+
+def _matching(
+    call: Call, block: Block, rows: list[int], wanted: Sequence[Comparison], view: str, seen: dict[str, Dataset]
+) -> list[int]:
+    """Those of the rows that the search asks for."""
+    stages = block.stages()
+    rows = [row for row in rows if in_view(stages[row], view)]
+    of_datasets = [comparison for comparison in wanted if _kind(comparison) == "dataset"]
+    for comparison in wanted:
+        if _kind(comparison) != "dataset":
+            column = _column(block, comparison)
+            rows = [row for row in rows if comparison.matches(column[row])]
+    if not of_datasets:
+        return rows
     runs = call.ledgers.runs
-    found = [
-        run
-        for experiment_id in dict.fromkeys(check_experiment_id(i) for i in arguments.ids("experiment_ids"))
-        for run in runs.of_experiment(experiment_id)
-        if in_view(run.lifecycle_stage, view)
-        and all(_matches(run, c) for c in wanted if kind_of(c.prefix, _KINDS) != "dataset")
-    ]
-    if of_datasets := [c for c in wanted if kind_of(c.prefix, _KINDS) == "dataset"]:
-        found = [run for run in found if _datasets_match(runs.datasets(run, seen), of_datasets)]
-    keys: list[Key[Run]] = [(partial(_value, order.prefix, order.key), order.descending) for order in orders]
-    if not any(_attribute_name(o.key) == "start_time" and kind_of(o.prefix, _KINDS) == "attribute" for o in orders):
-        keys.append((lambda run: run.start_time, True))
-    keys.append((lambda run: run.run_id, False))
-    return page(
-        "runs", sort(found, keys), lambda run: shapes.run(run, runs.datasets(run, seen), whole=False), start, most
-    )
+    found = zip(rows, runs.at([(block, row) for row in rows]), strict=True)
+    return [row for row, run in found if _datasets_match(runs.datasets(run, seen), of_datasets)]
+
+
+def _column(block: Block, named: Named) -> Sequence[Value]:
+    match _kind(named):
+        case "metric":
+            return block.metric(named.key)
+        case "parameter":
+            return block.rest(PARAM + named.key)
+        case "tag":
+            return block.rest(TAG + named.key)
+        case _:
+            name = _attribute_name(named.key)
+            return block.attribute("name" if name == "run_name" else name)
+
+
+def _is_text(order: Order) -> bool:
+    kind = _kind(order)
+    return kind != "metric" and not (kind == "attribute" and _attribute_name(order.key) in _NUMBERS)
+
+
+def _kind(named: Named) -> str:
+    return kind_of(named.prefix, _KINDS)
 
 
 def _checked(comparison: Comparison) -> Comparison:
@@ -95,24 +191,6 @@ def _checked(comparison: Comparison) -> Comparison:
     else:
         raise invalid(f"Invalid attribute key '{key[:100]}' specified. Valid keys are {', '.join(_NUMBERS + _TEXTS)}.")
     return comparison
-
-
-def _matches(run: Run, comparison: Comparison) -> bool:
-    return comparison.matches(_value(comparison.prefix, comparison.key, run))
-
-
-def _value(prefix: str, key: str, run: Run) -> Value:
-    match kind_of(prefix, _KINDS):
-        case "metric":
-            return run.metrics.get(key)
-        case "parameter":
-            return run.params.get(key)
-        case "tag":
-            return run.tags.get(key)
-        case _:
-            name = _attribute_name(key)
-            value: Value = run.name if name == "run_name" else getattr(run, name)
-            return value
 
 
 def _attribute_name(key: str) -> str:

@@ -14,8 +14,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiments
-from labcycle_lambdas.ledger.points import Metric, rank
-from labcycle_lambdas.ledger.runs import DatasetInput, ParamChanged, Runs, latest
+from labcycle_lambdas.ledger.points import Metric, latest, rank
+from labcycle_lambdas.ledger.run_record import DatasetInput
+from labcycle_lambdas.ledger.runs import ParamChanged, Runs
 from labcycle_lambdas.ledger.table import Table
 from tests.unit.ledger.conftest import NAME, Clock, Faults
 

@@ -21,7 +21,8 @@ from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.registry import Registry
-from labcycle_lambdas.ledger.runs import Run, Runs
+from labcycle_lambdas.ledger.run_record import Run
+from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.steps import Steps
