@@ -1,0 +1,105 @@
+"""The snapshot of a run, by the stock client, and what the API then tells of the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from labcycle.client import record
+from labcycle.errors import LabcycleError
+from labcycle_lambdas.lineage import parts as told
+from tests.unit.client.test_uncommitted import git, repository  # noqa: F401 - a fixture
+from tests.unit.lineage.conftest import Team, team  # noqa: F401 - a fixture
+from tests.unit.tracking.conftest import BUCKET, api  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.usefixtures("team")
+
+
+def artifact(team: Team, run_id: str, name: str) -> bytes:  # noqa: F811
+    root = team.api.ledgers.runs.get(run_id).artifact_uri.removeprefix(f"s3://{BUCKET}/")
+    return team.api.s3.get_object(Bucket=BUCKET, Key=f"{root}/lineage/{name}")["Body"].read()
+
+
+def states(team: Team, run_id: str) -> dict[str, str]:  # noqa: F811
+    return {part["name"]: part["state"] for part in team.get(f"runs/{run_id}/completeness")["parts"]}
+
+
+def test_client_and_function_mean_the_same_tags() -> None:
+    for name in ("COMMIT", "UNCOMMITTED", "LEFT_OUT", "REQUIREMENTS", "PYTHON", "PLATFORM", "IMAGE", "CLEAN"):
+        assert getattr(record, name) == getattr(told, name)
+
+
+def test_two_lines_make_code_environment_and_libraries_whole(
+    team: Team,  # noqa: F811
+    repository: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (repository / "train.py").write_text("print(2)\n")
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", str(repository / "train.py"), "--rate", "0.1"])
+    with mlflow.start_run() as run:
+        assert states(team, run.info.run_id)["libraries"] == "missing"
+        made = record.snapshot(repository)
+    run_id = run.info.run_id
+    assert (made.run_id, made.left_out) == (run_id, ())
+    found = states(team, run_id)
+    assert [found[name] for name in ("code", "environment", "libraries")] == ["found"] * 3
+    tags = team.tags(run_id)
+    assert tags["mlflow.source.git.commit"] == git(repository, "rev-parse", "HEAD").strip()
+    diff, lock = artifact(team, run_id, "uncommitted.diff"), artifact(team, run_id, "requirements.txt")
+    assert b"+print(2)" in diff
+    assert tags["lineage.uncommitted"] == hashlib.sha256(diff).hexdigest()
+    assert tags["lineage.requirements"] == hashlib.sha256(lock).hexdigest()
+    assert json.loads(tags["lineage.command"]) == ["python", "train.py", "--rate", "0.1"]
+    kept = json.loads(artifact(team, run_id, "snapshot.json"))
+    assert (kept["code"]["folder"], kept["code"]["branch"]) == (".", "main")
+    assert kept["environment"]["python"].startswith("3.")
+
+
+def test_what_was_left_out_is_told_until_it_is_mended(team: Team, repository: Path) -> None:  # noqa: F811
+    (repository / ".env").write_text("A=1")
+    with mlflow.start_run() as run:
+        made = record.snapshot(repository)
+        assert ".env (its name says that it holds secrets)" in made.left_out
+        assert states(team, run.info.run_id)["code"] == "partial"
+        (repository / ".gitignore").write_text("*.csv\n.env\n")
+        record.snapshot(repository)
+        assert states(team, run.info.run_id)["code"] == "found"
+
+
+@pytest.mark.parametrize("words", [["train.py", "--api-key", "x"], ["train.py", "--token=x"], ["x" * 6000]])
+def test_a_command_with_a_secret_or_too_long_is_not_recorded(
+    team: Team,  # noqa: F811
+    repository: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+    with mlflow.start_run() as run:
+        made = record.snapshot(repository)
+    assert any(said.startswith("the command:") for said in made.left_out)
+    assert "lineage.command" not in team.tags(run.info.run_id)
+
+
+def test_in_no_repository_and_before_the_first_commit(
+    team: Team,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with mlflow.start_run() as run:
+        assert record.snapshot(tmp_path).left_out == ("the code: it is in no git checkout",)
+        git(tmp_path, "init", "--quiet")
+        assert "the code: its repository has no commit yet" in record.snapshot(tmp_path).left_out
+    found = states(team, run.info.run_id)
+    assert (found["code"], found["libraries"]) == ("missing", "found")
+
+
+def test_without_a_run() -> None:
+    with pytest.raises(LabcycleError, match="no run is active"):
+        record.snapshot()
