@@ -20,7 +20,6 @@ from labcycle_lambdas.ledger.pages import Pages
 from labcycle_lambdas.ledger.points import Metric, Position, added, history, latest, samples
 from labcycle_lambdas.ledger.records import HEADER
 from labcycle_lambdas.ledger.repeats import marks
-from labcycle_lambdas.ledger.repeats import marks
 from labcycle_lambdas.ledger.run_record import (
     DATASET,
     DIRTY,
