@@ -7,13 +7,11 @@ point and asks it for an object that `requests` can call.
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from labcycle.client.signing import canonical_url, sign
 
 NAME = "labcycle"
-IDEMPOTENCY_HEADER = "Idempotency-Key"
 _SIGNATURE_HEADERS = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-SHA256")
 
 
@@ -42,10 +40,6 @@ class SignedRequest:
         content_type = request.headers.get("Content-Type")
         signed = sign(request.method, request.url, {"Content-Type": content_type} if content_type else {}, body)
         request.headers.update(signed)
-        if request.method == "POST":
-            # The client repeats a POST whose answer was lost up to seven times, with the same headers: by this key the
-            # ledger knows that it is the same run, model or version.
-            request.headers.setdefault(IDEMPOTENCY_HEADER, uuid.uuid4().hex)
         request.register_hook("response", _forget_signature)
         return request
 

@@ -153,18 +153,6 @@ def test_a_redirect_does_not_carry_the_signature_to_another_host() -> None:
     assert set(Response.request.headers) == {"Content-Type", "Transfer-Encoding"}
 
 
-def test_a_post_carries_a_key_of_its_own_that_its_retries_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "_credentials", lambda: CREDENTIALS)
-    keys = []
-    for method in ("POST", "POST", "PATCH"):
-        request = Prepared(b"{}")
-        request.method = method
-        LabcycleAuthProvider().get_auth()(request)
-        keys.append(request.headers.get("Idempotency-Key"))
-    assert keys[0] and keys[1] and keys[0] != keys[1]
-    assert keys[2] is None
-
-
 def test_another_profile_is_another_caller_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
