@@ -30,8 +30,8 @@ class ExperimentTracking(Construct):
     """The ledger of one team: runs, models and decisions in DynamoDB, artifacts in S3, behind an IAM-authorised HTTP API.
 
     The API speaks MLflow's REST protocol below `/api` and `/ajax-api`, and labcycle's own life cycle (promote, roll back,
-    history) below `/labcycle`. Clients sign with `MLFLOW_TRACKING_AUTH=labcycle`; artifacts go straight to S3 with the
-    client's own credentials. Idle, it costs the key (1.00 USD a month) and what is stored.
+    history) below `/labcycle`. Clients sign with `MLFLOW_TRACKING_AUTH=labcycle`; artifacts go straight to S3, with the
+    client's own credentials or to addresses that the API signs. Idle, it costs the key (1.00 USD a month) and what is stored.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ class ExperimentTracking(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            time_to_live_attribute="expires",  # of what says that a request was done (ledger/table.py)
             deletion_protection=retain_data,
             removal_policy=removal,
         )
@@ -229,14 +230,18 @@ class ExperimentTracking(Construct):
     def _let_functions_work(self) -> None:
         region = Stack.of(self).region
         bucket = self.artifact_bucket
-        # Only the protocol deletes; it lists objects, and reads none.
+        # Only the protocol deletes.
         allow(self.tracking_function, [*_LEDGER_ACTIONS, "dynamodb:DeleteItem"], [self.table.table_arn])
-        allow_key(self.tracking_function, self.encryption_key, "read and write items", region=region)
+        allow_key(self.tracking_function, self.encryption_key, "read and write items", "write objects", region=region)
         allow(self.lifecycle_function, _LEDGER_ACTIONS, [self.table.table_arn])
         allow_key(self.lifecycle_function, self.encryption_key, "read and write items", "read objects", region=region)
         listing = {"StringLike": {"s3:prefix": ["experiments/*"]}}
         allow(self.tracking_function, ["s3:ListBucket", "s3:ListBucketVersions"], [bucket.bucket_arn], listing)
         artifacts = [bucket.arn_for_objects("experiments/*")]
+        # It signs addresses for callers who have no credentials of AWS. What it deletes is hidden by a marker: it may
+        # remove no version of an object.
+        signing = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+        allow(self.tracking_function, [*signing, "s3:DeleteObject"], artifacts)
         allow(self.lifecycle_function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
         # Without the right to list, S3 answers 403 instead of 404 for what is not there.
         allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], listing)

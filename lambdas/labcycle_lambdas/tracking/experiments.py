@@ -41,7 +41,7 @@ _NUMBERS = ("creation_time", "last_update_time")
 def create(call: Call) -> Doc:
     arguments = call.arguments
     name = arguments.required_text("name", longest=EXPERIMENT_NAME_CHARACTERS)
-    location = arguments.text("artifact_location").rstrip("/")
+    location = call.ledgers.artifacts.stored(arguments.text("artifact_location").rstrip("/"))
     if location and not call.ledgers.artifacts.holds(location):
         raise refused_location(location, call.ledgers.artifacts.root)
     found = tags(arguments, longest=EXPERIMENT_TAG_CHARACTERS)

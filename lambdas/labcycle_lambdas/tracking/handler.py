@@ -14,7 +14,7 @@ from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
-from labcycle_lambdas.tracking.artifacts import ArtifactStore
+from labcycle_lambdas.tracking.artifacts import SIGNING, ArtifactStore
 from labcycle_lambdas.tracking.environment import Environment
 from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
@@ -28,7 +28,8 @@ def ledgers() -> Ledgers:
     """Made once a sandbox. The S3 client is made when it is first needed: most requests do without."""
     environment = Environment.read()
     table = Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table)
-    artifacts = ArtifactStore(lambda: boto3.client("s3", config=_CONFIG), environment.artifact_bucket)
+    signing = _CONFIG.merge(SIGNING)
+    artifacts = ArtifactStore(lambda: boto3.client("s3", config=signing), environment.artifact_bucket)
     return Ledgers.over(table, artifacts, Members.read(environment.team, environment.members))
 
 

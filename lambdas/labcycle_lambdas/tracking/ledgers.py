@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.logged_models import LoggedModels
 from labcycle_lambdas.ledger.registry import Registry
+from labcycle_lambdas.ledger.repeats import Repeats
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
@@ -18,8 +18,6 @@ from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
-
-IDEMPOTENCY_HEADER = "idempotency-key"
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Ledgers:
     logged_models: LoggedModels
     registry: Registry
     artifacts: ArtifactStore
+    repeats: Repeats
 
     @classmethod
     def over(
@@ -50,6 +49,7 @@ class Ledgers:
             LoggedModels(table, now, experiments),
             Registry(table, now),
             artifacts,
+            Repeats(table, now),
         )
 
 
@@ -68,6 +68,11 @@ class Call:
         return self.ledgers.members.who(self.request)
 
     @property
+    def has_aws_credentials(self) -> bool:
+        """Whether the caller signed the request, and so can reach S3 too."""
+        return bool(self.request.user_arn)
+
+    @property
     def user(self) -> str:
         """The member's name; role and session, or issuer and subject, where the caller is no member."""
         return str(self.who) if self.request.caller else "unknown"
@@ -82,10 +87,3 @@ class Call:
                 f"Sign in with the role of a member (labcycle-{self.ledgers.members.team}-NAME, session NAME).",
             )
         return who
-
-    def key(self, kind: str) -> str | None:
-        """32 hexadecimal digits made from the request's idempotency key and its caller; None without a key."""
-        key = self.request.headers.get(IDEMPOTENCY_HEADER)
-        if not key:
-            return None
-        return hashlib.sha256(f"{kind}\0{self.request.caller}\0{key}".encode()).hexdigest()[:32]

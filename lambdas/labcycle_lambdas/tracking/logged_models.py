@@ -50,7 +50,7 @@ def create(call: Call) -> Doc:
             f"Invalid model name ({name!r:.200}) provided. Model name must be a non-empty string and cannot contain the "
             f"following characters: ('/', ':', '.', '%', '\"', \"'\")"
         )
-    model_id = f"m-{call.key('logged model') or uuid.uuid4().hex}"
+    model_id = f"m-{uuid.uuid4().hex}"
     model = call.ledgers.logged_models.create(
         experiment_id=check_experiment_id(arguments.required_text("experiment_id")),
         name=name or readable_name(model_id),

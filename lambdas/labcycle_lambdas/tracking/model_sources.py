@@ -35,6 +35,7 @@ class Source:
 def resolve(ledgers: Ledgers, source: str, run_id: str, model_id: str) -> Source:
     """Raises `MlflowError` (400) where the source is not sound."""
     _check_plain(source)
+    source = ledgers.artifacts.stored(source)
     try:
         return _resolve(ledgers, source, run_id, model_id)
     except NotFound as missing:

@@ -49,7 +49,6 @@ def create(call: Call) -> Doc:
         tags=found,
         description=arguments.text("description", longest=DESCRIPTION_CHARACTERS),
         run_link=arguments.text("run_link", longest=500),
-        request_key=call.key("model version"),
     )
     return {"model_version": shapes.model_version(version)}
 

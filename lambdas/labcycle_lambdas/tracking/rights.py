@@ -14,6 +14,8 @@ from labcycle_lambdas.tracking import (
     experiments,
     logged_models,
     model_versions,
+    presigned,
+    proxied,
     registered_models,
     run_search,
     runs,
@@ -63,6 +65,14 @@ RIGHTS: dict[Callable[..., Any], Right] = {
     model_versions.set_tag: "register",
     model_versions.delete_tag: "register",
     model_versions.delete: "administer",
+    proxied.upload: "log",
+    proxied.begin_upload: "log",
+    proxied.complete_upload: "log",
+    proxied.abort_upload: "log",
+    proxied.delete: "administer",
+    presigned.upload_url: "log",
+    presigned.download_url: "read",
+    presigned.upload: "log",
 }
 
 

@@ -30,8 +30,12 @@ from labcycle_lambdas.tracking import (
     logged_models,
     metrics,
     model_versions,
+    presigned,
+    proxied,
     registered_models,
+    replay,
     rights,
+    roots,
     run_search,
     runs,
     server,
@@ -103,10 +107,27 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("POST", "/2.0/mlflow/model-versions/set-tag"): model_versions.set_tag,
     ("DELETE", "/2.0/mlflow/model-versions/delete-tag"): model_versions.delete_tag,
     ("DELETE", "/2.0/mlflow/model-versions/delete"): model_versions.delete,
+    ("PUT", "/2.0/mlflow-artifacts/artifacts/{artifact_path...}"): proxied.upload,
+    ("GET", "/2.0/mlflow-artifacts/artifacts/{artifact_path...}"): proxied.download,
+    ("DELETE", "/2.0/mlflow-artifacts/artifacts/{artifact_path...}"): proxied.delete,
+    ("GET", "/2.0/mlflow-artifacts/artifacts"): proxied.listing,
+    ("GET", "/2.0/mlflow-artifacts/presigned/{artifact_path...}"): proxied.presigned,
+    ("POST", "/2.0/mlflow-artifacts/mpu/create/{artifact_path...}"): proxied.begin_upload,
+    ("POST", "/2.0/mlflow-artifacts/mpu/complete/{artifact_path...}"): proxied.complete_upload,
+    ("POST", "/2.0/mlflow-artifacts/mpu/abort/{artifact_path...}"): proxied.abort_upload,
+    ("POST", "/2.0/mlflow/artifacts/presigned-upload-url"): presigned.upload_url,
+    ("POST", "/2.0/mlflow/artifacts/presigned-download-url"): presigned.download_url,
+    ("POST", "/2.0/mlflow/upload-artifact"): presigned.upload,
+    ("GET", "/2.0/mlflow/logged-models/{model_id}/artifacts/files"): presigned.file_of_logged_model,
+    ("GET", "/get-artifact"): presigned.file_of_run,
+    ("GET", "/model-versions/get-artifact"): presigned.file_of_version,
     ("GET", "/3.0/mlflow/server-info"): server.info,
     ("GET", "/version"): server.version,
     ("GET", "/health"): server.health,
 }
+
+
+_FILES = (proxied.upload, presigned.upload)  # their body is a file
 
 
 def answer(ledgers: Ledgers, request: Request) -> Response:
@@ -130,10 +151,13 @@ def answer(ledgers: Ledgers, request: Request) -> Response:
 def _do(ledgers: Ledgers, request: Request) -> Response:
     serve, path = _find(request.method, _plain(request.path))
     ledgers.members.require(rights.needed(request.method, serve), request)
-    has_body = request.method not in ("GET", "HEAD")
+    has_body = request.method not in ("GET", "HEAD") and serve not in _FILES
     arguments = Arguments(json_body(request)) if has_body else Arguments.from_query(request.query)
-    found = serve(Call(ledgers, request, path, arguments))
-    return found if isinstance(found, Response) else Response(body=found)
+    call = Call(ledgers, request, path, arguments)
+    found = replay.answer(call, serve)
+    if isinstance(found, Response):
+        return found
+    return Response(body=found if call.has_aws_credentials else roots.proxied(found, ledgers.artifacts))
 
 
 def _plain(path: str) -> str:

@@ -44,7 +44,7 @@ def create(call: Call) -> Doc:
             f"Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='{name[:100]}', "
             f"mlflow.runName='{tagged[:100]}')."
         )
-    run_id = call.key("run") or uuid.uuid4().hex
+    run_id = uuid.uuid4().hex
     # Who ran it is what signature or token say; the body's user_id is what any caller may write.
     if call.request.caller:
         found[USER_TAG] = call.user
