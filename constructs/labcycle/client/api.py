@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from labcycle.client.mlflow_auth import IDEMPOTENCY_HEADER
+from labcycle.client.mlflow_headers import IDEMPOTENCY_HEADER
 from labcycle.client.signing import canonical_url, sign
 from labcycle.errors import LabcycleError
 
