@@ -1,11 +1,13 @@
-"""One way to make an HTTP API: IAM authorisation on every route, throttled, logged without payload."""
+"""One way to make an HTTP API: every route authorised, by IAM unless told otherwise, throttled, logged without payload."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
+from aws_cdk import Duration
 from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
@@ -20,6 +22,8 @@ _ACCESS_LOG = {
     "routeKey": "$context.routeKey",
     "status": "$context.status",
     "caller": "$context.identity.userArn",
+    "issuer": "$context.authorizer.claims.iss",
+    "subject": "$context.authorizer.claims.sub",
     "sourceIp": "$context.identity.sourceIp",
     "responseLength": "$context.responseLength",
     "latencyMs": "$context.responseLatency",
@@ -38,6 +42,7 @@ def http_api(
     requests_per_second: int,
     burst: int,
     access_log: logs.ILogGroup,
+    authorizer: apigateway.IHttpRouteAuthorizer | None = None,
 ) -> apigateway.HttpApi:
     """An API whose `routes` are (path, method, function). Above the rates its stage answers 429."""
     api = apigateway.HttpApi(
@@ -45,7 +50,7 @@ def http_api(
         construct_id,
         description=description,
         create_default_stage=False,
-        default_authorizer=HttpIamAuthorizer(),
+        default_authorizer=authorizer or HttpIamAuthorizer(),
     )
     integrations: dict[lambda_.IFunction, HttpLambdaIntegration] = {}
     for path, method, function in routes:
@@ -67,3 +72,14 @@ def http_api(
         destination_arn=access_log.log_group_arn, format=json.dumps(_ACCESS_LOG)
     )
     return api
+
+
+def metric_errors(api: apigateway.IHttpApi) -> cloudwatch.Metric:
+    """Answers with a 5xx status a minute."""
+    return cloudwatch.Metric(
+        namespace="AWS/ApiGateway",
+        metric_name="5xx",
+        dimensions_map={"ApiId": api.api_id},
+        period=Duration.minutes(1),
+        statistic="Sum",
+    )

@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from labcycle.config import (
     ApiDelivery,
     Drift,
+    Issuer,
     Member,
     Model,
     Network,
@@ -34,6 +35,8 @@ from labcycle.config import (
     SignIn,
     Target,
     Team,
+    Token,
+    Tracking,
     names,
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
@@ -60,6 +63,8 @@ EXTREMES: dict[Key, tuple[str, str]] = {
     (Principal, "iam_user"): ("+1", "u" * 64),
     (Principal, "saml_subject"): ("!~", "s" * 256),
     (Principal, "oidc_subject"): ("!~", "o" * 256),
+    (Token, "subject"): ("!~", "o" * 256),
+    (Issuer, "url"): ("https://a.b", f"https://{_DOMAIN}/{'t' * (512 - len(_DOMAIN) - 9)}"),
     (Target, "target"): ("t", "t" * 104),
     (Network, "name"): ("n", "n" * 128),
     (SignIn, "identity_center_permission_set"): ("p", "p" * 32),
@@ -94,6 +99,10 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (Team, "team"): names_of(20),
     (Team, "target"): names_of(104),
     (Member, "name"): names_of(30),
+    (Member, "tokens"): st.just([]),  # of the issuers of the team
+    (Token, "issuer"): names_of(40),
+    (Issuer, "name"): names_of(40),
+    (Tracking, "issuers"): st.deferred(lambda: _issuers()),
     (Model, "name"): names_of(30),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),
@@ -237,11 +246,33 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
             models=st.just(models),
         )
     )
+    draw(_tokens(data))
     if target["network"]["egress"] == "none" or longest_workspace > ROLE_LIMIT:
         data.pop("workspaces", None)
     elif "workspaces" not in data and draw(st.booleans()):  # few targets and teams can have them
         data["workspaces"] = draw(values(Team, "workspaces"))
     return data
+
+
+def _issuers() -> st.SearchStrategy[list[Data]]:
+    """Few, since each is an API."""
+    differ = (lambda issuer: str(issuer["name"]), lambda issuer: str(issuer["url"]))
+    return st.lists(mapping(Issuer), max_size=2, unique_by=differ)
+
+
+@st.composite
+def _tokens(draw: st.DrawFn, team: Data) -> None:
+    """Some members of a team come with tokens of its issuers, each with another subject."""
+    issuers = [issuer["name"] for issuer in (team.get("tracking") or {}).get("issuers") or []]
+    if not issuers:
+        return
+    subject = values(Token, "subject")
+    subjects = draw(st.lists(subject, min_size=len(team["members"]), max_size=len(team["members"]), unique=True))
+    taken = {value for member in team["members"] for value in member["principal"].values()}
+    for member, found in zip(team["members"], subjects, strict=True):
+        if found not in taken and draw(st.booleans()):
+            named = draw(st.lists(st.sampled_from(issuers), min_size=1, unique=True))
+            member["tokens"] = [{"issuer": issuer, "subject": found} for issuer in named]
 
 
 def _person(member: Data) -> tuple[str, str]:

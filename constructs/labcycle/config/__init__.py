@@ -5,10 +5,12 @@ from .hardware import PRICES_AS_OF, PRICES_REGION, TIERS, HardwareTier, TierName
 from .loader import load_all, load_target, load_team
 from .problem import ConfigError, Problem
 from .schema import json_schema
+from .subjects import subjects_of
 from .target import Network, SignIn, Target
 from .team import (
     ApiDelivery,
     Drift,
+    Issuer,
     Member,
     Model,
     Monitor,
@@ -18,6 +20,7 @@ from .team import (
     Role,
     Stage,
     Team,
+    Token,
     Tracking,
     Workspaces,
 )
@@ -31,6 +34,7 @@ __all__ = [
     "ConfigError",
     "Drift",
     "HardwareTier",
+    "Issuer",
     "Member",
     "Model",
     "Monitor",
@@ -45,6 +49,7 @@ __all__ = [
     "Target",
     "Team",
     "TierName",
+    "Token",
     "Tracking",
     "Workspaces",
     "check_together",
@@ -53,4 +58,5 @@ __all__ = [
     "load_paths",
     "load_target",
     "load_team",
+    "subjects_of",
 ]

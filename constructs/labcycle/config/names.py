@@ -33,6 +33,16 @@ def tracking_url_parameter(team: str) -> str:
     return f"/labcycle/team/{team}/tracking-url"
 
 
+def token_url_parameter(team: str, issuer: str) -> str:
+    """SSM parameter that holds the address of a team's tracking API for the tokens of an issuer."""
+    return f"/labcycle/team/{team}/tracking-url-{issuer}"
+
+
+def token_url_output(issuer: str) -> str:
+    """Output of the tracking stack that holds the same."""
+    return "TrackingUrl" + "".join(part.title() for part in issuer.split("-"))
+
+
 def boundary(team: str) -> str:
     return f"labcycle-{team}-boundary"
 

@@ -45,6 +45,7 @@ def team_rules(team: Any) -> Iterator[Broken]:
         yield from _below(("members", i, "principal"), principal_rules(_get(member, "principal")))
     for i, model in _items(team, "models"):
         yield from _below(("models", i), model_rules(model))
+    yield from _below(("tracking",), tracking_rules(_get(team, "tracking")))
     yield from _below(("workspaces",), workspaces_rules(_get(team, "workspaces")))
 
 
@@ -72,6 +73,7 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
     yield from _no_repeats(team, "compliance")
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")
+    yield from _tokens(team)
     seen: dict[tuple[str, str], int] = {}
     for i, member in _items(team, "members"):
         for kind, value in _principals(_get(member, "principal")):
@@ -82,6 +84,38 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
                     f"got {value}, which is members[{first}] already; allowed one member a person, since author and reviewer are "
                     f"compared as members. Give members[{first}] the roles of both",
                 )
+
+
+def _tokens(team: Any) -> Iterator[Broken]:
+    known = [_get(issuer, "name") for _, issuer in _items(_get(team, "tracking"), "issuers")]
+    seen: dict[tuple[str, str], int] = {}
+    for i, member in _items(team, "members"):
+        for j, token in _items(member, "tokens"):
+            issuer, subject = _get(token, "issuer"), _get(token, "subject")
+            if isinstance(issuer, str) and issuer not in known:
+                yield Broken(
+                    ("members", i, "tokens", j, "issuer"),
+                    f"got {issuer}; allowed the name of an issuer in tracking.issuers. "
+                    + (f"Name one of {', '.join(map(str, known))}" if known else "Add it there"),
+                )
+            elif isinstance(issuer, str) and isinstance(subject, str) and seen.setdefault((issuer, subject), i) != i:
+                yield Broken(
+                    ("members", i, "tokens", j, "subject"),
+                    f"got {subject}, which is members[{seen[issuer, subject]}] at {issuer} already; allowed one member a person. "
+                    "Name the member's own subject, or remove one",
+                )
+
+
+def tracking_rules(tracking: Any) -> Iterator[Broken]:
+    yield from _unique(tracking, "issuers", "name", "issuer")
+    first: dict[str, int] = {}
+    for i, issuer in _items(tracking, "issuers"):
+        url = _get(issuer, "url")
+        if isinstance(url, str) and first.setdefault(url, i) != i:
+            yield Broken(
+                ("issuers", i, "url"),
+                f"got {url}, which is issuers[{first[url]}] already; allowed each issuer once. Remove one of them",
+            )
 
 
 def _scientists_for_workspaces(team: Any) -> Iterator[Broken]:

@@ -30,6 +30,18 @@ _Subject = Annotated[
     StringConstraints(pattern=r"^[!-#%-~]{2,256}$"),
     Allowed("a subject of 2 to 256 ASCII characters without spaces and $"),
 ]
+_IssuerUrl = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^https://[A-Za-z0-9.-]+\.[A-Za-z0-9-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$", max_length=512
+    ),
+    Allowed("the issuer's address as in its tokens' iss, such as https://login.example.com/tenant"),
+]
+_Audience = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._~:/@-]{1,255}$"),
+    Allowed("an audience of at most 255 letters, digits and . _ ~ : / @ -"),
+]
 _Image = Annotated[
     str,
     StringConstraints(
@@ -79,6 +91,15 @@ class Principal(Settings):
 _KINDS: tuple[PrincipalKind, ...] = get_args(PrincipalKind)
 
 
+class Token(Settings):
+    """Whom the tokens of an issuer call a member."""
+
+    issuer: Name
+    """Name of an issuer in `tracking.issuers`."""
+    subject: _Subject
+    """Subject (`sub`) of the member's tokens."""
+
+
 class Member(Settings):
     """A person of the team."""
 
@@ -88,10 +109,24 @@ class Member(Settings):
     """How the member signs in."""
     roles: Annotated[tuple[Role, ...], Field(strict=False, min_length=1)]
     """What the member does; it decides what the member may do."""
+    tokens: Annotated[tuple[Token, ...], Field(strict=False)] = ()
+    """By which tokens the tracking API knows the member, besides the role. Of the target's `sign_in.oidc_provider` it knows the
+    `oidc_subject` of `principal` by itself."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         return obey(self, rules.member_rules)
+
+
+class Issuer(Settings):
+    """An issuer of tokens (JWT) whose holders may call the tracking API, at an address of its own."""
+
+    name: Annotated[Name, Field(max_length=40)]
+    """Name of the issuer within the team; part of the output and the parameter that hold the address."""
+    url: _IssuerUrl
+    """The issuer, letter by letter as in its tokens' `iss`. Its /.well-known/openid-configuration must be public."""
+    audience: _Audience
+    """For whom the tokens are issued (`aud`, or `client_id`); those that are issued for others are refused."""
 
 
 class Tracking(Settings):
@@ -103,6 +138,12 @@ class Tracking(Settings):
     """Sustained requests a second; more is answered by 429."""
     burst: Annotated[int, Field(ge=1, le=5000)] = 200
     """Requests that may come at once."""
+    issuers: Annotated[tuple[Issuer, ...], Field(strict=False, max_length=8)] = ()
+    """Issuers of tokens (JWT); absent: members call with the credentials of their roles alone."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.tracking_rules)
 
 
 class Workspaces(Settings):

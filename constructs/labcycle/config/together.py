@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
 from .problem import ConfigError, Problem
+from .subjects import named_subjects
 from .target import Target
 from .team import Team
 
@@ -49,6 +50,14 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
                 ("members", i, "principal", member.principal.kind),
                 f"got a member who signs in by {member.principal.kind}; the target {target.target} does not say where. "
                 f"Add {needed}: under sign_in: in the target",
+            )
+    known: dict[tuple[str, str], str] = {}
+    for url, subject, whom, path in named_subjects(team, target):
+        first = known.setdefault((url, subject), whom)
+        if first != whom:
+            yield team.origin.problem(
+                path,
+                f"got {subject}, which is {first} at {url} already; allowed one member a person. Name the member's own subject",
             )
     for i, model in enumerate(team.models):
         if model.retrain is not None and f".ecr.{target.region}.{_domain(target.region)}/" not in model.retrain.image:

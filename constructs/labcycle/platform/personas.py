@@ -11,7 +11,17 @@ from typing import Literal
 
 from labcycle.config import Role
 
-Right = Literal["read", "log", "promote", "use workspaces", "invoke models", "operate", "publish wheels"]
+Right = Literal[
+    "read",
+    "log",
+    "register",
+    "promote",
+    "administer",
+    "use workspaces",
+    "invoke models",
+    "operate",
+    "publish wheels",
+]
 
 
 @dataclass(frozen=True)
@@ -24,8 +34,10 @@ class Persona:
 
 RIGHTS: dict[Right, str] = {
     "read": "read runs, models, deployments and histories, and download artifacts",
-    "log": "log runs, register models, set aliases; upload training data below `data/`",
+    "log": "log experiments, runs and models; upload training data below `data/`",
+    "register": "register models and versions, set their aliases, stages and tags",
     "promote": "make a registered version the live one, or roll back",
+    "administer": "rename, delete and restore experiments, runs, models and versions",
     "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
     "invoke models": "send scoring requests",
     "operate": "run the drift check now, start and stop the reaction, see alarms and executions",
@@ -33,7 +45,7 @@ RIGHTS: dict[Right, str] = {
 }
 
 PERSONAS: tuple[Persona, ...] = (
-    Persona("data_scientist", frozenset({"read", "log", "use workspaces", "invoke models"})),
+    Persona("data_scientist", frozenset({"read", "log", "register", "administer", "use workspaces", "invoke models"})),
     Persona("lead", frozenset({"read", "promote", "invoke models"})),
     Persona("reviewer", frozenset({"read", "promote", "invoke models"})),
     Persona("operator", frozenset({"read", "invoke models", "operate"})),
@@ -55,7 +67,9 @@ def page() -> str:
         "",
         "`members[].roles` in the team file decides; a member with several roles has the sum of their rights. Each right is an",
         "IAM policy with exact actions on exact resources, attached to the member's role `labcycle-<team>-<member>`; the team's",
-        "permissions boundary is the ceiling. Deployments run under the roles of the CDK bootstrap, not under a member's role.",
+        "permissions boundary is the ceiling. The tracking API holds read, log, register, promote and administer against every",
+        "call itself, also of those who come with a token (access.md). Deployments run under the roles of the CDK bootstrap, not",
+        "under a member's role.",
         "",
         f"| right | {' | '.join(persona.role for persona in PERSONAS)} | what it means |",
         f"|---|{'---|' * (len(PERSONAS) + 1)}",

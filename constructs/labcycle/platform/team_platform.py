@@ -56,7 +56,7 @@ class TeamPlatform(Stage):
             self.foundation = FoundationStack(self, team=team, target=target)
         key = self.foundation.foundation.key
         with _told(team, "tracking"):
-            self.tracking = TrackingStack(self, team=team, key=key)
+            self.tracking = TrackingStack(self, team=team, target=target, key=key)
         self.workspaces: WorkspacesStack | None = None
         if team.workspaces:
             with _told(team, "workspaces"):

@@ -7,17 +7,17 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from labcycle._grants import allow, allow_key
-from labcycle.config import Member, Team
+from labcycle.config import Member, Target, Team, names, subjects_of
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
 from labcycle.platform.retained import say_what_is_retained
-from labcycle.tracking import ExperimentTracking
+from labcycle.tracking import Access, ExperimentTracking
 
 
 class TrackingStack(Stack):
     """Ledger table, artifact bucket and the API, with the rights of every member on them."""
 
-    def __init__(self, scope: Construct, *, team: Team, key: kms.IKey) -> None:
+    def __init__(self, scope: Construct, *, team: Team, target: Target, key: kms.IKey) -> None:
         super().__init__(
             scope,
             "tracking",
@@ -37,6 +37,11 @@ class TrackingStack(Stack):
             burst=team.tracking.burst,
             notice_topic=contract.notices(self, team.team),
             access_logs_bucket=contract.access_logs(self, team.team),
+            access=Access(
+                {member.name: rights_of(member.roles) for member in team.members},
+                team.tracking.issuers,
+                subjects_of(team, target),
+            ),
         )
         Annotations.of(self.tracking.artifact_bucket).acknowledge_warning(
             "@aws-cdk/aws-s3:accessLogsPolicyNotAdded", "the foundation's log bucket has the statement"
@@ -48,6 +53,9 @@ class TrackingStack(Stack):
         self.export_value(self.tracking.api.api_id)
         self.export_value(self.tracking.artifact_bucket.bucket_arn)
         CfnOutput(self, "TrackingUrl", value=self.tracking.url, description="MLFLOW_TRACKING_URI of the team")
+        for issuer, door in self.tracking.token_doors.items():
+            said = f"MLFLOW_TRACKING_URI for those with a token of {issuer}"
+            CfnOutput(self, names.token_url_output(issuer), value=door.url, description=said)
         CfnOutput(self, "ArtifactBucket", value=self.tracking.artifact_bucket.bucket_name)
         bucket, table = self.tracking.artifact_bucket.bucket_name, self.tracking.table.table_name
         say_what_is_retained(

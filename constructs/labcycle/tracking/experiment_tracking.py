@@ -15,10 +15,11 @@ from constructs import Construct
 
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import KeyUse, allow, allow_key
-from labcycle._http_api import STAGE, http_api
+from labcycle._http_api import STAGE, http_api, metric_errors
 from labcycle._keys import own_key
 from labcycle._notices import errors_alarm
 from labcycle.config import names
+from labcycle.tracking.front_doors import Access, TokenDoor
 
 SHORTEST_RETENTION = Duration.days(30)
 _LEDGER_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
@@ -52,11 +53,14 @@ class ExperimentTracking(Construct):
         to let it publish; those of another stack must. Absent: there is no alarm.
     access_logs_bucket
         Receives the artifact bucket's server access logs; its policy must allow it. Absent: none are written.
+    access
+        What members may do, held against every operation, and issuers of tokens that are let in; `token_doors` has their
+        addresses. Absent: a member's role may do what IAM lets it, and there are no tokens.
 
     Raises
     ------
     ValueError
-        If `artifact_retention` is shorter than 30 days.
+        If `artifact_retention` is shorter than 30 days, or `access` is larger than the functions take.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class ExperimentTracking(Construct):
         burst: int = 200,
         notice_topic: sns.ITopic | None = None,
         access_logs_bucket: s3.IBucket | None = None,
+        access: Access | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         retention = artifact_retention or Duration.days(3650)
@@ -101,6 +106,7 @@ class ExperimentTracking(Construct):
         environment = {
             "LEDGER_TABLE": self.table.table_name,
             "ARTIFACT_BUCKET": self.artifact_bucket.bucket_name,
+            **({"MEMBERS": access.variable()} if access else {}),
         }
         self.tracking_function = python_function(
             self,
@@ -126,22 +132,39 @@ class ExperimentTracking(Construct):
         )
         self._let_functions_work()
         any_method = apigateway.HttpMethod.ANY
+        routes = [
+            ("/labcycle/{proxy+}", any_method, self.lifecycle_function),
+            ("/{proxy+}", any_method, self.tracking_function),
+            ("/", any_method, self.tracking_function),
+        ]
+        access_log = log_group(
+            self, "AccessLog", key=self.encryption_key, name=f"/aws/vendedlogs/labcycle/{team}/tracking"
+        )
         self.api = http_api(
             self,
             "Api",
             description=f"Experiment tracking of the team {team}",
-            routes=[
-                ("/labcycle/{proxy+}", any_method, self.lifecycle_function),
-                ("/{proxy+}", any_method, self.tracking_function),
-                ("/", any_method, self.tracking_function),
-            ],
+            routes=routes,
             requests_per_second=requests_per_second,
             burst=burst,
-            access_log=log_group(
-                self, "AccessLog", key=self.encryption_key, name=f"/aws/vendedlogs/labcycle/{team}/tracking"
-            ),
+            access_log=access_log,
         )
         self.url = self.api.api_endpoint
+        self.token_doors = {
+            issuer.name: TokenDoor(
+                self,
+                f"Issuer-{issuer.name}",
+                team=team,
+                issuer=issuer,
+                routes=routes,
+                requests_per_second=requests_per_second,
+                burst=burst,
+                access_log=access_log,
+                key=self.encryption_key,
+                notice_topic=notice_topic,
+            )
+            for issuer in (access.issuers if access else ())
+        }
         if notice_topic is not None:
             errors_alarm(
                 self,
@@ -189,13 +212,7 @@ class ExperimentTracking(Construct):
 
     def metric_errors(self) -> cloudwatch.Metric:
         """Answers with a 5xx status a minute: ours, never the caller's."""
-        return cloudwatch.Metric(
-            namespace="AWS/ApiGateway",
-            metric_name="5xx",
-            dimensions_map={"ApiId": self.api.api_id},
-            period=Duration.minutes(1),
-            statistic="Sum",
-        )
+        return metric_errors(self.api)
 
     def metric_throttled(self) -> cloudwatch.Metric:
         """Requests a minute that Lambda refused for want of concurrency."""

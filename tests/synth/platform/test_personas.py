@@ -104,9 +104,16 @@ class Place:
             ],
             "log": [
                 (invoke, self.api("tracking", "POST/api/2.0/mlflow/runs/create")),
-                (invoke, self.api("tracking", "POST/api/2.0/mlflow/registered-models/alias")),
                 ("s3:PutObject", self.artifact("experiments/1/run/artifacts/model.onnx")),
                 ("s3:PutObject", self.artifact("data/train.csv")),
+            ],
+            "register": [
+                (invoke, self.api("tracking", "POST/api/2.0/mlflow/model-versions/create")),
+                (invoke, self.api("tracking", "POST/api/2.0/mlflow/registered-models/alias")),
+            ],
+            "administer": [
+                (invoke, self.api("tracking", "POST/api/2.0/mlflow/experiments/delete")),
+                (invoke, self.api("tracking", "DELETE/api/2.0/mlflow/registered-models/delete")),
             ],
             "promote": [
                 (invoke, self.api("tracking", f"POST/labcycle/1.0/models/{MODEL}/promote")),

@@ -47,11 +47,18 @@ TEAM: dict[str, Any] = {
     "target": "eu-lab",
     "stage": "staging",
     "members": [
-        member("ann", "iam_user", "data_scientist", "operator"),
+        member("ann", "iam_user", "data_scientist", "operator")
+        | {"tokens": [{"issuer": "own", "subject": "ann-sub"}, {"issuer": "the-partner", "subject": "dee-subject"}]},
         member("bob", "identity_center", "stakeholder"),
         member("cy", "saml_subject", "platform_engineer"),
         member("dee", "oidc_subject", "data_scientist"),
     ],
+    "tracking": {
+        "issuers": [
+            {"name": "own", "url": "https://login.example.com/", "audience": "labcycle"},
+            {"name": "the-partner", "url": "https://partner.example.com/t", "audience": "lab"},
+        ]
+    },
     "workspaces": {"tiers": ["cpu-small", "gpu-large"]},
     "models": [
         model("plain"),
@@ -92,6 +99,46 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
     ):
         optional = {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
+
+
+def test_each_issuer_has_a_door_of_its_own(lab: dict[str, SynthesizedStack]) -> None:
+    stack = lab["labcycle-lab-tracking"].template
+    apis = {key for key, one in stack["Resources"].items() if one["Type"] == "AWS::ApiGatewayV2::Api"}
+    told = {
+        key: value["Value"]["Fn::GetAtt"][0] if "Fn::GetAtt" in value["Value"] else value["Value"]
+        for key, value in stack["Outputs"].items()
+        if key.startswith("TrackingUrl")
+    }
+    assert set(told) == {"TrackingUrl", "TrackingUrlOwn", "TrackingUrlThePartner"}
+    assert set(told.values()) == apis
+    parameters = [r["Properties"] for r in stack["Resources"].values() if r["Type"] == "AWS::SSM::Parameter"]
+    assert {parameter["Name"] for parameter in parameters} == {
+        "/labcycle/team/lab/tracking-url",
+        "/labcycle/team/lab/tracking-url-own",
+        "/labcycle/team/lab/tracking-url-the-partner",
+    }
+
+
+def test_the_functions_know_members_by_role_and_by_token(lab: dict[str, SynthesizedStack]) -> None:
+    functions = [
+        r["Properties"]["Environment"]["Variables"]
+        for r in lab["labcycle-lab-tracking"].resources.values()
+        if r["Type"] == "AWS::Lambda::Function"
+    ]
+    told = [json.loads(variables["MEMBERS"]) for variables in functions if "MEMBERS" in variables]
+    assert (
+        told
+        == [
+            {
+                "rights": {"administer log read register": ["ann", "dee"], "read": ["bob", "cy"]},
+                "subjects": {
+                    "https://login.example.com/": {"ann-sub": "ann", "dee-subject": "dee"},
+                    "https://partner.example.com/t": {"dee-subject": "ann"},
+                },
+            }
+        ]
+        * 2
+    )
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)

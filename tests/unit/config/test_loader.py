@@ -28,6 +28,14 @@ def target_problems(folder: Path, *changes: tuple[str, str]) -> tuple[Problem, .
     return caught.value.problems
 
 
+RETENTION = "  artifact_retention_days: 3650"
+
+
+def issuers(*urls: str) -> str:
+    entries = "".join(f"    - {{name: i{n}, url: '{url}', audience: lab}}\n" for n, url in enumerate(urls))
+    return f"{RETENTION}\n  issuers:\n{entries.rstrip()}"
+
+
 def test_the_example_files_load_and_fit_together() -> None:
     teams, targets = load_all(REPOSITORY / "infra/teams", REPOSITORY / "infra/targets")
     assert [team.team for team in teams] == ["fraud", "growth"]
@@ -178,6 +186,26 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "got true; allowed a whole number",
         ),
         (("training:1", "training"), "models[0].retrain.image", "allowed an ECR image with its tag or digest"),
+        (
+            (RETENTION, issuers("http://login.example.com")),
+            "tracking.issuers[0].url",
+            "got http://login.example.com; allowed the issuer's address as in its tokens' iss, such as https://login",
+        ),
+        (
+            (RETENTION, issuers("https://a.example.com", "https://a.example.com")),
+            "tracking.issuers[1].url",
+            "got https://a.example.com, which is issuers[0] already; allowed each issuer once",
+        ),
+        (
+            (RETENTION, issuers("https://a.example.com", "https://b.example.com").replace("i1", "i0")),
+            "tracking.issuers[1].name",
+            "got i0, the name of issuers[0] already",
+        ),
+        (
+            ("roles: [reviewer, lead]", "roles: [lead]\n    tokens: [{issuer: company, subject: r-1}]"),
+            "members[1].tokens[0].issuer",
+            "got company; allowed the name of an issuer in tracking.issuers. Add it there",
+        ),
         (("on: [drift]", "on: [performance]"), "models[0].react[0].on[0]", "got performance; allowed drift"),
         (("    monitor:\n      drift: {threshold: 0.2}\n", ""), "models[0].react[0]", "a model without monitor"),
         (

@@ -19,6 +19,7 @@ from labcycle.config import (
     load_target,
     load_team,
     names,
+    subjects_of,
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, team_names
 from tests.unit.config.files import TARGET, TEAM, bent, line_of, written
@@ -237,3 +238,45 @@ def test_where_a_team_was_read_does_not_make_it_another_team(tmp_path: Path) -> 
     one = load_team(written(tmp_path / "one", "fraud.yaml", TEAM))
     other = load_team(written(tmp_path / "other", "fraud.yaml", "# moved\n" + TEAM))
     assert one == other and one.origin.file != other.origin.file
+
+
+ISSUERS = """\
+  artifact_retention_days: 3650
+  issuers:
+    - {name: company, url: https://login.example.com/t, audience: labcycle}
+    - {name: partner, url: https://partner.example.com, audience: lab}
+"""
+
+
+def test_a_token_stands_for_the_member_whom_the_files_name(tmp_path: Path) -> None:
+    changes = [
+        ("  artifact_retention_days: 3650\n", ISSUERS),
+        ("identity_center: scientist-1@example.com", "oidc_subject: s-1"),
+        (
+            "roles: [reviewer, lead]",
+            "roles: [lead]\n    tokens: [{issuer: company, subject: r-1}, {issuer: partner, subject: s-1}]",
+        ),
+    ]
+    team = load_team(written(tmp_path, "fraud.yaml", bent(TEAM, *changes)))
+    sign_in = bent(TARGET, ("sign_in:\n", "sign_in:\n  oidc_provider: login.example.com/t\n"))
+    target = load_target(written(tmp_path, "eu-production.yaml", sign_in))
+    check_together(team, target)
+    assert subjects_of(team, target) == {
+        "https://login.example.com/t": {"s-1": "scientist-1", "r-1": "reviewer-1"},
+        "https://partner.example.com": {"s-1": "reviewer-1"},
+    }
+
+
+def test_one_token_cannot_stand_for_two_members(tmp_path: Path) -> None:
+    changes = [
+        ("  artifact_retention_days: 3650\n", ISSUERS),
+        ("identity_center: scientist-1@example.com", "oidc_subject: s-1"),
+        ("roles: [reviewer, lead]", "roles: [lead]\n    tokens: [{issuer: company, subject: s-1}]"),
+    ]
+    team = load_team(written(tmp_path, "fraud.yaml", bent(TEAM, *changes)))
+    sign_in = bent(TARGET, ("sign_in:\n", "sign_in:\n  oidc_provider: login.example.com/t\n"))
+    target = load_target(written(tmp_path, "eu-production.yaml", sign_in))
+    with pytest.raises(
+        ConfigError, match=r"members\[1\]\.tokens\[0\]\.subject: got s-1, which is scientist-1 at https://login"
+    ):
+        check_together(team, target)
