@@ -48,6 +48,8 @@ MOUNTED = {
     "rollback": Mounted("labcycle.client.cli", "", "Make the version before the live one live again."),
     "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
     "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
+    "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),
+    "runs": Mounted("labcycle.lineage.cli", "", "Tell what runs are made of; compare, derive, reproduce them."),
     "diff": Mounted("labcycle.upgrade.cli", "check", "Name what an update would replace or delete, and what it holds."),
     "team": Mounted("labcycle.removal.cli", "", "List what has no team file; end a sandbox with all its data."),
     "local": Mounted("labcycle.local.cli", "local", "Start, show and stop the embedded local cloud."),

@@ -139,6 +139,11 @@ def git(folder: Path, *arguments: str, environment: dict[str, str] | None = None
     return done.stdout
 
 
+def is_commit(text: str | None) -> bool:
+    """Whether it is a full commit id, and so no option of git."""
+    return bool(text and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", text))
+
+
 def _new_files(root: Path) -> tuple[list[str], list[str]]:
     """Files that git does not know and does not ignore: those to take, and those left out."""
     listed = git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")

@@ -18,10 +18,16 @@ _VERSION_DIGITS = 12
 
 
 def completeness(call: Call) -> dict[str, Any]:
-    """The six parts of a run: what is recorded, what is missing, and how to supply it."""
+    """The six parts of a run: what is recorded, what is missing, and how to supply it; and the data sets that it used."""
     run = _run(call)
-    found = parts(_reader(call).record(run))
-    return {"run_id": run.run_id, "complete": complete(found), "parts": [asdict(part) for part in found]}
+    record = _reader(call).record(run)
+    found = parts(record)
+    return {
+        "run_id": run.run_id,
+        "complete": complete(found),
+        "parts": [asdict(part) for part in found],
+        "inputs": [asdict(item) for item in record.inputs],
+    }
 
 
 def ancestry(call: Call) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""The Python that runs a run again: a fresh environment made from its lock, or the one at hand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+from labcycle.client import record
+from labcycle.client.surroundings import lock as installed
+from labcycle.lineage.cannot_reproduce import CannotReproduce
+from labcycle.lineage.libraries import Lock, differences, packages
+from labcycle.lineage.runs_client import Run
+
+_LAST_LINES = 15
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """`different`: packages whose version is not the recorded one: recorded, and here."""
+
+    path: str
+    reused: bool
+    different: dict[str, tuple[str | None, str | None]]
+
+
+def reused(lock: Lock | None) -> Interpreter:
+    """The Python that runs this, and how its packages differ from the lock."""
+    here = packages(installed())
+    wanted = lock.packages() if lock else {}
+    different = {name: pair for name, pair in differences(wanted, here).items() if name in wanted}
+    return Interpreter(sys.executable, True, different)
+
+
+def fresh(run: Run, lock: Lock | None, folder: Path, say: Callable[[str], object]) -> Interpreter:
+    """A virtual environment in `folder` with the packages of the lock, by pip and its own settings.
+
+    Raises
+    ------
+    CannotReproduce
+        If there is no lock, the run's Python is not on this machine, or pip cannot install it.
+    """
+    if lock is None:
+        raise CannotReproduce(
+            f"run {run.run_id} recorded no libraries (no lineage/requirements.txt, no model with a requirements.txt). Run it "
+            f"with the packages that are installed here: --reuse-environment."
+        )
+    _run([_python(run), "-m", "venv", str(folder)], "a virtual environment cannot be made")
+    path = str(folder / "bin" / "python")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(lock.text)
+    say(f"installing {len(lock.packages())} packages of {lock.origin}")
+    # A whole lock has nothing to resolve.
+    options = ["--no-deps"] if lock.whole else []
+    _run(
+        [path, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "-r", str(requirements)],
+        f"the packages of {lock.origin} cannot be installed. Try --reuse-environment, or mend pip's index",
+    )
+    if lock.whole:
+        _bring_along(Path(_run([path, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], "").strip()))
+    return Interpreter(path, False, {})
+
+
+def _python(run: Run) -> str:
+    """The interpreter of the run's minor version."""
+    wanted = ".".join(run.tags.get(record.PYTHON, "").split(".")[:2])
+    if not wanted or wanted == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = shutil.which(f"python{wanted}")
+    if not found:
+        raise CannotReproduce(
+            f"run {run.run_id} ran on Python {wanted}, and there is no python{wanted} on the path. Install it, or run it with "
+            f"this one and the packages that are installed here: --reuse-environment."
+        )
+    return found
+
+
+def _bring_along(site_packages: Path) -> None:
+    """labcycle itself, which may be on no index: a script that logs is signed by it."""
+    spec = find_spec("labcycle")
+    if spec is None or not spec.submodule_search_locations or (site_packages / "labcycle").exists():
+        return
+    source = Path(next(iter(spec.submodule_search_locations)))
+    shutil.copytree(source, site_packages / "labcycle", ignore=shutil.ignore_patterns("__pycache__"))
+    try:
+        known = distribution("labcycle")
+    except PackageNotFoundError:
+        return
+    about = site_packages / f"labcycle-{known.version}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: labcycle\nVersion: {known.version}\n")
+    (about / "entry_points.txt").write_text(known.read_text("entry_points.txt") or "")
+
+
+def _run(command: list[str], otherwise: str) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
+        raise CannotReproduce(f"{otherwise}:\n{last}")
+    return done.stdout
