@@ -144,5 +144,5 @@ def test_models_of_clients_before_mlflow_3_count(team: Team) -> None:
 
 
 def test_a_run_whose_artifacts_are_gone_is_still_told(team: Team) -> None:
-    run_id = team.api.run(tags=[{"key": "mlflow.loggedModels", "value": "no list"}])
+    run_id = team.api.run(tags=[{"key": "mlflow.log-model.history", "value": "no list"}])
     assert {part["state"] for part in team.get(f"runs/{run_id}/completeness")["parts"]} == {"missing"}

@@ -1,0 +1,247 @@
+"""`labcycle runs reproduce`: code, data and libraries made again, run as a process, and the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.data.digest_utils import compute_pandas_digest
+
+from labcycle.client.surroundings import lock
+from labcycle.client.uncommitted import find_checkout, uncommitted
+from labcycle.lineage.verdict import Tolerance, judge
+from tests.unit.client.test_uncommitted import git, repository  # noqa: F401 - a fixture
+from tests.unit.lineage.conftest import Team
+from tests.unit.lineage.test_commands import Call, a_run, call, document, log  # noqa: F401 - a fixture
+from tests.unit.tracking.conftest import BUCKET
+
+CSV = b"x,y\n1,0\n2,1\n4,1\n"
+# The mean of x, times C; it must not see the caller's credentials.
+RECIPE = b"""
+import csv, json, os, pathlib
+assert not [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]
+root = pathlib.Path(os.environ["LABCYCLE_TRAINING_ROOT"])
+settings = json.loads((root / "input/config/hyperparameters.json").read_text())
+rows = [row for f in sorted((root / "input/data/training").glob("*.csv")) for row in csv.DictReader(f.open())]
+mean = float(settings["C"]) * sum(float(row["x"]) for row in rows) / len(rows)
+(root / "output/data").mkdir(parents=True)
+(root / "output/data/metrics.json").write_text(json.dumps({"mean": mean, "odd": float("nan")}))
+print("done", mean)
+"""
+# Logs by itself, as MLflow's client would.
+SCRIPT = """
+import json, os, sys, urllib.request
+body = {"run_id": os.environ["MLFLOW_RUN_ID"], "key": "loss", "value": float(sys.argv[1]), "timestamp": 1}
+url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/log-metric"
+headers = {"content-type": "application/json"}
+urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers))
+"""
+
+
+def recipe_run(team: Team, *, mean: float = 7 / 3 * 2, recipe: bytes = RECIPE, data: bytes = CSV, **more: Any) -> str:
+    """A run with a recipe, and its data in the team's bucket."""
+    run_id = a_run(team, "größer/kleiner", params={"C": "2"}, metrics={"mean": mean, "odd": "NaN"}, **more)
+    team.artifact(run_id, "recipe/train.py", recipe)
+    team.api.file("data/m/rows.csv", data)
+    digest = compute_pandas_digest(pd.read_csv(BytesIO(CSV)))
+    source = json.dumps({"uri": f"s3://{BUCKET}/data/m/rows.csv"})
+    dataset = {"name": "rows", "digest": digest, "source_type": "s3", "source": source}
+    body = {
+        "run_id": run_id,
+        "datasets": [{"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "training"}]}],
+    }
+    team.api.ok("POST", "runs/log-inputs", body)
+    return run_id
+
+
+def verdicts(team: Team) -> list[tuple[str, str]]:
+    """Verdict and status of all runs that reproduce another."""
+    runs = [run for run in team.api.ledgers.runs.of_experiment("0") if "lineage.reproduces" in run.tags]
+    return [(run.tags.get("lineage.verdict", ""), run.status) for run in runs]
+
+
+def test_a_recipe_is_reproduced_and_the_new_run_can_be_reproduced_in_turn(team: Team, call: Call) -> None:  # noqa: F811
+    source = recipe_run(team)
+    report = document(call("runs", "reproduce", source, "--reuse-environment", "--json"))
+    assert (report["reproduced"], report["notes"], report["code"]["origin"]) == (True, [], "recipe")
+    assert {m["key"]: m["same"] for m in report["metrics"]} == {"mean": True, "odd": True}
+    made = team.api.ledgers.runs.get(report["run_id"])
+    assert (made.params, made.status) == ({"C": "2"}, "FINISHED")
+    assert made.tags["lineage.reproduces"] == source
+    assert made.tags["lineage.verdict"] == "reproduced"
+    assert team.get(f"runs/{made.run_id}/ancestry")["ancestry"][0]["relation"] == "reproduces"
+    root = made.artifact_uri.removeprefix(f"s3://{BUCKET}/")
+    kept = team.api.s3.get_object(Bucket=BUCKET, Key=f"{root}/lineage/reproduction.json")["Body"].read()
+    assert json.loads(kept) == report
+    assert b"done" in team.api.s3.get_object(Bucket=BUCKET, Key=f"{root}/lineage/output.log")["Body"].read()
+    again = call("runs", "reproduce", made.run_id, "--reuse-environment")
+    assert again.exit_code == 0, again.output
+    assert "reproduced: all 2 metrics within 1e-06" in again.output
+
+
+def test_what_does_not_come_out_the_same_is_told(team: Team, call: Call, tmp_path: Path) -> None:  # noqa: F811
+    source = recipe_run(team, mean=4.7)
+    log(team, source, metrics={"gone": 1.0, "system/cpu": 5.0})
+    (tmp_path / "other.csv").write_bytes(b"x,y\n1,0\n2,1\n3.99,1\n")
+    words = ("runs", "reproduce", source, "--reuse-environment", "--data", tmp_path / "other.csv")
+    shown = call(*words)
+    assert shown.exit_code == 1, shown.output
+    assert "not reproduced: 2 of 3 metrics differ by more than 1e-06" in shown.output
+    assert "note: the data is not what the run read" in shown.output
+    assert verdicts(team) == [("not reproduced", "FINISHED")]
+    report = document(call(*words, "--tolerance", "0.1", "--tolerance", "gone=inf", "--json"), 1)
+    assert {m["key"]: (m["now"] is None, m["same"]) for m in report["metrics"]} == {
+        "gone": (True, False),
+        "mean": (False, True),
+        "odd": (False, True),
+    }
+
+
+def test_a_commit_with_its_diff_is_run_as_it_was_started(
+    team: Team,
+    call: Call,  # noqa: F811
+    repository: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (repository / "sub").mkdir()
+    (repository / "sub" / "train it.py").write_text(SCRIPT)
+    checkout = find_checkout(repository)
+    assert checkout
+    diff = uncommitted(checkout).diff
+    code = {"command": ["python", "train it.py", "0.25"], "folder": "sub"}
+    tags = {
+        "mlflow.source.git.commit": checkout.commit,
+        "lineage.uncommitted": hashlib.sha256(diff).hexdigest(),
+    }
+    source = a_run(team, metrics={"loss": 0.25}, tags=tags)
+    team.artifact(source, "lineage/uncommitted.diff", diff)
+    team.artifact(source, "lineage/snapshot.json", json.dumps({"code": code}).encode())
+    (repository / "sub" / "train it.py").unlink()
+    monkeypatch.chdir(repository)
+    kept = tmp_path / "kept"
+    report = document(call("runs", "reproduce", source, "--reuse-environment", "--folder", kept, "--json"))
+    assert (report["reproduced"], report["code"]["origin"]) == (True, "commit")
+    assert (kept / "code" / "sub" / "train it.py").exists()
+    assert git(repository, "status", "--porcelain") == ""
+    assert team.tags(report["run_id"])["mlflow.source.git.commit"] == checkout.commit
+    assert "there already" in call("runs", "reproduce", source, "--folder", kept).output
+
+    other = call("runs", "reproduce", source, "--reuse-environment", "--", "python", "train it.py", "0.5")
+    assert other.exit_code == 1, other.output
+
+    def refused(says: str, *more: object) -> None:
+        said = call("runs", "reproduce", source, "--reuse-environment", *more)
+        assert (said.exit_code, says in said.output) == (2, True), said.output
+
+    before = len(verdicts(team))
+    refused("in no git checkout", "--repository", "/")
+    refused("--data is for recipes", "--data", repository)
+    team.artifact(source, "lineage/uncommitted.diff", b"other")
+    refused("was changed: its SHA-256 is not")
+    broken = b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    team.artifact(source, "lineage/uncommitted.diff", broken)
+    log(team, source, tags={"lineage.uncommitted": hashlib.sha256(broken).hexdigest()})
+    refused("do not apply")
+    log(team, source, tags={"mlflow.source.git.commit": "0" * 40})
+    refused(f"the commit {'0' * 40} is not in")
+    log(team, source, tags={"mlflow.source.git.commit": "--upload-pack=x"})
+    refused("is no commit id")
+    assert len(verdicts(team)) == before  # nothing was begun
+
+
+def test_what_cannot_run_says_why(team: Team, call: Call, tmp_path: Path) -> None:  # noqa: F811
+    def refused(run_id: str, says: str, *more: object) -> None:
+        said = call("runs", "reproduce", run_id, "--reuse-environment", *more)
+        assert (said.exit_code, says in said.output) == (2, True), said.output
+
+    refused(a_run(team), "has no metric")
+    bare = a_run(team, metrics={"a": 1.0})
+    refused(bare, "nothing says which code it ran")
+    log(team, bare, tags={"mlflow.source.git.commit": "0" * 40, "mlflow.source.name": "train.py"})
+    refused(bare, "does not say how it was started")
+    assert verdicts(team) == []
+    refused(recipe_run(team), "no such CSV file", "--data", tmp_path / "none.csv")
+    refused(recipe_run(team), "write a number of 0 or more", "--tolerance", "x")
+    without = a_run(team, params={"C": "2"}, metrics={"mean": 1.0})
+    team.artifact(without, "recipe/train.py", RECIPE)
+    refused(without, "says where it lies. Give its CSV files: --data PATH")
+    gone = recipe_run(team)
+    team.api.s3.delete_object(Bucket=BUCKET, Key="data/m/rows.csv")
+    refused(gone, "is not at s3://")
+    assert verdicts(team) == []
+    failing = recipe_run(team, recipe=b"raise SystemExit('out of luck')")
+    refused(failing, "out of luck")
+    refused(recipe_run(team, recipe=b"print(1)"), "without a usable output/data/metrics.json")
+    assert verdicts(team) == [("could not run", "FAILED")] * 2
+    team.api.ok("POST", "experiments/delete", {"experiment_id": "0"})
+    refused(failing, "active")
+
+
+def test_a_fresh_environment(team: Team, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "1")
+    alone = RECIPE + (
+        b"import importlib.metadata as m, importlib.util as u, sys\n"
+        b"assert sys.prefix != sys.base_prefix and u.find_spec('boto3') is None\n"
+        b"assert [e.name for e in m.entry_points(group='mlflow.request_auth_provider')] == ['labcycle']\n"
+    )
+    source = recipe_run(team, recipe=alone)
+    said = call("runs", "reproduce", source)
+    assert (said.exit_code, "recorded no libraries" in said.output) == (2, True)
+
+    def locked(text: bytes) -> None:
+        team.artifact(source, "lineage/requirements.txt", text)
+        log(team, source, tags={"lineage.requirements": hashlib.sha256(text).hexdigest()})
+
+    locked(b"# mine==1 was installed from a folder or file\n")
+    report = document(call("runs", "reproduce", source, "--json"))
+    assert (report["reproduced"], report["environment"]["reused"]) == (True, False)
+    locked(b"no-such-package==1\n")
+    said = call("runs", "reproduce", source)
+    assert (said.exit_code, "no-such-package==1" in said.output) == (2, True), said.output
+    assert "--reuse-environment" in said.output
+    log(team, source, tags={"lineage.python": "3.2.1"})
+    said = call("runs", "reproduce", source)
+    assert (said.exit_code, "there is no python3.2 on the path" in said.output) == (2, True), said.output
+
+
+def test_packages_that_differ_are_told(team: Team, call: Call) -> None:  # noqa: F811
+    source = recipe_run(team)
+    text = (
+        b"boto3==0.0.1\nno-such-package==1\n"
+        + "".join(line for line in lock().splitlines(keepends=True) if line.startswith("rich==")).encode()
+    )
+    team.artifact(source, "lineage/requirements.txt", text)
+    log(team, source, tags={"lineage.requirements": hashlib.sha256(text).hexdigest()})
+    report = document(call("runs", "reproduce", source, "--reuse-environment", "--json"))
+    assert [(d["package"], d["recorded"]) for d in report["environment"]["different"]] == [
+        ("boto3", "0.0.1"),
+        ("no-such-package", "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "given", "same"),
+    [
+        (1.0, 1.0000005, [], True),
+        (1.0, 1.00001, [], False),
+        (1.0, 1.00001, ["1e-4"], True),
+        (1.0, 2.0, ["m=inf"], True),
+        (1.0, 2.0, ["m=0.1", "9"], False),
+        (0.0, 1e-15, ["0"], True),
+        (float("nan"), float("nan"), [], True),
+        (float("nan"), 1.0, ["9"], False),
+        (float("inf"), float("inf"), [], True),
+        (float("inf"), 1.0, ["0.5"], False),
+        (1.0, float("nan"), [], False),
+    ],
+)
+def test_the_tolerance(was: float, now: float, given: list[str], same: bool) -> None:
+    assert judge({"m": was, "system/x": 1}, {"m": now}, Tolerance.of(given))[0]["same"] is same
+    assert len(judge({"m": was, "system/x": 1}, {}, Tolerance.of(given))) == 1
