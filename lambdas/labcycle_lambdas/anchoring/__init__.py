@@ -1,0 +1,1 @@
+"""Anchoring: the heads of the custody chains, written where nobody can change them."""
