@@ -20,7 +20,7 @@ from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Doc, Put, Table
 
 # Tags by which MLflow's client and ours say what code ran, and where.
-FIXED_TAGS = ("mlflow.source.", "mlflow.project.", "mlflow.docker.", "mlflow.git", "labcycle.")
+FIXED_TAGS = ("mlflow.source.", "mlflow.project.", "mlflow.docker.", "mlflow.git", "lineage.", "labcycle.")
 _PIECE_CHARACTERS = 250_000
 
 
