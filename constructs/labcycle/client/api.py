@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
+from labcycle.client.bearer import bearer_token
 from labcycle.client.mlflow_headers import IDEMPOTENCY_HEADER
 from labcycle.client.signing import canonical_url, sign
 from labcycle.errors import LabcycleError
@@ -33,7 +34,8 @@ class ApiError(LabcycleError):
 
 
 class TeamApi:
-    """Calls the API of a team, MLflow's part of it and ours, with the AWS credentials of the usual chain.
+    """Calls the API of a team, MLflow's part of it and ours, with the AWS credentials of the usual chain, or with a token where
+    labcycle.client.bearer knows one.
 
     A call that gets no answer, or is asked for patience, is repeated; the API takes a repeated call as one.
 
@@ -85,7 +87,7 @@ class TeamApi:
         if method == "POST":
             once[IDEMPOTENCY_HEADER] = uuid.uuid4().hex  # the same for every attempt
         for attempt in range(1, ATTEMPTS + 1):
-            headers = sign(method, url, once, data)
+            headers = _authorized(method, url, once, data)
             try:
                 answer = self._pool.request(
                     method, url, body=data or None, headers=headers, timeout=_TIMEOUT, retries=False, redirect=False
@@ -138,6 +140,12 @@ def model_path(model: str) -> str:
     return f"{LIFECYCLE}/models/{quote(model, safe='')}"
 
 
+def _authorized(method: str, url: str, headers: Mapping[str, str], data: bytes) -> dict[str, str]:
+    """For one attempt: signatures grow old, and tokens end."""
+    token = bearer_token()
+    return {**headers, "Authorization": f"Bearer {token}"} if token else sign(method, url, headers, data)
+
+
 def _seconds(retry_after: str | None, attempt: int) -> float:
     return float(retry_after) if retry_after and retry_after.isdigit() else 2.0 ** (attempt - 1)
 
@@ -156,6 +164,12 @@ def _read(url: str, status: int, data: bytes) -> dict[str, Any]:
         raise ApiError(
             f"{url} refused you ({message or 'Forbidden'}): your role may not do this for the team, or your credentials "
             f"are another account's. See who you are with `aws sts get-caller-identity`.",
+            status=status,
+        )
+    if status == 401 and not code:
+        raise ApiError(
+            f"{url} refused your token ({message or 'Unauthorized'}): there is none, or it has ended, or its issuer or audience is "
+            f"another than those that the address takes. See {TRACKING_URI}, and MLFLOW_TRACKING_TOKEN or LABCYCLE_TOKEN_COMMAND.",
             status=status,
         )
     if not message:

@@ -1,4 +1,5 @@
-"""MLflow's request-auth entry point: `MLFLOW_TRACKING_AUTH=labcycle` signs every call of the stock client.
+"""MLflow's request-auth entry point: `MLFLOW_TRACKING_AUTH=labcycle` signs every call of the stock client, or sends it with a
+fresh token where labcycle.client.bearer knows a command for one.
 
 MLflow's own signer (`MLFLOW_TRACKING_AWS_SIGV4`) drops repeated query parameters and signs `+` where AWS reads %20, so
 that API Gateway refuses every search with a filter. Nothing of MLflow is imported here: it finds this class by its entry
@@ -7,8 +8,10 @@ point and asks it for an object that `requests` can call.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from labcycle.client import bearer
 from labcycle.client.signing import canonical_url, sign
 
 NAME = "labcycle"
@@ -21,8 +24,8 @@ class LabcycleAuthProvider:
     def get_name(self) -> str:
         return NAME
 
-    def get_auth(self) -> SignedRequest:
-        return SignedRequest()
+    def get_auth(self) -> SignedRequest | bearer.TokenRequest:
+        return bearer.TokenRequest() if os.environ.get(bearer.COMMAND) else SignedRequest()
 
 
 class SignedRequest:

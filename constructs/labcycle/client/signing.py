@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
 import boto3
 from botocore.auth import SigV4Auth
@@ -36,10 +36,15 @@ class CannotSign(LabcycleError):
 def canonical_url(url: str) -> str:
     """`url` as AWS canonicalises it; an encoded slash in a path segment stays encoded."""
     parts = urlsplit(url)
-    path = "/".join(quote(unquote(segment), safe=_UNRESERVED) for segment in (parts.path or "/").split("/"))
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    query = "&".join(f"{quote(k, safe=_UNRESERVED)}={quote(v, safe=_UNRESERVED)}" for k, v in pairs)
+    path = "/".join(_canonical(segment) for segment in (parts.path or "/").split("/"))
+    pairs = (pair.replace("+", "%20").partition("=") for pair in parts.query.split("&") if pair)
+    query = "&".join(f"{_canonical(key)}={_canonical(value)}" for key, _, value in pairs)
     return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+
+
+def _canonical(text: str) -> str:
+    """Byte by byte: what is encoded may be no UTF-8."""
+    return quote(unquote_to_bytes(text), safe=_UNRESERVED)
 
 
 def sign(

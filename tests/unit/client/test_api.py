@@ -77,7 +77,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     variables = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1"}
     for name, value in {**variables, TRACKING_URI: made.url + "/"}.items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "MLFLOW_TRACKING_TOKEN", "LABCYCLE_TOKEN_COMMAND"):
         monkeypatch.delenv(name, raising=False)
     try:
         yield made
@@ -264,3 +264,22 @@ def test_a_refusal_exits_2_with_the_apis_text(api: Api) -> None:
     assert code == 2
     assert "version=9" in err
     assert "Traceback" not in err
+
+
+def test_a_token_is_sent_in_place_of_a_signature(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "a.b.c")
+    api.will({"deployment": DEPLOYMENT})
+    assert LifecycleClient().deployment("m")["deployment"]["generation"] == 4
+    ((_, _, headers, _),) = api.asked
+    assert headers["authorization"] == "Bearer a.b.c"
+    assert not [name for name in headers if name.startswith("x-amz-")]
+
+
+def test_a_token_that_is_refused_is_told_as_such(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "a.b.c")
+    api.will({"message": "Unauthorized"}, 401)
+    with pytest.raises(
+        ApiError, match=r"refused your token \(Unauthorized\): there is none, or it has ended"
+    ) as caught:
+        LifecycleClient().deployment("m")
+    assert caught.value.status == 401

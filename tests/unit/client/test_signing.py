@@ -6,16 +6,18 @@ import hashlib
 import hmac
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 import pytest
-from botocore.credentials import Credentials
+import requests
+from botocore.credentials import Credentials, RefreshableCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labcycle.client import signing
-from labcycle.client.mlflow_auth import LabcycleAuthProvider, _forget_signature
+from labcycle.client.mlflow_auth import LabcycleAuthProvider, SignedRequest, _forget_signature
 from labcycle.client.signing import CannotSign, canonical_url, sign
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "the-session-token")
@@ -23,7 +25,21 @@ HOST = "https://abc123.execute-api.eu-west-1.amazonaws.com"
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 
 
-def expected_signature(method: str, url: str, headers: dict[str, str], body: bytes) -> str:
+def encoded(text: bytes) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html, `UriEncode`."""
+    kept = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text)
+
+
+def asked(url: str) -> list[tuple[bytes, bytes]]:
+    """The parameters that a server reads, bytes as they are."""
+    pairs = (part.partition("=") for part in urlsplit(url).query.split("&") if part)
+    return [(unquote_to_bytes(k.replace("+", " ")), unquote_to_bytes(v.replace("+", " "))) for k, _, v in pairs]
+
+
+def expected_signature(
+    method: str, url: str, headers: dict[str, str], body: bytes, secret: str = CREDENTIALS.secret_key
+) -> str:
     """As the service computes it, from the request that arrives."""
     arrived = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
     parts = urlsplit(url)
@@ -32,15 +48,14 @@ def expected_signature(method: str, url: str, headers: dict[str, str], body: byt
         r"AWS4-HMAC-SHA256 Credential=[^/]+/(\S+), SignedHeaders=(\S+), Signature=(\w+)", arrived["authorization"]
     ).groups()
     # The service decodes what arrives, then encodes it: the path twice, each query parameter once, sorted as encoded.
-    once = "/".join(quote(unquote(segment), safe="-_.~") for segment in parts.path.split("/"))
-    path = "/".join(quote(segment, safe="-_.~") for segment in once.split("/"))
-    pairs = [(quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in parse_qsl(parts.query, keep_blank_values=True)]
-    query = "&".join(f"{k}={v}" for k, v in sorted(pairs))
+    once = "/".join(encoded(unquote_to_bytes(segment)) for segment in parts.path.split("/"))
+    path = "/".join(encoded(segment.encode()) for segment in once.split("/"))
+    query = "&".join(f"{k}={v}" for k, v in sorted((encoded(k), encoded(v)) for k, v in asked(url)))
     lines = [f"{name}:{arrived[name]}\n" for name in names.split(";")]
     canonical = "\n".join([method, path, query, "".join(lines), names, hashlib.sha256(body).hexdigest()])
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = "\n".join(["AWS4-HMAC-SHA256", arrived["x-amz-date"], scope, digest])
-    key = b"AWS4" + CREDENTIALS.secret_key.encode()
+    key = b"AWS4" + secret.encode()
     for part in scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
@@ -86,6 +101,53 @@ def test_the_canonical_form_says_the_same_and_is_stable(query: list[tuple[str, s
     assert "+" not in once
     kept = parse_qsl(urlsplit(once).query, keep_blank_values=True)
     assert kept == [(k, v) for k, v in query if k]
+
+
+ODD = "aé€/%+ ~*'();:@&=$,?#[]"
+BYTES = st.binary(min_size=1, max_size=6).map(lambda raw: "".join(f"%{byte:02x}" for byte in raw))
+WORDS = st.text(ODD, min_size=1, max_size=8).map(lambda text: quote(text, safe="~*'();:@$,")) | BYTES
+
+
+@given(
+    segments=st.lists(WORDS, max_size=4),
+    params=st.lists(
+        st.tuples(st.sampled_from(["filter", "order_by", "a b", "ü"]), st.text(ODD, max_size=8)), max_size=6
+    ),
+    token=st.none() | st.text("aZ0+/=", min_size=1, max_size=40),
+)
+def test_what_the_stock_client_prepares_is_what_the_service_reads(
+    segments: list[str], params: list[tuple[str, str]], token: str | None
+) -> None:
+    """`requests` writes blanks as +, leaves what it takes for reserved, and repeats parameters in their order."""
+    request = requests.Request("GET", f"{HOST}/api/{'/'.join(segments)}", params=params).prepare()
+    meant = (unquote_to_bytes(urlsplit(request.url).path), asked(request.url))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signing, "_credentials", lambda: Credentials("AKID", "another secret", token))
+        SignedRequest()(request)
+    assert (unquote_to_bytes(urlsplit(request.url).path), asked(request.url)) == meant
+    assert request.headers.get("X-Amz-Security-Token") == token
+    arrived = dict(request.headers.items())
+    assert signature(arrived) == expected_signature("GET", request.url, arrived, b"", "another secret")
+
+
+@given(ends=st.lists(st.sampled_from([60, 300, 800, 5_000]), min_size=1, max_size=4))
+def test_credentials_that_end_are_replaced_and_never_mixed(ends: list[int]) -> None:
+    """As the usual chain refreshes those of a role: key, secret and token of one moment are used together."""
+    given_out: list[str] = []
+
+    def refresh() -> dict[str, str]:
+        number = len(given_out)
+        given_out.append(f"{number}")
+        end = datetime.now(UTC) + timedelta(seconds=ends[min(number, len(ends) - 1)])
+        names = {"access_key": f"AKID{number}", "secret_key": f"secret {number}", "token": f"token {number}"}
+        return {**names, "expiry_time": end.isoformat()}
+
+    credentials = RefreshableCredentials.create_from_metadata(refresh(), refresh, "test")
+    for _ in range(3):
+        headers = sign("GET", HOST + "/a b", credentials=credentials)
+        number = headers["X-Amz-Security-Token"].removeprefix("token ")
+        assert f"Credential=AKID{number}/" in headers["Authorization"]
+        assert signature(headers) == expected_signature("GET", HOST + "/a%20b", headers, b"", f"secret {number}")
 
 
 def test_a_file_is_hashed_and_left_where_it_stood() -> None:
