@@ -363,6 +363,10 @@ class LocalCloud:
         """Move the clock of schedules, alarms, metrics and queues forward; what falls due happens. Gives the new time."""
         return float(self._ask("advance", {"seconds": seconds})["now"])
 
+    def play_issuer(self, url: str, address: str) -> None:
+        """Ask the issuer `url` of tokens for its keys at `address` on this machine; see `labcycle.local.tokens.LocalIssuer`."""
+        self._ask("issuer", {"url": url, "address": address})
+
     def status(self) -> dict[str, Any]:
         """What the server says of itself."""
         found: dict[str, Any] = self._ask("status")

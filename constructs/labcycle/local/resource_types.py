@@ -31,6 +31,7 @@ _NETWORK = _recorded("no packet is routed; the functions and services of the pla
 
 TYPES: dict[str, Standing] = {
     "AWS::ApiGatewayV2::Api": REAL,
+    "AWS::ApiGatewayV2::Authorizer": REAL,
     "AWS::ApiGatewayV2::Integration": REAL,
     "AWS::ApiGatewayV2::Route": REAL,
     "AWS::ApiGatewayV2::Stage": REAL,

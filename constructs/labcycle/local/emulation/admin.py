@@ -1,4 +1,5 @@
-"""The local cloud's own API, below `/_labcycle/`: status, clock, notices, refused deliveries, vendored wheels."""
+"""The local cloud's own API, below `/_labcycle/`: status, clock, notices, refused deliveries, vendored
+wheels, issuers of tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 
 from ministack.core.responses import request_scope
 
-from labcycle.local.emulation import alarms, clock, deliveries, lambda_runtime, notices, schedules
+from labcycle.local.emulation import alarms, clock, deliveries, issuers, lambda_runtime, notices, schedules
 from labcycle.local.settings import Settings
 
 PREFIX = "/_labcycle/"
@@ -27,6 +28,7 @@ class Admin:
             ("GET", "notices"): lambda asked: notices.inbox(),
             ("GET", "refusals"): lambda asked: deliveries.refused(),
             ("GET", "vendored"): lambda asked: lambda_runtime.swaps(),
+            ("POST", "issuer"): lambda asked: issuers.play(asked["url"], asked["address"]),
         }
 
     async def __call__(

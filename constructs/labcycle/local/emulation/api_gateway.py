@@ -1,6 +1,6 @@
 """The front door of HTTP APIs: what Amazon API Gateway does between the client and the function.
 
-Order of the checks: size of request line and headers, route, signature, policy, throttle, size of the body, function.
+Order of the checks: size of request line and headers, route, signature and policy or token, throttle, size of the body, function.
 Sources: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html (sizes, time-out),
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html (payload 2.0),
 https://repost.aws/knowledge-center/api-gateway-troubleshoot-403-forbidden (x-amzn-errortype).
@@ -25,7 +25,8 @@ from ministack.core.concurrency import run_reentrant
 from ministack.core.responses import request_scope
 from ministack.services import apigateway, cloudwatch, cloudwatch_logs, lambda_svc
 
-from labcycle.local.emulation import policies
+from labcycle.local import tokens
+from labcycle.local.emulation import issuers, policies
 from labcycle.local.settings import Settings
 from labcycle.local.signature import SentRequest, SignatureRefused
 from labcycle.local.throttle import Limit, Throttle
@@ -65,6 +66,7 @@ class Exchange:
     started: float = field(default_factory=time.time)
     route_key: str = ""
     caller: policies.Caller | None = None
+    claims: dict[str, Any] | None = None
     function_status: int | None = None
     error: str = "-"
 
@@ -112,14 +114,18 @@ class FrontDoor:
         exchange.request = SentRequest(
             exchange.request.method, exchange.request.path, exchange.request.query, exchange.request.headers, body
         )
-        self._authorize(exchange, route)
+        await self._authorize(exchange, route)
         self._admit(exchange, stage)
         event = _event(exchange, self._settings, parameters, stage)
         return await _invoke(exchange, integration, event, self._settings)
 
-    def _authorize(self, exchange: Exchange, route: Mapping[str, Any]) -> None:
+    async def _authorize(self, exchange: Exchange, route: Mapping[str, Any]) -> None:
         kind = (route.get("authorizationType") or "NONE").upper()
         if kind == "NONE":
+            return
+        if kind == "JWT":
+            authorizer = apigateway._authorizers.get(exchange.api_id, {}).get(route.get("authorizerId"), {})
+            exchange.claims = await asyncio.to_thread(_claims, exchange.request, authorizer)
             return
         if kind != "AWS_IAM":
             raise Refused(500, "Internal Server Error", reason=f"authorization {kind} is not part of the local cloud")
@@ -141,6 +147,18 @@ class FrontDoor:
             raise Refused(
                 429, "Too Many Requests", reason=f"throttled at {limit.rate:g} requests/s, burst {limit.burst:g}"
             )
+
+
+def _claims(request: SentRequest, authorizer: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a token that the authoriser of the route lets in."""
+    told = authorizer.get("jwtConfiguration") or {}
+    issuer = str(told.get("issuer", ""))
+    try:
+        token = tokens.token_of(request.header("authorization"))
+        audience = [str(one) for one in told.get("audience") or ()]
+        return tokens.verify(token, issuer=issuer, audience=audience, keys=issuers.keys(issuer), now=time.time())
+    except tokens.TokenRefused as refusal:
+        raise Refused(401, "Unauthorized", reason=str(refusal)) from None
 
 
 def _head(scope: Mapping[str, Any]) -> SentRequest:
@@ -247,6 +265,8 @@ def _event(
     }
     if exchange.caller is not None:
         context["authorizer"] = {"iam": _iam(exchange.caller)}
+    if exchange.claims is not None:
+        context["authorizer"] = {"jwt": {"claims": tokens.as_claims(exchange.claims), "scopes": None}}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": exchange.route_key,
@@ -408,6 +428,7 @@ def _record(exchange: Exchange, answer: Answer) -> None:
         "identity.user": caller.user_id if caller else "-",
         "identity.userArn": caller.arn if caller else "-",
         "identity.accountId": caller.account if caller else "-",
+        **{f"authorizer.claims.{name}": text for name, text in tokens.as_claims(exchange.claims or {}).items()},
         "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(exchange.started)),
         "requestTimeEpoch": str(int(exchange.started * 1000)),
     }
