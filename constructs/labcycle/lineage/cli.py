@@ -82,7 +82,7 @@ def compare(
     """Show what differs between two runs: params, metrics, code, data, libraries, environment, tags."""
     client = RunsClient()
     left, right = client.run(a), client.run(b)
-    said = compare_runs(client, Artifacts(), left, right, Path.cwd())
+    said = compare_runs(client, Artifacts(client), left, right, Path.cwd())
     if html:
         _write(html, pages.comparison_html(said, pages.comparison_plots(client, left, right)))
     _print_json(said) if as_json else text.print_comparison(said)
@@ -135,7 +135,8 @@ def reproduce(
     Exits 0 where it was reproduced, 1 where it was not, 2 where it could not run. It runs the code of that run.
     """
     wanted = Wanted(Tolerance.of(tolerance or []), repository, data, reuse_environment, command or [])
-    reproduction = Reproduction(RunsClient(), Artifacts(), lambda line: typer.echo(line, err=True))
+    client = RunsClient()
+    reproduction = Reproduction(client, Artifacts(client), lambda line: typer.echo(line, err=True))
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="labcycle-reproduce-") as place:
             report = reproduction(run, wanted, Path(place))

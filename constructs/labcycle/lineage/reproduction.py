@@ -128,7 +128,7 @@ class Reproduction:
         recipe = {path.relative_to(code.folder): path.read_bytes() for path in code.folder.rglob("*") if path.is_file()}
         (root / "input" / "config").mkdir(parents=True)
         (root / "input" / "config" / "hyperparameters.json").write_text(json.dumps(source.params))
-        hidden = ("AWS_", "MLFLOW_")
+        hidden = ("AWS_", "MLFLOW_", "LABCYCLE_TOKEN")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
         self._start(code, python, {**environment, _TRAINING_ROOT: str(root)}, made)
         try:
