@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.experiments import Experiments
@@ -16,6 +17,7 @@ from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
+from labcycle_lambdas.tracking import roots
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
 
@@ -71,6 +73,10 @@ class Call:
     def has_aws_credentials(self) -> bool:
         """Whether the caller signed the request, and so can reach S3 too."""
         return bool(self.request.user_arn)
+
+    def presented(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A document with addresses of artifacts that the caller can use."""
+        return document if self.has_aws_credentials else roots.proxied(document, self.ledgers.artifacts)
 
     @property
     def user(self) -> str:

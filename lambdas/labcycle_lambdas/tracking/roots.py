@@ -14,15 +14,16 @@ _ADDRESSES = ("artifact_location", "artifact_uri", "root_uri", "source")
 _NOT_OURS = "dataset"  # where data came from is what its logger said
 
 
-def proxied(value: Any, artifacts: ArtifactStore) -> Any:
+def proxied(document: dict[str, Any], artifacts: ArtifactStore) -> dict[str, Any]:
     """A document in which every address of artifacts is one behind the API."""
-    if isinstance(value, list):
-        return [proxied(item, artifacts) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: artifacts.proxied(item) if key in _ADDRESSES and isinstance(item, str)
-        else item if key == _NOT_OURS
-        else proxied(item, artifacts)
-        for key, item in value.items()
-    }  # fmt: skip
+    found = {}
+    for key, value in document.items():
+        if key in _ADDRESSES and isinstance(value, str):
+            found[key] = artifacts.proxied(value)
+        elif isinstance(value, dict) and key != _NOT_OURS:
+            found[key] = proxied(value, artifacts)
+        elif isinstance(value, list):
+            found[key] = [proxied(item, artifacts) if isinstance(item, dict) else item for item in value]
+        else:
+            found[key] = value
+    return found

@@ -35,7 +35,6 @@ from labcycle_lambdas.tracking import (
     registered_models,
     replay,
     rights,
-    roots,
     run_search,
     runs,
     server,
@@ -155,9 +154,7 @@ def _do(ledgers: Ledgers, request: Request) -> Response:
     arguments = Arguments(json_body(request)) if has_body else Arguments.from_query(request.query)
     call = Call(ledgers, request, path, arguments)
     found = replay.answer(call, serve)
-    if isinstance(found, Response):
-        return found
-    return Response(body=found if call.has_aws_credentials else roots.proxied(found, ledgers.artifacts))
+    return found if isinstance(found, Response) else Response(body=call.presented(found))
 
 
 def _plain(path: str) -> str:

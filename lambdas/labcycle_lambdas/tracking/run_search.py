@@ -106,7 +106,7 @@ def search(call: Call) -> Response:
     for at in range(start, min(start + most, len(ranked)), _AT_ONCE):
         batch = ranked[at : min(at + _AT_ONCE, start + most)]
         for run in runs.at([places[i] for i in batch]):
-            text = to_json(shapes.run(run, runs.datasets(run, seen), whole=False))
+            text = to_json(call.presented(shapes.run(run, runs.datasets(run, seen), whole=False)))
             if shown and size + len(text) > PAGE_BYTES:
                 break
             size += len(text)

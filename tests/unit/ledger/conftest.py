@@ -95,6 +95,10 @@ class Faults:
     def _plan(self, operation: str, calls: tuple[int, ...], strike: Callable[[Any, Callable[[], Any]], Any]) -> None:
         self._planned.append((operation, (number in calls for number in count()), strike))
 
+    def clear(self) -> None:
+        """No more trouble."""
+        self._planned.clear()
+
     def answer(self, operation: str, request: Any, carry_out: Callable[[], Any]) -> Any:
         """The answer to a call, struck or not."""
         for planned, strikes, strike in self._planned:

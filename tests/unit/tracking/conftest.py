@@ -12,11 +12,12 @@ from moto import mock_aws
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.tracking.artifacts import ArtifactStore
+from labcycle_lambdas.members import Members
+from labcycle_lambdas.tracking.artifacts import SIGNING, ArtifactStore
 from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
 from tests.unit.ledger.conftest import NAME, Clock
-from tests.unit.tracking.server import event, member
+from tests.unit.tracking.server import ISSUER, event, member
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,9 +43,13 @@ class Api:
         query = urlencode(body, doseq=True) if method == "GET" and body else ""
         raw = b"" if method == "GET" or body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         made = event(method, path, query, raw, member() if arn is None else arn, headers)
-        said = answer(self.ledgers, Request.from_event(made)).to_event()
+        said = self.answer(made)
         is_json = said["headers"]["content-type"] == "application/json"
         return said["statusCode"], json.loads(said["body"]) if is_json else said["body"]
+
+    def answer(self, made: dict[str, Any]) -> dict[str, Any]:
+        """What the function answers to an event."""
+        return answer(self.ledgers, Request.from_event(made)).to_event()
 
     def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         status, doc = self.call(method, path, body, **more)
@@ -85,8 +90,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        s3 = boto3.client("s3", region_name=REGION)
+        s3 = boto3.client("s3", region_name=REGION, config=SIGNING)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         store = ArtifactStore(lambda: s3, BUCKET)
-        yield Api(Ledgers.over(Table(dynamodb, NAME), store, "fraud", Clock()), s3, dynamodb)
+        members = Members("fraud", subjects={ISSUER: {"ada": "ada"}})
+        yield Api(Ledgers.over(Table(dynamodb, NAME), store, members, Clock()), s3, dynamodb)

@@ -15,11 +15,17 @@ from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
 
 ACCOUNT = "111122223333"
+ISSUER = "https://issuer.example"
 
 
 def member(name: str = "scientist-1", team: str = "fraud") -> str:
     """What API Gateway says of a member's role session."""
     return f"arn:aws:sts::{ACCOUNT}:assumed-role/labcycle-{team}-{name}/{name}"
+
+
+def subject(name: str = "ada") -> str:
+    """Who comes with a token, where the others say their role session."""
+    return f"{ISSUER} {name}"
 
 
 def event(
@@ -32,7 +38,7 @@ def event(
         "headers": {"content-type": "application/json", **(headers or {})},
         "requestContext": {
             "http": {"method": method, "path": path},
-            "authorizer": {"iam": {"userArn": arn}},
+            "authorizer": _authorizer(arn),
             "requestId": "r-1",
         },
         "body": base64.b64encode(body).decode(),
@@ -40,11 +46,17 @@ def event(
     }
 
 
+def _authorizer(caller: str) -> dict[str, Any]:
+    issuer, _, name = caller.partition(" ")
+    return {"jwt": {"claims": {"iss": issuer, "sub": name}}} if name else {"iam": {"userArn": caller}}
+
+
 class Recorder:
-    """What was asked, and how it ended: (method, path, status)."""
+    """What was asked, and how it ended: (method, path, status); what came in, and what went out."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, int]] = []
+        self.asked: list[bytes] = []
         self.bodies: list[bytes] = []
 
 
@@ -64,6 +76,7 @@ def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorde
             said = answer(ledgers, Request.from_event(made)).to_event()
             content = base64.b64decode(said["body"]) if said["isBase64Encoded"] else said["body"].encode()
             record.calls.append((self.command, unquote(parts.path), said["statusCode"]))
+            record.asked.append(body)
             record.bodies.append(content)
             self.send_response(said["statusCode"])
             for name, value in said["headers"].items():
