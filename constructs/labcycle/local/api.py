@@ -32,6 +32,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from labcycle.errors import LabcycleError
 from labcycle.local import signature
 from labcycle.local.settings import DEFAULT_ACCOUNT, DEFAULT_REGION, HOST, Credentials, client_environment
+from labcycle.openapi import document
 
 TEAM, MEMBER = "trial", "scientist"
 TABLE, BUCKET = "labcycle-trial-ledger", "labcycle-trial-artifacts"
@@ -40,12 +41,17 @@ CREDENTIALS = Credentials(
     "nothing-is-protected-by-this",
     arn=f"arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/labcycle-{TEAM}-{MEMBER}/{MEMBER}",
 )
-RESET = "/__reset"
+RESET, OPENAPI = "/__reset", "/openapi.json"
 LAMBDA_BYTES = (
     6_291_456  # of an event, and of an answer: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 )
 _FUNCTIONS = {"/labcycle/": "lifecycle", "/": "tracking"}  # the longest prefix first
-_VARIABLES = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM}
+_ISSUER = "http://127.0.0.1/nobody"  # of the token that API Gateway would have verified, where a request is not signed
+_MEMBERS = {
+    "rights": {"read log register promote administer": [MEMBER]},
+    "subjects": {_ISSUER: {MEMBER: MEMBER}},
+}
+_VARIABLES = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM, "MEMBERS": json.dumps(_MEMBERS)}
 _AWS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
 
 
@@ -106,12 +112,15 @@ class LocalApi:
             _start_cold(function)
 
     def answer(self, asked: signature.SentRequest) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body. A signed request must be signed right; an unsigned one is taken for the member's."""
+        """Status, headers and body. A signed request must be signed right. An unsigned one is taken for one with the member's token, who has no
+        credentials of AWS: its artifacts go through addresses that the function signs."""
         if asked.path == RESET:
             if asked.method != "POST":
                 return _said(405, f"{RESET} takes POST")
             self.reset()
             return _said(200)
+        if asked.path == OPENAPI:
+            return 200, {"content-type": "application/json"}, json.dumps(document()).encode()
         if asked.header("authorization"):
             try:
                 claim = signature.read(asked)
@@ -210,7 +219,8 @@ def _event(asked: signature.SentRequest) -> dict[str, Any]:
         key = name.lower()
         headers[key] = f"{headers[key]},{value}" if key in headers else value
     path = unquote(asked.path)
-    now = time.time()
+    signed = "authorization" in headers
+    iam = {"accessKey": CREDENTIALS.access_key, "accountId": DEFAULT_ACCOUNT, "userArn": CREDENTIALS.arn}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -220,9 +230,9 @@ def _event(asked: signature.SentRequest) -> dict[str, Any]:
         "requestContext": {
             "accountId": DEFAULT_ACCOUNT,
             "apiId": "local",
-            "authorizer": {
-                "iam": {"accessKey": CREDENTIALS.access_key, "accountId": DEFAULT_ACCOUNT, "userArn": CREDENTIALS.arn}
-            },
+            "authorizer": {"iam": iam}
+            if signed
+            else {"jwt": {"claims": {"iss": _ISSUER, "sub": MEMBER}, "scopes": None}},
             "domainName": headers.get("host", HOST),
             "http": {
                 "method": asked.method,
@@ -234,7 +244,7 @@ def _event(asked: signature.SentRequest) -> dict[str, Any]:
             "requestId": uuid.uuid4().hex[:16],
             "routeKey": "$default",
             "stage": "$default",
-            "timeEpoch": int(now * 1000),
+            "timeEpoch": int(time.time() * 1000),
         },
         "isBase64Encoded": False,
     }

@@ -107,7 +107,7 @@ def api(
             "",
             f"Nothing is kept: all is gone when this ends (Ctrl-C), and POST {RESET} empties it.",
             "A signed request must be signed right, with the credentials above, which are worth nothing elsewhere.",
-            f"An unsigned one is taken for the member {MEMBER}'s: MLFLOW_TRACKING_URI is enough until artifacts are touched.",
+            f"An unsigned one is taken for the member {MEMBER}'s: MLFLOW_TRACKING_URI alone is enough.",
         ]
         told = {"address": served.address, "endpoint": served.endpoint, "environment": variables}
         _say(told if as_json else "\n".join(lines), as_json)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+import requests
 
 from labcycle.client.signing import canonical_url, sign
 from labcycle.local.api import BUCKET, CREDENTIALS, LAMBDA_BYTES, MEMBER, RESET, LocalApi, PortTaken
@@ -62,12 +63,11 @@ def connection(served: LocalApi) -> Connection:
     return Connection(served)
 
 
-def test_a_run_of_an_unsigned_caller_is_the_members(connection: Connection) -> None:
-    status, said = connection.call("POST", f"{MLFLOW}/runs/create", {"experiment_id": "0", "start_time": 1})
-    assert status == 200
-    assert said["run"]["info"]["user_id"] == MEMBER
-    status, found = connection.call("GET", f"{MLFLOW}/runs/get?run_id={said['run']['info']['run_id']}")
-    assert (status, found["run"]["info"]) == (200, said["run"]["info"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_run_is_the_members(connection: Connection, signed: bool) -> None:
+    info = _run(connection, signed=signed)
+    assert info["user_id"] == MEMBER
+    assert info["artifact_uri"].startswith("s3://" if signed else "mlflow-artifacts:/")
 
 
 def test_both_functions_are_served(connection: Connection) -> None:
@@ -76,14 +76,37 @@ def test_both_functions_are_served(connection: Connection) -> None:
     assert (status, said["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_artifacts_are_where_the_run_says(served: LocalApi, connection: Connection) -> None:
-    _, said = connection.call("POST", f"{MLFLOW}/runs/create", {"experiment_id": "0", "start_time": 1})
-    info = said["run"]["info"]
+def test_artifacts_of_who_signs_are_in_s3(served: LocalApi, connection: Connection) -> None:
+    info = _run(connection, signed=True)
     key = urlsplit(info["artifact_uri"]).path.strip("/") + "/a/b.txt"
     client = boto3.client("s3", endpoint_url=served.environment()["AWS_ENDPOINT_URL_S3"])
     client.put_object(Bucket=BUCKET, Key=key, Body=b"text")
     _, listed = connection.call("GET", f"{MLFLOW}/artifacts/list?run_id={info['run_id']}&path=a")
     assert listed["files"] == [{"path": "a/b.txt", "is_dir": False, "file_size": 4}]
+
+
+def test_artifacts_of_who_does_not_sign_are_behind_the_api(connection: Connection) -> None:
+    root = _run(connection)["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    url = f"{connection.address}/api/2.0/mlflow-artifacts/artifacts/{root}/a/b.txt"
+    assert requests.put(url, b"text", timeout=30).status_code == 200
+    said = requests.get(url, timeout=30)
+    assert (said.status_code, said.content) == (200, b"text")
+    assert [hop.status_code for hop in said.history] == [307]
+
+
+def _run(connection: Connection, *, signed: bool = False) -> Any:
+    path = f"{MLFLOW}/runs/create"
+    body = json.dumps({"experiment_id": "0", "start_time": 1}).encode()
+    headers = _signed("POST", connection.address + path, body) if signed else {}
+    status, said = connection.call("POST", path, body, headers)
+    assert status == 200
+    return said["run"]["info"]
+
+
+def _signed(method: str, url: str, body: bytes = b"", region: str = "eu-west-1") -> dict[str, str]:
+    session = boto3.Session(CREDENTIALS.access_key, CREDENTIALS.secret)
+    kind = {"Content-Type": "application/json"}
+    return sign(method, url, kind, body, credentials=session.get_credentials(), region=region)
 
 
 def test_reset_empties_it(connection: Connection) -> None:
@@ -99,12 +122,9 @@ def test_reset_empties_it(connection: Connection) -> None:
     [("eu-west-1", "", 200), ("us-east-1", "", 403), ("eu-west-1", "&max_results=2", 403)],
 )
 def test_a_signature_is_verified(connection: Connection, region: str, tamper: str, status: int) -> None:
-    session = boto3.Session(CREDENTIALS.access_key, CREDENTIALS.secret)
     path = f"{MLFLOW}/experiments/search?max_results=1&order_by=name%20ASC&filter=name%20LIKE%20%27%25%27"
     url = canonical_url(connection.address + path)
-    headers = sign(
-        "GET", url, {"Content-Type": "application/json"}, credentials=session.get_credentials(), region=region
-    )
+    headers = _signed("GET", url, region=region)
     assert connection.call("GET", url.removeprefix(connection.address) + tamper, headers=headers)[0] == status
 
 

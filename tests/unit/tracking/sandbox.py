@@ -185,8 +185,14 @@ class Sandbox:
             def send() -> Any:
                 if service == "dynamodb":
                     return self.dynamodb.answer(request)
-                with self._lock:
-                    return carry_out(stubber, event_name, request, **rest)
+                try:
+                    with self._lock:
+                        return carry_out(stubber, event_name, request, **rest)
+                except KeyError:  # moto's, of an upload in parts that it does not know
+                    if operation != "CompleteMultipartUpload":
+                        raise
+                    body = "<Error><Code>NoSuchUpload</Code><Message>no such upload</Message></Error>"
+                    return AWSResponse(request.url, 404, HTTPHeaders(), MockRawResponse(body))
 
             trouble: Trouble | None = getattr(self._here, "trouble", None)
             if trouble is None:

@@ -1,0 +1,649 @@
+"""Every endpoint that a team's API serves: what it takes and what it answers.
+
+The protocol is MLflow's (https://mlflow.org/docs/latest/api_reference/rest-api.html), below /api/2.0 and /api/3.0; the life
+cycle's own endpoints are below /labcycle/1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from labcycle.openapi.records import (
+    EXPERIMENT_ID,
+    MODEL_ID,
+    MODEL_STATUS,
+    RUN_ID,
+    RUN_STATUS,
+    STAGE,
+    TOKEN,
+    VERSION,
+)
+from labcycle.openapi.schema import (
+    ANYTHING,
+    BOOLEAN,
+    DOUBLE,
+    INT32,
+    INT64,
+    MILLISECONDS,
+    STRING,
+    Schema,
+    array,
+    either,
+    nullable,
+    one_of,
+    ref,
+    shape,
+    text,
+    whole,
+)
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+VIEW = {**one_of("ACTIVE_ONLY", "DELETED_ONLY", "ALL"), "default": "ACTIVE_ONLY"}
+FILTER = text("MLflow's grammar: `metrics.loss < 0.5 AND tags.team = 'a'`.")
+ORDER = array(STRING, description="`metrics.loss DESC`, the first one first.")
+METRIC: dict[str, Schema] = {
+    "key!": text(longest=250, shortest=1),
+    "value!": DOUBLE,
+    "timestamp!": {**MILLISECONDS, "minimum": 0},
+    "step": {**INT64, "default": 0},
+    "model_id": text("Of a logged model, to which the point belongs too."),
+    "dataset_name": text(longest=500),
+    "dataset_digest": text(longest=36),
+}
+PARAM: dict[str, Schema] = {"key!": text(longest=250, shortest=1), "value": text("Cut at 6,000 characters.")}
+TAG: dict[str, Schema] = {"key!": text(longest=250, shortest=1), "value": text("Cut at 8,000 characters.")}
+NEW_TAGS = array(shape(TAG))
+NEW_PARAMS = array(shape(PARAM))
+NAME = text(shortest=1)
+MODEL_NAME = text("Without `/` and `:`.", shortest=1, longest=256)
+DESCRIPTION = text(longest=5_000)
+REGISTRY_VALUE = text(longest=100_000)
+EXPERIMENT, RUN, MODEL, VERSION_REF = ref("Experiment"), ref("Run"), ref("RegisteredModel"), ref("ModelVersion")
+NOTHING = shape({})
+LOGGED = shape({"model!": ref("LoggedModel")})
+ONE_MODEL = shape({"registered_model!": MODEL})
+ONE_VERSION = shape({"model_version!": VERSION_REF})
+VERSIONS = shape({"model_versions": array(VERSION_REF)})
+RUNS_SERIES = array(RUN_ID, most=100)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`fields` are parameters of the query of a GET, and of the JSON body of all else, `query` of the query of all else.
+
+    `answer` None: plain text; "sent on": 307 to an address in S3, with method and body. `takes_file`: the body is a file.
+    """
+
+    method: Method
+    path: str
+    summary: str
+    fields: Mapping[str, Schema] = field(default_factory=dict)
+    answer: Schema | Literal["sent on"] | None = field(default_factory=lambda: NOTHING)
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    takes_file: bool = False
+
+
+def files(*names: str) -> dict[str, Schema]:
+    return {**{f"{name}!": STRING for name in names}, "root_uri!": STRING, "files": array(ref("FileInfo"))}
+
+
+_EXPERIMENTS = "/api/2.0/mlflow/experiments/"
+_SEARCH_EXPERIMENTS: dict[str, Schema] = {
+    "max_results!": whole(1, 50_000),
+    "filter": FILTER,
+    "order_by": ORDER,
+    "view_type": VIEW,
+    "page_token": TOKEN,
+}
+_FOUND_EXPERIMENTS = shape({"experiments": array(EXPERIMENT), "next_page_token": TOKEN})
+
+EXPERIMENTS = (
+    Endpoint(
+        "POST",
+        _EXPERIMENTS + "create",
+        "Create an experiment.",
+        {
+            "name!": text(shortest=1, longest=500),
+            "artifact_location": text("Below the team's artifact root; absent: a folder of its own there."),
+            "tags": array(shape({"key!": text(longest=250, shortest=1), "value": text(longest=20_000)})),
+        },
+        shape({"experiment_id!": EXPERIMENT_ID}),
+    ),
+    Endpoint(
+        "GET",
+        _EXPERIMENTS + "get",
+        "One experiment.",
+        {"experiment_id!": EXPERIMENT_ID},
+        shape({"experiment!": EXPERIMENT}),
+    ),
+    Endpoint(
+        "GET",
+        _EXPERIMENTS + "get-by-name",
+        "One experiment by its name, a deleted one too.",
+        {"experiment_name!": NAME},
+        shape({"experiment!": EXPERIMENT}),
+    ),
+    Endpoint("POST", _EXPERIMENTS + "search", "Search experiments.", _SEARCH_EXPERIMENTS, _FOUND_EXPERIMENTS),
+    Endpoint("GET", _EXPERIMENTS + "search", "Search experiments.", _SEARCH_EXPERIMENTS, _FOUND_EXPERIMENTS),
+    Endpoint(
+        "POST",
+        _EXPERIMENTS + "search-datasets",
+        "The data sets that runs of some experiments used.",
+        {"experiment_ids!": {**array(EXPERIMENT_ID, most=20), "minItems": 1}},
+        shape({"dataset_summaries": array(ref("DatasetSummary"))}),
+    ),
+    Endpoint("POST", _EXPERIMENTS + "delete", "Hide an experiment and its runs.", {"experiment_id!": EXPERIMENT_ID}),
+    Endpoint("POST", _EXPERIMENTS + "restore", "Show a hidden experiment again.", {"experiment_id!": EXPERIMENT_ID}),
+    Endpoint(
+        "POST",
+        _EXPERIMENTS + "update",
+        "Rename an experiment.",
+        {"experiment_id!": EXPERIMENT_ID, "new_name": text(longest=500)},
+    ),
+    Endpoint(
+        "POST",
+        _EXPERIMENTS + "set-experiment-tag",
+        "Set a tag of an experiment.",
+        {"experiment_id!": EXPERIMENT_ID, "key!": text(shortest=1, longest=250), "value": text(longest=20_000)},
+    ),
+    Endpoint(
+        "POST",
+        _EXPERIMENTS + "delete-experiment-tag",
+        "Remove a tag of an experiment.",
+        {"experiment_id!": EXPERIMENT_ID, "key!": NAME},
+    ),
+)
+
+_RUNS = "/api/2.0/mlflow/runs/"
+RUNS = (
+    Endpoint(
+        "POST",
+        _RUNS + "create",
+        "Create a run. A repeat with the same `Idempotency-Key` answers the same run.",
+        {
+            "experiment_id!": EXPERIMENT_ID,
+            "run_name": text("Absent: a readable one is made."),
+            "start_time": MILLISECONDS,
+            "user_id": text("Recorded only where the request is not signed."),
+            "tags": NEW_TAGS,
+        },
+        shape({"run!": RUN}),
+    ),
+    Endpoint("GET", _RUNS + "get", "One run.", {"run_id!": RUN_ID}, shape({"run!": RUN})),
+    Endpoint(
+        "POST",
+        _RUNS + "update",
+        "Change the status, the end or the name of a run.",
+        {"run_id!": RUN_ID, "status": RUN_STATUS, "end_time": MILLISECONDS, "run_name": STRING},
+        shape({"run_info!": ref("RunInfo")}),
+    ),
+    Endpoint("POST", _RUNS + "delete", "Hide a run.", {"run_id!": RUN_ID}),
+    Endpoint("POST", _RUNS + "restore", "Show a hidden run again.", {"run_id!": RUN_ID}),
+    Endpoint(
+        "POST",
+        _RUNS + "log-metric",
+        "Add a point. It is known by its content: a repeat changes nothing.",
+        {"run_id!": RUN_ID, **METRIC},
+    ),
+    Endpoint(
+        "POST", _RUNS + "log-parameter", "Add a parameter, which never changes again.", {"run_id!": RUN_ID, **PARAM}
+    ),
+    Endpoint("POST", _RUNS + "set-tag", "Set a tag of a run.", {"run_id!": RUN_ID, **TAG}),
+    Endpoint("POST", _RUNS + "delete-tag", "Remove a tag of a run.", {"run_id!": RUN_ID, "key!": NAME}),
+    Endpoint(
+        "POST",
+        _RUNS + "log-batch",
+        "Add points, parameters and tags, 1,000 together at most.",
+        {
+            "run_id!": RUN_ID,
+            "metrics": array(shape(METRIC), most=1000),
+            "params": array(shape(PARAM), most=100),
+            "tags": array(shape(TAG), most=100),
+        },
+    ),
+    Endpoint(
+        "POST",
+        _RUNS + "log-inputs",
+        "Add data sets and models that a run used.",
+        {
+            "run_id!": RUN_ID,
+            "datasets": array(
+                shape(
+                    {
+                        "dataset!": shape(
+                            {
+                                "name!": text(shortest=1, longest=500),
+                                "digest": text(longest=36),
+                                "source_type": text(longest=36),
+                                "source": text(longest=65_535),
+                                "schema": text(longest=1_048_575),
+                                "profile": text(longest=16_777_215),
+                            }
+                        ),
+                        "tags": array(
+                            shape({"key!": text(shortest=1, longest=255), "value": text(longest=500)}), most=100
+                        ),
+                    }
+                )
+            ),
+            "models": array(shape({"model_id!": MODEL_ID})),
+        },
+    ),
+    Endpoint(
+        "POST",
+        _RUNS + "outputs",
+        "Add logged models that a run made.",
+        {"run_id!": RUN_ID, "models": array(shape({"model_id!": MODEL_ID, "step": INT64}))},
+    ),
+    Endpoint(
+        "POST",
+        _RUNS + "log-model",
+        "Record a model of a client before MLflow 3.",
+        {"run_id!": RUN_ID, "model_json!": text("The MLmodel file, as JSON text.")},
+    ),
+    Endpoint(
+        "POST",
+        _RUNS + "search",
+        "Search runs.",
+        {
+            "experiment_ids": array(EXPERIMENT_ID),
+            "filter": FILTER,
+            "run_view_type": VIEW,
+            "max_results": whole(1, 50_000, 1_000),
+            "order_by": ORDER,
+            "page_token": TOKEN,
+        },
+        shape({"runs": array(RUN), "next_page_token": TOKEN}),
+    ),
+    Endpoint(
+        "GET",
+        "/api/2.0/mlflow/artifacts/list",
+        "Files and folders right below a path of a run.",
+        {"run_id!": RUN_ID, "path": STRING, "page_token": TOKEN},
+        shape({**files(), "next_page_token": TOKEN}),
+    ),
+)
+
+_METRICS = "/api/2.0/mlflow/metrics/"
+METRICS = (
+    Endpoint(
+        "GET",
+        _METRICS + "get-history",
+        "All points of a metric, by timestamp, step and value.",
+        {"run_id!": RUN_ID, "metric_key!": NAME, "max_results": whole(1, 2**31 - 1, 25_000), "page_token": TOKEN},
+        shape({"metrics": array(ref("Metric")), "next_page_token": TOKEN}),
+    ),
+    Endpoint(
+        "GET",
+        _METRICS + "get-history-bulk",
+        "Points of a metric of several runs.",
+        {"run_id!": RUNS_SERIES, "metric_key!": STRING, "max_results": whole(1, 2**31 - 1, 25_000)},
+        shape({"metrics": array(ref("MetricOfRun"))}),
+    ),
+    Endpoint(
+        "GET",
+        _METRICS + "get-history-bulk-interval",
+        "Points of a metric of several runs, evenly sampled.",
+        {
+            "run_ids!": RUNS_SERIES,
+            "metric_key!": NAME,
+            "start_step": INT32,
+            "end_step": INT32,
+            "max_results": whole(1, 2_500, 2_500),
+        },
+        shape({"metrics": array(ref("MetricOfRun"))}),
+    ),
+)
+
+_LOGGED = "/api/2.0/mlflow/logged-models"
+LOGGED_MODELS = (
+    Endpoint(
+        "POST",
+        _LOGGED,
+        "Create a logged model.",
+        {
+            "experiment_id!": EXPERIMENT_ID,
+            "name": text("None of `/ : . % \" '`; absent: a readable one is made.", shortest=1, longest=500),
+            "model_type": text(longest=500),
+            "source_run_id": text(longest=256),
+            "params": NEW_PARAMS,
+            "tags": NEW_TAGS,
+        },
+        LOGGED,
+    ),
+    Endpoint(
+        "POST",
+        _LOGGED + "/search",
+        "Search logged models.",
+        {
+            "experiment_ids!": array(EXPERIMENT_ID),
+            "filter": FILTER,
+            "datasets": array(shape({"dataset_name!": NAME, "dataset_digest": STRING})),
+            "max_results": whole(1, 1_000, 50),
+            "order_by": array(
+                shape(
+                    {
+                        "field_name!": NAME,
+                        "ascending": {**BOOLEAN, "default": True},
+                        "dataset_name": STRING,
+                        "dataset_digest": STRING,
+                    }
+                )
+            ),
+            "page_token": TOKEN,
+        },
+        shape({"models": array(ref("LoggedModel")), "next_page_token": TOKEN}),
+    ),
+    Endpoint("GET", _LOGGED + "/{model_id}", "One logged model.", {"allow_deleted": BOOLEAN}, LOGGED),
+    Endpoint(
+        "PATCH",
+        _LOGGED + "/{model_id}",
+        "Say that a logged model is ready, or failed.",
+        {"status!": MODEL_STATUS},
+        LOGGED,
+    ),
+    Endpoint("DELETE", _LOGGED + "/{model_id}", "Hide a logged model."),
+    Endpoint("PATCH", _LOGGED + "/{model_id}/tags", "Set tags of a logged model.", {"tags": NEW_TAGS}, LOGGED),
+    Endpoint("DELETE", _LOGGED + "/{model_id}/tags/{tag_key}", "Remove a tag of a logged model."),
+    Endpoint("POST", _LOGGED + "/{model_id}/params", "Add parameters of a logged model.", {"params": NEW_PARAMS}),
+    Endpoint(
+        "GET",
+        _LOGGED + "/{model_id}/artifacts/directories",
+        "Files and folders right below a path of a logged model.",
+        {"artifact_directory_path": STRING, "page_token": TOKEN},
+        shape({**files(), "next_page_token": TOKEN}),
+    ),
+)
+
+_MODELS = "/api/2.0/mlflow/registered-models/"
+_LATEST: dict[str, Schema] = {"name!": NAME, "stages": array(STRING)}
+REGISTERED_MODELS = (
+    Endpoint(
+        "POST",
+        _MODELS + "create",
+        "Register a model.",
+        {
+            "name!": MODEL_NAME,
+            "description": DESCRIPTION,
+            "tags": array(shape({"key!": NAME, "value": REGISTRY_VALUE})),
+        },
+        ONE_MODEL,
+    ),
+    Endpoint("GET", _MODELS + "get", "One registered model.", {"name!": NAME}, ONE_MODEL),
+    Endpoint(
+        "GET",
+        _MODELS + "search",
+        "Search registered models.",
+        {"filter": FILTER, "max_results": whole(1, 1_000, 100), "order_by": ORDER, "page_token": TOKEN},
+        shape({"registered_models": array(MODEL), "next_page_token": TOKEN}),
+    ),
+    Endpoint(
+        "POST", _MODELS + "rename", "Rename a registered model.", {"name!": NAME, "new_name!": MODEL_NAME}, ONE_MODEL
+    ),
+    Endpoint(
+        "PATCH",
+        _MODELS + "update",
+        "Describe a registered model.",
+        {"name!": NAME, "description": DESCRIPTION},
+        ONE_MODEL,
+    ),
+    Endpoint("DELETE", _MODELS + "delete", "Delete a registered model with its versions.", {"name!": NAME}),
+    Endpoint(
+        "POST",
+        _MODELS + "set-tag",
+        "Set a tag of a registered model.",
+        {"name!": NAME, "key!": text(shortest=1, longest=250), "value": REGISTRY_VALUE},
+    ),
+    Endpoint("DELETE", _MODELS + "delete-tag", "Remove a tag of a registered model.", {"name!": NAME, "key!": NAME}),
+    Endpoint("POST", _MODELS + "get-latest-versions", "The highest version of each stage.", _LATEST, VERSIONS),
+    Endpoint("GET", _MODELS + "get-latest-versions", "The highest version of each stage.", _LATEST, VERSIONS),
+    Endpoint(
+        "POST",
+        _MODELS + "alias",
+        "Point an alias at a version.",
+        {"name!": NAME, "alias!": text("Letters, digits, `_` and `-`.", shortest=1, longest=255), "version!": VERSION},
+    ),
+    Endpoint("GET", _MODELS + "alias", "The version of an alias.", {"name!": NAME, "alias!": NAME}, ONE_VERSION),
+    Endpoint("DELETE", _MODELS + "alias", "Remove an alias.", {"name!": NAME, "alias!": NAME}),
+)
+
+_VERSIONS = "/api/2.0/mlflow/model-versions/"
+_WHICH: dict[str, Schema] = {"name!": NAME, "version!": VERSION}
+MODEL_VERSIONS = (
+    Endpoint(
+        "POST",
+        _VERSIONS + "create",
+        "Register a version of a model. Its bytes are fixed from then on.",
+        {
+            "name!": NAME,
+            "source!": text(
+                "`models:/...`, `runs:/...`, or below the team's artifact root.", shortest=1, longest=1_000
+            ),
+            "run_id": text(longest=256),
+            "model_id": text(longest=64),
+            "description": DESCRIPTION,
+            "run_link": text(longest=500),
+            "tags": array(shape({"key!": NAME, "value": REGISTRY_VALUE})),
+        },
+        ONE_VERSION,
+    ),
+    Endpoint("GET", _VERSIONS + "get", "One version of a model.", _WHICH, ONE_VERSION),
+    Endpoint(
+        "GET",
+        _VERSIONS + "search",
+        "Search versions.",
+        {"filter": FILTER, "max_results": whole(1, 200_000, 200_000), "order_by": ORDER, "page_token": TOKEN},
+        shape({"model_versions": array(VERSION_REF), "next_page_token": TOKEN}),
+    ),
+    Endpoint(
+        "GET",
+        _VERSIONS + "get-download-uri",
+        "Where the bytes of a version are.",
+        _WHICH,
+        shape({"artifact_uri!": STRING}),
+    ),
+    Endpoint("PATCH", _VERSIONS + "update", "Describe a version.", {**_WHICH, "description": DESCRIPTION}, ONE_VERSION),
+    Endpoint(
+        "POST",
+        _VERSIONS + "transition-stage",
+        "Move a version to another stage.",
+        {**_WHICH, "stage!": STAGE, "archive_existing_versions": BOOLEAN},
+        ONE_VERSION,
+    ),
+    Endpoint(
+        "POST",
+        _VERSIONS + "set-tag",
+        "Set a tag of a version.",
+        {**_WHICH, "key!": text(shortest=1, longest=250), "value": REGISTRY_VALUE},
+    ),
+    Endpoint("DELETE", _VERSIONS + "delete-tag", "Remove a tag of a version.", {**_WHICH, "key!": NAME}),
+    Endpoint("DELETE", _VERSIONS + "delete", "Delete a version.", _WHICH),
+)
+
+_ARTIFACTS = "/api/2.0/mlflow-artifacts/"
+_SECONDS = whole(1, 3_600)
+_HEADERS: dict[str, Schema] = {"headers!": shape({})}
+ARTIFACTS = (
+    Endpoint(
+        "GET",
+        _ARTIFACTS + "artifacts",
+        "Files and folders right below a path.",
+        {"path": STRING},
+        shape({"files": array(ref("FileInfo"))}),
+    ),
+    Endpoint("GET", _ARTIFACTS + "artifacts/{artifact_path}", "Read a file.", answer="sent on"),
+    Endpoint("PUT", _ARTIFACTS + "artifacts/{artifact_path}", "Write a file.", answer="sent on", takes_file=True),
+    Endpoint("DELETE", _ARTIFACTS + "artifacts/{artifact_path}", "Hide a file, or all below a folder."),
+    Endpoint(
+        "GET",
+        _ARTIFACTS + "presigned/{artifact_path}",
+        "Where a file can be read for five minutes, in ranges too.",
+        answer=shape({"url!": STRING, **_HEADERS, "file_size!": INT64}),
+    ),
+    Endpoint(
+        "POST",
+        _ARTIFACTS + "mpu/create/{artifact_path}",
+        "Begin an upload in parts: where each part can be put.",
+        {
+            "path!": text("Of the file at the client; its last part names the file.", shortest=1),
+            "num_parts": whole(1, 10_000, 1),
+        },
+        shape(
+            {
+                "upload_id!": STRING,
+                "credentials!": array(shape({"url!": STRING, "part_number!": INT64, **_HEADERS})),
+            }
+        ),
+    ),
+    Endpoint(
+        "POST",
+        _ARTIFACTS + "mpu/complete/{artifact_path}",
+        "Make the file of its parts.",
+        {
+            "path!": NAME,
+            "upload_id!": NAME,
+            "parts!": {**array(shape({"part_number!": whole(1, 10_000), "etag!": NAME})), "minItems": 1},
+        },
+    ),
+    Endpoint(
+        "POST", _ARTIFACTS + "mpu/abort/{artifact_path}", "Give an upload up.", {"path!": NAME, "upload_id!": NAME}
+    ),
+    Endpoint(
+        "POST",
+        "/api/2.0/mlflow/artifacts/presigned-upload-url",
+        "Where a file of a run or of a logged model can be put. Exactly one of `run_id` and `model_id`.",
+        {"run_id": RUN_ID, "model_id": MODEL_ID, "path!": NAME, "expiration": {**_SECONDS, "default": 900}},
+        shape({"presigned_url!": STRING, **_HEADERS}),
+    ),
+    Endpoint(
+        "POST",
+        "/api/2.0/mlflow/artifacts/presigned-download-url",
+        "Where a file of a run can be read.",
+        {"run_id!": RUN_ID, "path!": NAME, "expiration": {**_SECONDS, "default": 300}},
+        shape({"presigned_url!": STRING, **_HEADERS, "file_size!": INT64}),
+    ),
+    Endpoint(
+        "POST",
+        "/api/2.0/mlflow/upload-artifact",
+        "Write a small file of a run, as MLflow's pages do. 4 MB at most.",
+        query={"run_uuid!": RUN_ID, "path!": NAME},
+        takes_file=True,
+    ),
+    Endpoint(
+        "GET",
+        _LOGGED + "/{model_id}/artifacts/files",
+        "Read a file of a logged model.",
+        {"artifact_file_path!": NAME},
+        "sent on",
+    ),
+    Endpoint("GET", "/get-artifact", "Read a file of a run.", {"run_id!": RUN_ID, "path!": NAME}, "sent on"),
+    Endpoint(
+        "GET",
+        "/model-versions/get-artifact",
+        "Read a file of a version: the bytes that were registered.",
+        {**_WHICH, "path!": NAME},
+        "sent on",
+    ),
+)
+
+SERVER = (
+    Endpoint(
+        "GET",
+        "/api/3.0/mlflow/server-info",
+        "What the server can do.",
+        answer=shape(
+            {
+                "store_type!": STRING,
+                "workspaces_enabled!": BOOLEAN,
+                "trace_archival_enabled!": BOOLEAN,
+                "multipart_uploads_enabled!": BOOLEAN,
+                "multipart_downloads_enabled!": BOOLEAN,
+                "presigned_upload_run_id_supported!": BOOLEAN,
+                "presigned_upload_model_id_supported!": BOOLEAN,
+                "features_enabled!": shape({"gateway!": BOOLEAN}),
+            }
+        ),
+    ),
+    Endpoint("GET", "/version", "The version of MLflow whose protocol is spoken.", answer=None),
+    Endpoint("GET", "/health", "`OK`.", answer=None),
+)
+
+_LIFECYCLE = "/labcycle/1.0/"
+_NUMBER = either(INT64, VERSION)
+_DEPLOYMENT = ref("Deployment")
+LIFECYCLE = (
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/promote",
+        "Make a version the live one.",
+        {"version!": _NUMBER, "reason": text(longest=1_000)},
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN, "notes!": array(STRING)}),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/rollback",
+        "Make the version live that was live before.",
+        {"from_version": _NUMBER, "reason": text(longest=1_000)},
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/deployment",
+        "Which version is live.",
+        answer=shape({"deployment!": _DEPLOYMENT}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/custody",
+        "What happened to a model, and whether the chain of it is whole.",
+        answer=shape({"events!": array(ref("Event")), "verified!": BOOLEAN, "problems!": array(STRING)}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/explanation",
+        "How a version came to be, back to code and data. Absent version and alias: the live one, else the newest.",
+        {"version": VERSION, "alias": STRING},
+        shape(
+            {
+                "model!": STRING,
+                "version!": ANYTHING,
+                "deployment!": ANYTHING,
+                "files!": array(ANYTHING),
+                "files_left_out!": INT64,
+                "run!": nullable(ANYTHING),
+                "events!": array(ref("Event")),
+                "events_left_out!": INT64,
+                "verified!": BOOLEAN,
+                "problems!": array(STRING),
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "runs/{run_id}/completeness",
+        "The six parts of a run: what is recorded, and what is missing.",
+        answer=shape(
+            {"run_id!": RUN_ID, "complete!": BOOLEAN, "parts!": array(ref("Part")), "inputs!": array(ANYTHING)}
+        ),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "runs/{run_id}/ancestry",
+        "The runs that a run comes from, the nearest first.",
+        answer=shape({"run_id!": RUN_ID, "name!": STRING, "ancestry!": array(ref("Ancestor"))}),
+    ),
+)
+
+GROUPS: dict[str, tuple[Endpoint, ...]] = {
+    "Experiments": EXPERIMENTS,
+    "Runs": RUNS,
+    "Metrics": METRICS,
+    "Logged models": LOGGED_MODELS,
+    "Registered models": REGISTERED_MODELS,
+    "Model versions": MODEL_VERSIONS,
+    "Artifacts": ARTIFACTS,
+    "Server": SERVER,
+    "Life cycle": LIFECYCLE,
+}
