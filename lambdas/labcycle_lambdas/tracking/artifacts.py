@@ -207,7 +207,7 @@ class ArtifactStore:
         try:
             self._call(
                 lambda: self._client.complete_multipart_upload(
-                    Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": listed}
+                    Bucket=self._bucket, Key=key, UploadId=upload or "none", MultipartUpload={"Parts": listed}
                 )
             )
         except ClientError as error:
