@@ -16,6 +16,7 @@ from labcycle.lineage.runs_client import Run, RunsClient
 MOST_PLOTS = 12
 MOST_VERSIONS = 10
 _NOTE = "mlflow.note.content"
+_INNER = {"uid", "location"}  # of an event: for programs
 _HTML = Environment(
     loader=PackageLoader("labcycle_templates", "lineage"),
     undefined=StrictUndefined,
@@ -51,7 +52,9 @@ def member(who: Mapping[str, Any]) -> str:
 
 
 def details(event: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in event["detail"].items() if value not in (None, ""))
+    """What an event says, digests shortened."""
+    told = {key: value for key, value in event["detail"].items() if key not in _INNER and value not in (None, "")}
+    return ", ".join(f"{key} {str(value)[:16] if key.endswith('sha256') else value}" for key, value in told.items())
 
 
 def plain(value: object) -> str:

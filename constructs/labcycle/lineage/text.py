@@ -174,6 +174,9 @@ def _events(console: Console, it: Mapping[str, Any]) -> None:
 
 def _pairs(console: Console, title: str, part: Mapping[str, Any]) -> None:
     unknown = "".join(f"; {line}" for line in part.get("unknown", []))
+    if unknown and not part["different"] and not part["same"]:
+        console.print(f"{title}: not known{unknown}", markup=False)
+        return
     if not part["different"]:
         console.print(f"{title}: nothing differs, {part['same']} the same{unknown}", markup=False)
         return
