@@ -173,7 +173,8 @@ class Retraining(Construct):
         raw.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=4096)  # the archives, and unpacked
         stack, model = Stack.of(self), self._model
         # Runs, versions and aliases of the registry stand in partitions that hold those of other models too.
-        allow(function, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], [ledger.table_arn])
+        actions = ("BatchGetItem", "GetItem", "PutItem", "Query")
+        allow(function, [f"dynamodb:{action}" for action in actions], [ledger.table_arn])
         allow(
             function,
             ["s3:ListBucket"],

@@ -248,7 +248,8 @@ class ExperimentTracking(Construct):
         region = Stack.of(self).region
         bucket = self.artifact_bucket
         # Only the protocol deletes.
-        allow(self.tracking_function, [*_LEDGER_ACTIONS, "dynamodb:DeleteItem"], [self.table.table_arn])
+        more = ("dynamodb:BatchGetItem", "dynamodb:DeleteItem")
+        allow(self.tracking_function, [*_LEDGER_ACTIONS, *more], [self.table.table_arn])
         allow_key(self.tracking_function, self.encryption_key, "read and write items", "write objects", region=region)
         allow(self.lifecycle_function, _LEDGER_ACTIONS, [self.table.table_arn])
         allow_key(self.lifecycle_function, self.encryption_key, "read and write items", "read objects", region=region)

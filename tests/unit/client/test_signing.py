@@ -37,6 +37,11 @@ def asked(url: str) -> list[tuple[bytes, bytes]]:
     return [(unquote_to_bytes(k.replace("+", " ")), unquote_to_bytes(v.replace("+", " "))) for k, _, v in pairs]
 
 
+def meaning(url: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Path and parameters that a server reads."""
+    return unquote_to_bytes(urlsplit(url).path), asked(url)
+
+
 def expected_signature(
     method: str, url: str, headers: dict[str, str], body: bytes, secret: str = CREDENTIALS.secret_key
 ) -> str:
@@ -120,14 +125,14 @@ def test_what_the_stock_client_prepares_is_what_the_service_reads(
 ) -> None:
     """`requests` writes blanks as +, leaves what it takes for reserved, and repeats parameters in their order."""
     request = requests.Request("GET", f"{HOST}/api/{'/'.join(segments)}", params=params).prepare()
-    meant = (unquote_to_bytes(urlsplit(request.url).path), asked(request.url))
+    meant = meaning(str(request.url))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signing, "_credentials", lambda: Credentials("AKID", "another secret", token))
         SignedRequest()(request)
-    assert (unquote_to_bytes(urlsplit(request.url).path), asked(request.url)) == meant
+    assert meaning(str(request.url)) == meant
     assert request.headers.get("X-Amz-Security-Token") == token
-    arrived = dict(request.headers.items())
-    assert signature(arrived) == expected_signature("GET", request.url, arrived, b"", "another secret")
+    arrived = {name: str(value) for name, value in request.headers.items()}
+    assert signature(arrived) == expected_signature("GET", str(request.url), arrived, b"", "another secret")
 
 
 @given(ends=st.lists(st.sampled_from([60, 300, 800, 5_000]), min_size=1, max_size=4))
