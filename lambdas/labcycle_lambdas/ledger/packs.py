@@ -1,6 +1,6 @@
 """Runs packed for searches: what a search looks at of thousands of runs is read as a few large items.
 
-A pack is two compressed items: columns (times, names, latest values) in the partition that a search reads, and the whole of
+A pack is two compressed items: columns (times, states, latest values) in the partition that a search reads, and the whole of
 the same runs (params, tags, inputs, outputs, latest points) beside it, for filters that ask for it and for the answer. A run that was
 changed since it was packed, or never was, has a mark in the partition instead, and is read itself. A mark goes only in the
 transaction that packs the run, and comes back with the next change, so that a search that reads the marks first misses
@@ -38,7 +38,7 @@ RUNS_A_PACK = 32
 _ITEMS = 98  # of a transaction's 100, two are the pack's own
 _PACK_BYTES = 350_000
 _LOOKED_AT = 96
-_ATTRIBUTES = ("start_time", "end_time", "name", "status", "user_id", "stage", "epoch")
+_ATTRIBUTES = ("start_time", "end_time", "status", "user_id", "stage", "epoch")
 Value = str | float | int | None
 
 
@@ -77,7 +77,7 @@ class Block:
         return [row["rest"].get(key) for row in self.whole]
 
     def run(self, row: int, whole: Doc) -> Run:
-        header = {name: self.columns[name][row] for name in _ATTRIBUTES}
+        header = {"name": whole["name"], **{name: self.columns[name][row] for name in _ATTRIBUTES}}
         return run_of(self.ids[row], header, whole["latest"], whole["rest"], self.experiment)
 
 
@@ -165,7 +165,7 @@ def pack(table: Table, experiment_id: str, now_ms: int, *, near: str = "") -> bo
     chosen = _fitting(records_of(table, [record.run_id for record in ready[:RUNS_A_PACK]], whole=True))
     last = next(table.query(runs_partition(experiment_id), PACK, last_first=True), None)
     number = _number(last) + 1 if last else 1
-    rows = [{"latest": record.latest(), "rest": record.rest.entries()} for record in chosen]
+    rows = [_row(record) for record in chosen]
     table.write(
         Create(runs_partition(experiment_id), f"{PACK}{number:08d}", _columns(chosen), compressed=True),
         Create(_packed(experiment_id), f"{number:08d}", {"rows": rows}, compressed=True),
@@ -182,11 +182,15 @@ def _fitting(records: Sequence[RunRecord]) -> list[RunRecord]:
     items = size = 0
     for record in records:
         more = 2 + len(record.rest.items)
-        length = len(json.dumps([record.latest(), record.rest.entries()]))
+        length = len(json.dumps(_row(record)))
         if items + more <= _ITEMS and size + length <= _PACK_BYTES:
             chosen.append(record)
             items, size = items + more, size + length
     return chosen
+
+
+def _row(record: RunRecord) -> Doc:
+    return {"name": record.header.doc["name"], "latest": record.latest(), "rest": record.rest.entries()}
 
 
 def _columns(records: Sequence[RunRecord]) -> Doc:
@@ -201,7 +205,7 @@ def _columns(records: Sequence[RunRecord]) -> Doc:
 
 
 def _unpacked(experiment: Experiment, records: Sequence[RunRecord], *, whole: bool) -> Block:
-    rows = [{"latest": record.latest(), "rest": record.rest.entries()} for record in records] if whole else None
+    rows = [_row(record) for record in records] if whole else None
     return Block(experiment, [record.run_id for record in records], _columns(records), rows)
 
 

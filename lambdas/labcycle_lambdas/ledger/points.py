@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Table
+from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Table, to_json
 
 TAIL_BYTES = 800  # of points in the header, which is charged in steps of 1 KB: the next one moves all to a chunk
 LISTED = 12
@@ -29,8 +28,7 @@ _READ_AT_ONCE = 20
 Entry = list[Any]  # [value, timestamp, step]
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One point. `timestamp` in milliseconds since 1970. The model and the dataset it was measured on are not part of it."""
 
     key: str
@@ -75,12 +73,13 @@ def history_order(metric: Metric) -> Position:
 
 def latest(metrics: Iterable[Metric]) -> dict[str, Entry]:
     """The latest point of each metric."""
-    found: dict[str, Entry] = {}
-    for metric in metrics:
-        entry = [metric.value, metric.timestamp, metric.step]
-        if metric.key not in found or rank(entry) > rank(found[metric.key]):
-            found[metric.key] = entry
-    return found
+    found: dict[str, tuple[Any, Entry]] = {}
+    for key, value, timestamp, step, *_ in metrics:
+        entry = [value, timestamp, step]
+        ranked = rank(entry)
+        if key not in found or ranked > found[key][0]:
+            found[key] = (ranked, entry)
+    return {key: entry for key, (_, entry) in found.items()}
 
 
 def added(run_id: str, header: Doc, metrics: Sequence[Metric]) -> tuple[Doc, list[Put], list[Create]]:
@@ -89,13 +88,12 @@ def added(run_id: str, header: Doc, metrics: Sequence[Metric]) -> tuple[Doc, lis
     The header is the same where it has all the points already, as far as it can tell.
     """
     tail: dict[str, list[Entry]] = {key: list(entries) for key, entries in header["tail"].items()}
-    there = {(key, repr(entry)) for key, entries in tail.items() for entry in entries}
+    there = {(key, *_mark(*entry)) for key, entries in tail.items() for entry in entries}
     new: dict[str, list[Entry]] = {}
-    for metric in metrics:
-        entry = [metric.value, metric.timestamp, metric.step]
-        if (metric.key, mark := repr(entry)) not in there:
-            there.add((metric.key, mark))
-            new.setdefault(metric.key, []).append(entry)
+    for key, value, timestamp, step, *_ in metrics:
+        if (mark := (key, *_mark(value, timestamp, step))) not in there:
+            there.add(mark)
+            new.setdefault(key, []).append([value, timestamp, step])
     if not new:
         return header, [], []
     listed: list[list[Any]] = list(header["chunks"])
@@ -194,6 +192,11 @@ def _step_order(metric: Metric) -> Position:
     return (step, timestamp, value, nan)
 
 
+def _mark(value: float, timestamp: int, step: int) -> tuple[float | str, int, int]:
+    """What points are told apart by: NaN is a value like others."""
+    return ("NaN" if math.isnan(value) else value, timestamp, step)
+
+
 def _points(key: str, entries: Iterable[Entry]) -> Iterator[Metric]:
     return (Metric(key, float(value), timestamp, step) for value, timestamp, step in entries)
 
@@ -208,7 +211,7 @@ def _parts(points: Mapping[str, Sequence[Entry]]) -> Iterator[dict[str, list[Ent
     part: dict[str, list[Entry]] = {}
     size = 0
     for key in sorted(points):
-        for entry in sorted(points[key], key=lambda entry: (entry[1], entry[2], repr(entry[0]))):
+        for entry in sorted(points[key], key=itemgetter(1, 2)):
             size += 60 + (0 if key in part else len(key.encode()))
             if part and size > _CHUNK_BYTES:
                 yield part
@@ -223,11 +226,12 @@ def _chunk(run_id: str, part: Mapping[str, Sequence[Entry]]) -> tuple[Put, Chunk
     for key, entries in part.items():
         values, timestamps, steps = zip(*entries, strict=True)
         columns[key] = [values, _differences(timestamps), _differences(steps)]
-    digest = hashlib.sha256(json.dumps(columns, separators=(",", ":")).encode()).hexdigest()[:20]
+    text = to_json(columns)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     times = [entry[1] for entries in part.values() for entry in entries]
     first = min(times)
     chunk = Chunk(digest, first, max(times) - first, len(times))
-    return Put(partition(run_id), _sort_key(chunk), columns, compressed=True), chunk
+    return Put(partition(run_id), _sort_key(chunk), text, compressed=True), chunk
 
 
 def _sort_key(chunk: Chunk) -> str:

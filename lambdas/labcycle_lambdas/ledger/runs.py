@@ -39,7 +39,7 @@ from labcycle_lambdas.ledger.table import Changed, Create, Exists, Table, Thrott
 from labcycle_lambdas.ledger.times import milliseconds
 
 RUN_NAME_TAG = "mlflow.runName"
-LOGGED_MODELS_TAG = "mlflow.loggedModels"
+LOGGED_MODELS_TAG = "mlflow.log-model.history"
 DATASET_CONTEXT_TAG = "mlflow.data.context"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}", re.ASCII)
@@ -124,7 +124,7 @@ class Runs:
             )
         except Exists:
             return self.get(run_id)
-        if zlib.crc32(run_id.encode()) % packs.RUNS_A_PACK == 0:  # so that packing keeps pace with what comes to be
+        if zlib.crc32(run_id.encode()) % packs.RUNS_A_PACK < 3:  # so that packing keeps pace with what comes to be
             self.pack(experiment_id, near=run_id)
         return run_record.run_of(run_id, header, {}, entries, experiment)
 
@@ -254,7 +254,7 @@ class Runs:
         self._keep(run_id, {f"{OUTPUT}{model}@{step}": {} for model, step in models})
 
     def log_model(self, run_id: str, model: Mapping[str, Any], *, longest: int) -> None:
-        """Add a model to the list in the tag `mlflow.loggedModels`, unless it is there; as clients before MLflow 3 log one.
+        """Add a model to the list in the tag `mlflow.log-model.history`, unless it is there; as clients before MLflow 3 log one.
 
         Raises
         ------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import hashlib
 import json
 import math
@@ -50,31 +49,14 @@ def parse_order(clauses: Sequence[str]) -> list[Order]:
 
 def sort(items: Iterable[T], keys: Sequence[Key[T]]) -> list[T]:
     """Sort by (value, descending), the first key first: what is there before NaN before what is missing, either way."""
-
-    falling = [descending for _, descending in keys]
-    decorated = [([value(item) for value, _ in keys], item) for item in items]
-    order = functools.cmp_to_key(lambda one, other: _compare(one, other, falling))
-    return [item for _, item in sorted(decorated, key=lambda pair: order(pair[0]))]
+    listed = list(items)
+    columns = [[value(item) for item in listed] for value, _ in keys]
+    return [listed[row] for row in ranking(columns, [descending for _, descending in keys], len(listed))]
 
 
-def _compare(one: Sequence[Value], other: Sequence[Value], descending: Sequence[bool]) -> int:
-    for a, b, falling in zip(one, other, descending, strict=True):
-        if (group := _group(a) - _group(b)) != 0:
-            return group
-        if _group(a) == 0 and a != b:
-            return -1 if (a < b) != falling else 1  # type: ignore[operator]
-    return 0
-
-
-def _group(value: Value) -> int:
-    if value is None:
-        return 2
-    return 1 if isinstance(value, float) and math.isnan(value) else 0
-
-
-def ranking(columns: Sequence[Sequence[Value]], descending: Sequence[bool]) -> list[int]:
-    """The order of rows that are given by columns, the first column first; as `sort` orders items."""
-    ranked = list(range(len(columns[0])))
+def ranking(columns: Sequence[Sequence[Value]], descending: Sequence[bool], length: int) -> list[int]:
+    """The order of `length` rows that are given by columns, the first column first; as `sort` orders items."""
+    ranked = list(range(length))
     for column, falling in reversed(list(zip(columns, descending, strict=True))):
         there = [row for row in ranked if _group(column[row]) == 0]
         there.sort(key=column.__getitem__, reverse=falling)  # type: ignore[arg-type]
@@ -96,6 +78,21 @@ def behind(columns: Sequence[Sequence[Value]], descending: Sequence[bool], after
         else:
             low = middle + 1
     return low
+
+
+def _compare(one: Sequence[Value], other: Sequence[Value], descending: Sequence[bool]) -> int:
+    for a, b, falling in zip(one, other, descending, strict=True):
+        if (group := _group(a) - _group(b)) != 0:
+            return group
+        if _group(a) == 0 and a != b:
+            return -1 if (a < b) != falling else 1  # type: ignore[operator]
+    return 0
+
+
+def _group(value: Value) -> int:
+    if value is None:
+        return 2
+    return 1 if isinstance(value, float) and math.isnan(value) else 0
 
 
 def scope_of(*parts: object) -> str:

@@ -10,7 +10,7 @@ from labcycle_lambdas.http import Response
 from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.packs import RUNS_A_PACK, Block, Place
 from labcycle_lambdas.ledger.run_record import PARAM, TAG, DatasetInput
-from labcycle_lambdas.ledger.runs import DATASET_CONTEXT_TAG
+from labcycle_lambdas.ledger.runs import DATASET_CONTEXT_TAG, RUN_NAME_TAG
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.experiments import VIEWS, in_view
@@ -82,7 +82,7 @@ def search(call: Call) -> Response:
     runs = call.ledgers.runs
     seen: dict[str, Dataset] = {}
     named: list[Named] = [*wanted, *orders]
-    whole = any(_kind(item) in ("parameter", "tag") for item in named)
+    whole = any(map(_is_in_the_rest, named))
     places: list[Place] = []
     values: list[list[Value]] = [[] for _ in orders]
     for experiment_id in experiment_ids:
@@ -98,7 +98,7 @@ def search(call: Call) -> Response:
                 column += [found[row] for row in rows]
         if blocks and not blocks[0].pack and len(blocks[0].ids) >= RUNS_A_PACK:
             runs.pack(experiment_id, near=secrets.token_hex(2))
-    ranked = ranking(values, [order.descending for order in orders])
+    ranked = ranking(values, [order.descending for order in orders], len(places))
     columns = [[column[i] for i in ranked] for column in values]
     start = behind(columns, [order.descending for order in orders], after) if after else 0
     shown: list[str] = []
@@ -162,7 +162,13 @@ def _column(block: Block, named: Named) -> Sequence[Value]:
             return block.rest(TAG + named.key)
         case _:
             name = _attribute_name(named.key)
-            return block.attribute("name" if name == "run_name" else name)
+            return block.rest(TAG + RUN_NAME_TAG) if name == "run_name" else block.attribute(name)
+
+
+def _is_in_the_rest(named: Named) -> bool:
+    """Whether it is no column of a pack."""
+    kind = _kind(named)
+    return kind in ("parameter", "tag") or (kind == "attribute" and _attribute_name(named.key) == "run_name")
 
 
 def _is_text(order: Order) -> bool:
