@@ -114,7 +114,7 @@ class ExperimentTracking(Construct):
             folder="tracking",
             team=team,
             description=f"MLflow's tracking and registry protocol, team {team}",
-            environment=environment,
+            environment=environment | {"REQUESTS_PER_SECOND": str(requests_per_second)},
             memory_mib=512,
             timeout=_TIMEOUT,
             key=self.encryption_key,

@@ -15,9 +15,10 @@ class Environment:
     artifact_bucket: str
     team: str
     members: str  # see labcycle_lambdas.members; "" where the stack tells none
+    requests_per_second: int  # at which API Gateway throttles the team; 0 where it does not
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
         found = required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "tracking function")
-        return cls(*found, variables.get("MEMBERS", ""))
+        return cls(*found, variables.get("MEMBERS", ""), int(variables.get("REQUESTS_PER_SECOND", "0")))

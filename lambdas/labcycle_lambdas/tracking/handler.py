@@ -30,7 +30,8 @@ def ledgers() -> Ledgers:
     table = Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table)
     signing = _CONFIG.merge(SIGNING)
     artifacts = ArtifactStore(lambda: boto3.client("s3", config=signing), environment.artifact_bucket)
-    return Ledgers.over(table, artifacts, Members.read(environment.team, environment.members))
+    members = Members.read(environment.team, environment.members)
+    return Ledgers.over(table, artifacts, members, requests_per_second=environment.requests_per_second)
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.experiments import Experiments
+from labcycle_lambdas.ledger.load import Load
 from labcycle_lambdas.ledger.logged_models import LoggedModels
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.repeats import Repeats
@@ -20,11 +21,12 @@ from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
 from labcycle_lambdas.tracking import roots
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
+from labcycle_lambdas.tracking.shedding import Shedding
 
 
 @dataclass(frozen=True)
 class Ledgers:
-    """The records of one team, and its members."""
+    """The records of one team, its members, and how often they may call."""
 
     members: Members
     experiments: Experiments
@@ -33,6 +35,7 @@ class Ledgers:
     registry: Registry
     artifacts: ArtifactStore
     repeats: Repeats
+    shedding: Shedding
 
     @classmethod
     def over(
@@ -41,17 +44,22 @@ class Ledgers:
         artifacts: ArtifactStore,
         members: Members | str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        requests_per_second: int = 0,
     ) -> Ledgers:
-        """`members`: a team's name alone stands for members who may do what IAM lets their roles."""
+        """`members`: a team's name alone stands for members who may do what IAM lets their roles. `requests_per_second`: at
+        which API Gateway throttles the team; 0 where it does not."""
+        members = Members(members) if isinstance(members, str) else members
         experiments = Experiments(table, artifacts.root, now)
         return cls(
-            Members(members) if isinstance(members, str) else members,
+            members,
             experiments,
             Runs(table, now, experiments),
             LoggedModels(table, now, experiments),
             Registry(table, now),
             artifacts,
             Repeats(table, now),
+            Shedding(Load(table), members, requests_per_second),
         )
 
 

@@ -150,6 +150,7 @@ def answer(ledgers: Ledgers, request: Request) -> Response:
 def _do(ledgers: Ledgers, request: Request) -> Response:
     serve, path = _find(request.method, _plain(request.path))
     ledgers.members.require(rights.needed(request.method, serve), request)
+    ledgers.shedding.admit(request)
     has_body = request.method not in ("GET", "HEAD") and serve not in _FILES
     arguments = Arguments(json_body(request)) if has_body else Arguments.from_query(request.query)
     call = Call(ledgers, request, path, arguments)

@@ -85,6 +85,13 @@ def test_the_functions_are_told_what_the_api_knows_of_members(template: Template
     assert [one for one in told if one] == [said, said]
 
 
+def test_the_tracking_function_knows_at_which_rate_the_doors_throttle(template: Template) -> None:
+    rates = {
+        f["Environment"]["Variables"].get("REQUESTS_PER_SECOND") for f in of_type(template, "AWS::Lambda::Function")
+    }
+    assert "100" in rates
+
+
 def test_without_access_there_is_one_door_and_no_table() -> None:
     template = alone(lambda stack: ExperimentTracking(stack, "Tracking", team="ours"))
     assert len(of_type(template, "AWS::ApiGatewayV2::Api")) == 1

@@ -34,6 +34,27 @@ def test_it_answers_an_event(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     handler.ledgers.cache_clear()
 
 
+def test_it_is_told_of_members_and_of_the_limit_of_calls(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "LEDGER_TABLE": NAME,
+        "ARTIFACT_BUCKET": BUCKET,
+        "TEAM": "fraud",
+        "MEMBERS": '{"rights": {"read": ["scientist-1"]}, "subjects": {}}',
+        "REQUESTS_PER_SECOND": "10",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    handler.ledgers.cache_clear()
+    said = handler.handle(event("POST", "/api/2.0/mlflow/experiments/create", body=b"{}", arn=member()), None)
+    assert (said["statusCode"], json.loads(said["body"])["error_code"]) == (403, "PERMISSION_DENIED")
+    monkeypatch.setattr(handler.ledgers().shedding, "_clock", lambda: 1_000_000.0)
+    search = event("POST", "/api/2.0/mlflow/experiments/search", body=b'{"max_results": 1}', arn=member())
+    statuses = [handler.handle(search, None)["statusCode"] for _ in range(25)]
+    assert statuses == [200] * 25
+    assert api.dynamodb.get_item(TableName=NAME, Key={"pk": {"S": "LOAD"}, "sk": {"S": "HEADER"}})["Item"]
+    handler.ledgers.cache_clear()
+
+
 def test_our_own_failure_is_told_in_shape_and_its_cause_logged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
