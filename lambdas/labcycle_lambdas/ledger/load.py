@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from labcycle_lambdas.ledger.records import HEADER
-from labcycle_lambdas.ledger.table import Create, Replace, Table
+from labcycle_lambdas.ledger.table import Create, Doc, Replace, Table
 
 _PARTITION = "LOAD"
 
@@ -29,7 +29,7 @@ class Load:
             If DynamoDB did not take it.
         """
         item = self._table.get(_PARTITION, HEADER)
-        known = item.doc if item else {"window": window, "calls": {}, "before": {}}
+        known: Doc = item.doc if item else {"window": window, "calls": {}, "before": {}}
         age = window - known["window"]
         before = known["calls"] if age == 1 else known["before"] if age == 0 else {}
         present = dict(Counter(known["calls"] if age == 0 else {}) + Counter(calls))

@@ -20,5 +20,6 @@ class Environment:
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
-        found = required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "tracking function")
-        return cls(*found, variables.get("MEMBERS", ""), int(variables.get("REQUESTS_PER_SECOND", "0")))
+        table, bucket, team = required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "tracking function")
+        rate = int(variables.get("REQUESTS_PER_SECOND", "0"))
+        return cls(table, bucket, team, variables.get("MEMBERS", ""), rate)
