@@ -135,7 +135,7 @@ def _deployment(deployment: Mapping[str, Any]) -> str:
 def _files(console: Console, it: Mapping[str, Any]) -> None:
     files = it["files"]
     for file in files[:_SHOWN]:
-        digest = f"SHA-256 {file['sha256'][:16]}" if file["sha256"] else "digest is taken at promotion"
+        digest = f"SHA-256 {file['sha256'][:16]}" if file["sha256"] else "no digest"
         console.print(f"file        {file['path']}, {file['size']} bytes, {digest}", markup=False)
     more = len(files) - _SHOWN + it["files_left_out"]
     if more > 0:

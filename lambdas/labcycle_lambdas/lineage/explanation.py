@@ -18,6 +18,7 @@ from labcycle_lambdas.lineage.run_reader import RunReader
 
 MOST_EVENTS = 500
 MOST_FILES = 500
+_WENT_LIVE = ("promoted", "rolled_back")
 _CUT = 1_000  # characters: hundreds of params of 6,000 would be more than Lambda can answer
 
 
@@ -42,14 +43,17 @@ def explain(reader: RunReader, model: str, *, version: int | None = None, alias:
     events = custody.events(f"model/{model}")
     problems = custody.verify(f"model/{model}")
     mine = [event for event in events if _touches(event, found.version)]
+    went_live = next(
+        (e for e in reversed(mine) if e.action in _WENT_LIVE and e.detail["version"] == found.version), None
+    )
     return {
         "model": model,
         "version": _version_doc(found),
         "deployment": {
             "live": is_live,
             "live_version": live.version if live else None,
-            "since": bytes_known.promoted_at if bytes_known else None,
-            "by": bytes_known.promoted_by if bytes_known else None,
+            "since": went_live.at if went_live else None,
+            "by": went_live.who["member"] or went_live.who["role"] if went_live else None,
             "generation": current.generation,
         },
         "files": _files(found, bytes_known),

@@ -24,6 +24,8 @@ CLEAN = "none"
 LEFT_OUT = "lineage.left_out"
 REQUIREMENTS = "lineage.requirements"  # SHA-256 of the lock
 PYTHON, PLATFORM, IMAGE = "lineage.python", "lineage.platform", "lineage.image"
+# What the reaction to drift records of a run that it made (reaction/register.py).
+TRAINING_JOB, TRAINING_DATA = "labcycle.trainingJob", "labcycle.trainingData"
 
 _SNAPSHOT = "call labcycle.client.record.snapshot() in the run"
 _LOG_INPUT = "mlflow.log_input(mlflow.data.from_pandas(frame, source='s3://...', name='...'), context='training')"
@@ -128,13 +130,17 @@ def _data(record: Record) -> Part:
         evidence.append(said + (f", {item.location}" if item.location else ""))
     if len(record.inputs) > _SHOWN:
         evidence.append(f"and {len(record.inputs) - _SHOWN} more")
+    trained_on = record.tags.get(TRAINING_DATA)
+    if trained_on:
+        evidence.append(f"everything at {trained_on}, when it was trained")
     if not record.inputs:
-        lacking.append("no data set was logged")
+        lacking.append("the digest of the data" if trained_on else "no data set was logged")
     elif not any(item.digest for item in record.inputs):
         lacking.append("no data set has a digest")
     elif not any(item.digest and item.location for item in record.inputs):
         lacking.append("where the data lies: its source is the code that made it")
-    return _part("data", any(item.digest for item in record.inputs), evidence, lacking, f"call {_LOG_INPUT}")
+    known = bool(trained_on) or any(item.digest for item in record.inputs)
+    return _part("data", known, evidence, lacking, f"call {_LOG_INPUT}")
 
 
 def _parameters(record: Record) -> Part:
@@ -154,12 +160,15 @@ def _environment(record: Record) -> Part:
         evidence.append(f"Python {python}")
     if tags.get(PLATFORM):
         evidence.append(tags[PLATFORM])
+    job = tags.get(TRAINING_JOB)
+    if job:
+        evidence.append(f"training job {job}, whose description names the image")
     lacking = []
     if not image and not tags.get(PLATFORM):
         lacking.append("the platform, or the image that it ran in")
     if not image and not python:
         lacking.append("the version of Python")
-    return _part("environment", bool(image or python), evidence, lacking, _SNAPSHOT)
+    return _part("environment", bool(image or python or job), evidence, lacking, _SNAPSHOT)
 
 
 def _libraries(record: Record) -> Part:

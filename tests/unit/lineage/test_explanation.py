@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from labcycle_lambdas.http import Request
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.lineage.ancestry import MOST_GENERATIONS
 from tests.unit.lineage.conftest import REVIEWER, Team
 from tests.unit.serving.workshop import classifier, reference_table
@@ -60,7 +61,7 @@ def test_from_what_is_live_back_to_the_data(team: Team) -> None:
     assert [(a["relation"], a["run_id"], a["name"]) for a in said["run"]["ancestry"]] == [
         ("derived from", old, "first")
     ]
-    assert [(e["action"], e["who"]["member"]) for e in said["events"]] == [
+    assert [(e["action"], e["who"]["member"]) for e in said["events"]][1:] == [
         ("registered", "scientist-1"),
         ("promoted", "reviewer-1"),
     ]
@@ -80,8 +81,14 @@ def test_a_version_that_is_not_live(team: Team) -> None:
     assert (said["deployment"]["live"], said["deployment"]["live_version"]) == (False, 2)
     assert said["deployment"]["by"] == "reviewer-1"
     assert None not in {file["sha256"] for file in said["files"]}
-    assert [event["action"] for event in said["events"]] == ["registered", "promoted", "promoted"]
+    assert [event["action"] for event in said["events"]] == ["created", "registered", "promoted", "promoted"]
     assert team.get(f"models/{MODEL}/explanation?alias=champion")["version"]["version"] == 2
+    Deployments(team.table).roll_back(MODEL, REVIEWER)
+    said = team.get(f"models/{MODEL}/explanation?version=2")
+    assert (said["deployment"]["live"], said["deployment"]["by"]) == (False, "reviewer-1")
+    said = team.get(f"models/{MODEL}/explanation")
+    assert (said["deployment"]["live"], said["events"][-1]["action"]) == (True, "rolled_back")
+    assert said["deployment"]["since"] == said["events"][-1]["at"]
 
 
 def test_without_a_deployment_the_newest_version_is_meant(team: Team) -> None:

@@ -62,6 +62,8 @@ def test_what_lacks_says_how_to_supply_it_and_what_does_not_says_nothing() -> No
         ({"inputs": [Input("d", "", "s3", "s3://b/k", "")]}, "data", "missing", "digest"),
         ({"inputs": [Input("d", "0a", "code", "", "train")]}, "data", "partial", "where the data lies"),
         ({"inputs": [Input("d", "0a", "code", "", ""), WHOLE.inputs[0]]}, "data", "found", ""),
+        ({"inputs": [], "tags": {"labcycle.trainingData": "s3://b/data/m/"}}, "data", "partial", "digest"),
+        ({"tags": {"labcycle.trainingJob": "j"}, "models": []}, "environment", "partial", "platform"),
         ({"params": {}}, "parameters", "missing", "no parameter"),
         ({"tags": {}}, "environment", "partial", "platform"),
         ({"tags": {"mlflow.docker.image.id": "sha256:1"}}, "environment", "found", ""),
