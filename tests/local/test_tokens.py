@@ -22,7 +22,7 @@ from tests.local.calling import Answer, send
 from tests.local.conftest import free_port, until
 from tests.local.tracking_app import ACCOUNT, ISSUER, REGION
 
-SESSION = Path(__file__).parent / "sessions" / "autologging.py"
+SESSIONS = Path(__file__).parent / "sessions"
 ADA, BOB, STRANGER = "subject-of-ada", "subject-of-bob", "subject-of-nobody"
 
 
@@ -110,10 +110,8 @@ def test_the_access_log_tells_who_came(door: Door) -> None:
     assert (line["issuer"], line["subject"], line["status"]) == (ISSUER.url, ADA, "200")
 
 
-def test_a_session_of_the_stock_client_over_a_token_and_its_promotion(
-    door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of AWS is known to the client: artifacts go by addresses that the API gives out."""
+def session(door: Door, name: str) -> dict[str, Any]:
+    """What a session of the stock client says in the end: ada's, who has no credentials of AWS."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_", "LABCYCLE_"))}
     environment = {
         **kept,
@@ -123,9 +121,26 @@ def test_a_session_of_the_stock_client_over_a_token_and_its_promotion(
         "AWS_EC2_METADATA_DISABLED": "true",
         "GIT_PYTHON_REFRESH": "quiet",
     }
-    run = subprocess.run([sys.executable, str(SESSION)], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(SESSIONS / f"{name}.py")]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-4000:]
-    told = json.loads(run.stdout.splitlines()[-1])
+    told: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return told
+
+
+def test_two_hundred_megabytes_go_around_the_function(door: Door) -> None:
+    told = session(door, "large_artifact")
+    assert told["artifact_uri"].startswith("mlflow-artifacts:/")
+    assert told["same"]
+    assert told["largest"]["s3"] == [10 * 1024**2, 100 * 1024**2]
+    assert max(told["largest"]["api"]) < 50_000, "the addresses of the parts"
+
+
+def test_a_session_of_the_stock_client_over_a_token_and_its_promotion(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of AWS is known to the client: artifacts go by addresses that the API gives out."""
+    told = session(door, "autologging")
     assert told.pop("artifact_uri").startswith("mlflow-artifacts:/")
     assert told == {
         "version": "1",
