@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ TOLD_CHARACTERS = 1_000  # of a text in an event: EventBridge takes 256 KB an ev
 _PREFIX = "CUSTODY#"
 _ATTEMPTS = 12
 _HEAD = "HEAD"
+_DIGITS = 12  # of a number in a sort key
+_UNREADABLE = 10  # items in a row after which no more is looked for
 
 
 @dataclass(frozen=True)
@@ -110,24 +113,22 @@ class Custody:
 
         Each is `{"seq": number by its key, "event": document}`; of one that is no JSON, `event` is None.
         """
-        position = _sk(after)
-        while True:
+        position, unreadable = _sk(after), 0
+        while unreadable < _UNREADABLE:
             try:
-                for item in self._table.query(f"{_PREFIX}{subject}", after=position):
-                    if item.sk == _HEAD:
-                        return
-                    position = item.sk
+                for item in self._table.query(f"{_PREFIX}{subject}", "0", after=position):
+                    position, unreadable = item.sk, 0
                     yield {"seq": int(item.sk) if item.sk.isdecimal() else item.sk, "event": item.doc}
                 return
-            except ValueError:  # the item behind `position`: no way to know its key from here, but by the chain
-                position = _sk(int(position) + 1)
+            except (ValueError, zlib.error):  # the item behind `position`, whose key only the chain can tell
+                position, unreadable = _sk(int(position[:_DIGITS]) + 1), unreadable + 1
                 yield {"seq": int(position), "event": None}
 
     def head(self, subject: str) -> dict[str, Any] | None:
         """`{"seq": ..., "hash": ...}` of the last event, as the chain's head says; None where there is none."""
         try:
             item = self._table.get(f"{_PREFIX}{subject}", _HEAD)
-        except ValueError:
+        except (ValueError, zlib.error):
             return {}
         return item.doc if item else None
 
@@ -155,4 +156,4 @@ class Custody:
 
 
 def _sk(seq: int) -> str:
-    return f"{seq:012d}"
+    return f"{seq:0{_DIGITS}d}"

@@ -1,0 +1,1 @@
+"""Verify a team's chains of custody without trusting what keeps them: docs/custody.md."""
