@@ -15,7 +15,7 @@ from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
 
-Right = Literal["read", "log", "register", "promote", "administer"]
+Right = Literal["read", "log", "register", "promote", "administer", "erase"]
 OF_ANYBODY: frozenset[str] = frozenset({"read", "log"})  # whom a door lets in
 _NAMED = 10  # holders of a right in a message
 
@@ -75,7 +75,7 @@ class Members:
         if who.member is None:
             return OF_ANYBODY
         if self.rights is None:
-            return OF_ANYBODY | {"register", "promote", "administer"}
+            return OF_ANYBODY | {"register", "promote", "administer", "erase"}
         return self.rights.get(who.member, OF_ANYBODY)
 
     def _holders(self, right: Right) -> str:

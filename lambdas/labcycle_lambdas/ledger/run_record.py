@@ -21,6 +21,7 @@ from labcycle_lambdas.ledger.table import Create, Doc, Item, Replace, Table, Wri
 REST, LATEST = "REST/", "LATEST/"
 PARAM, TAG, DATASET, INPUT, OUTPUT = "p/", "t/", "d/", "i/", "o/"  # what an entry of the rest is, before its own key
 DIRTY = "DIRTY/"
+BEGUN, ENDED = "begun", "ended"  # of an erasure, in the header
 _LATEST_BYTES = 6_000  # in the header
 
 
@@ -52,6 +53,19 @@ class Run:
     dataset_keys: dict[str, dict[str, str]] = field(default_factory=dict)
     model_inputs: list[str] = field(default_factory=list)
     model_outputs: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Erasable:
+    """What decides whether a run is let go. `changed_ms`: when it was written to last. `begun`, `ended`: its erasure."""
+
+    run_id: str
+    name: str
+    status: str
+    stage: Stage
+    changed_ms: int
+    begun: bool
+    ended: bool
 
 
 @dataclass
@@ -147,6 +161,20 @@ def stage_of(header: Doc, experiment: Experiment) -> Stage:
     """The stage set last: the run's own, unless all runs of the experiment were moved after it was set."""
     own: Stage = header["stage"]
     return own if header["epoch"] == experiment.epoch else experiment.lifecycle_stage
+
+
+def erasable(record: RunRecord, experiment: Experiment) -> Erasable:
+    doc = record.header.doc
+    erasure = doc["erasure"]
+    return Erasable(
+        record.run_id,
+        doc["name"],
+        doc["status"],
+        stage_of(doc, experiment),
+        doc["changed"],
+        begun=erasure == BEGUN,
+        ended=erasure == ENDED,
+    )
 
 
 def artifact_uri(experiment: Experiment, run_id: str) -> str:

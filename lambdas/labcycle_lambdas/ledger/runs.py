@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from labcycle_lambdas.ledger import packs, run_record
+from labcycle_lambdas.ledger import packs, points, run_record
+from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.datasets import Dataset, Datasets, dataset_key
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiment, Experiments, header_key, of_header
@@ -29,6 +30,7 @@ from labcycle_lambdas.ledger.run_record import (
     REST,
     TAG,
     DatasetInput,
+    Erasable,
     Run,
     RunRecord,
     partition,
@@ -36,9 +38,11 @@ from labcycle_lambdas.ledger.run_record import (
     stage_of,
 )
 from labcycle_lambdas.ledger.table import Changed, Create, Exists, Table, Throttled
-from labcycle_lambdas.ledger.times import milliseconds
+from labcycle_lambdas.ledger.times import milliseconds, stamp
+from labcycle_lambdas.ledger.who import Who
 
 RUN_NAME_TAG = "mlflow.runName"
+ERASED_TAG = "labcycle.erased"
 LOGGED_MODELS_TAG = "mlflow.log-model.history"
 DATASET_CONTEXT_TAG = "mlflow.data.context"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
@@ -113,6 +117,7 @@ class Runs:
             "chunks": [],
             "spilled": 0,
             "pack": None,
+            "erasure": None,
         }
         entries = {TAG + key: value for key, value in {**(tags or {}), RUN_NAME_TAG: name}.items()}
         try:
@@ -124,8 +129,6 @@ class Runs:
             )
         except Exists:
             return self.get(run_id)
-        if zlib.crc32(run_id.encode()) % packs.RUNS_A_PACK < 3:  # so that packing keeps pace with what comes to be
-            self.pack(experiment_id, near=run_id)
         return run_record.run_of(run_id, header, {}, entries, experiment)
 
     def get(self, run_id: str) -> Run:
@@ -154,8 +157,16 @@ class Runs:
             seen.update(block.ids)
             yield from self.at(fresh)
 
-    def pack(self, experiment_id: str, *, near: str = "") -> None:
-        """Pack some runs for searches, where there is enough to pack; at the next occasion where somebody is in the way."""
+    def keep_pace(self, new: Run) -> None:
+        """Pack, at every tenth new run, so that packing keeps pace with what comes to be."""
+        if zlib.crc32(new.run_id.encode()) % 10 == 0:
+            self.pack(new.experiment_id, near=new.run_id)
+
+    def pack(self, experiment_id: str, *, near: str) -> None:
+        """Pack some runs for searches, where there is enough to pack; at the next occasion where somebody is in the way.
+
+        `near`: the runs with the next higher ids are looked at.
+        """
         with suppress(Exists, Changed, Throttled):
             packs.pack(self._table, experiment_id, milliseconds(self._now), near=near)
 
@@ -207,17 +218,17 @@ class Runs:
         self._log(run_id, metrics, {})
 
     def _log(self, run_id: str, metrics: Sequence[Metric], entries: Mapping[str, str]) -> None:
-        points = latest(metrics)
+        newest = latest(metrics)
 
         def work() -> None:
             record, _ = self._active(run_id, whole=bool(entries))
-            if not record.knows(points):
+            if not record.knows(newest):
                 record, _ = self._active(run_id, whole=True)
             _check_params(record, entries)
             change: dict[str, Any] = {}
             more: list[Any] = []
             if metrics:
-                change, more = record.with_latest(points)
+                change, more = record.with_latest(newest)
                 doc, chunks, manifests = added(run_id, record.header.doc, metrics)
                 change |= {key: doc[key] for key in ("tail", "chunks", "spilled")}
                 more += manifests
@@ -313,6 +324,52 @@ class Runs:
         item = self._table.get(partition(run_id), HEADER)
         return samples(self._table, run_id, item.doc, key, steps, most) if item else []
 
+    def erasable(
+        self, experiment_id: str, may_go: Callable[[str, str], bool], after: str, most: int
+    ) -> tuple[list[Erasable], str]:
+        """The first `most` runs of an experiment behind the id `after` whose status and stage may go, and the id of the
+        last one, "" where there are no more."""
+        ids: set[str] = set()
+        met: set[str] = set()
+        for block in self.blocks(experiment_id, whole=False):
+            for run_id, status, stage in zip(block.ids, block.attribute("status"), block.stages(), strict=True):
+                if run_id not in met and run_id > after and may_go(str(status), stage):
+                    ids.add(run_id)
+                met.add(run_id)
+        chosen = sorted(ids)[:most]
+        if not chosen:
+            return [], ""
+        experiment = self._experiments.header(experiment_id)
+        records = packs.records_of(self._table, chosen, whole=False)
+        return [run_record.erasable(record, experiment) for record in records], chosen[-1] if len(ids) > most else ""
+
+    def erasable_one(self, run_id: str) -> Erasable:
+        """Raises `NotFound`."""
+        return run_record.erasable(*self._open(run_id))
+
+    def begin_erasure(self, run_id: str, who: Who, rule: Mapping[str, Any]) -> None:
+        """Forget where the points of a run are, and say so in its record and its chain of custody; the rest stays."""
+
+        def work() -> None:
+            record, _ = self._open(run_id, whole=True)
+            at = self._now()
+            change = {"tail": {}, "chunks": [], "spilled": 0, "erasure": run_record.BEGUN}
+            writes = record.writes(change, {TAG + ERASED_TAG: stamp(at)})
+            Custody(self._table, self._now).append(f"run/{run_id}", "erased", who, {"rule": dict(rule)}, *writes)
+
+        self._table.until_unchanged(work)
+
+    def erase_points(self, run_id: str, has_time: Callable[[], bool]) -> bool:
+        """Delete all points of a run whose erasure was begun; False where the time was over before."""
+        return self._table.delete_partition(points.partition(run_id), has_time)
+
+    def end_erasure(self, run_id: str) -> None:
+        def work() -> None:
+            record, _ = self._open(run_id)
+            self._table.write(*record.writes({"erasure": run_record.ENDED}))
+
+        self._table.until_unchanged(work)
+
     def _move(self, run_id: str, stage: str) -> None:
         def work() -> None:
             record, experiment = self._open(run_id)
@@ -347,6 +404,8 @@ class Runs:
         record, experiment = self._open(run_id, whole=whole)
         if stage_of(record.header.doc, experiment) != "active":
             raise Refused(f"The run {run_id} must be in the 'active' state. Current state is deleted.")
+        if record.header.doc["erasure"] == run_record.BEGUN:
+            raise Refused(f"The run {run_id} is being erased: it takes nothing until that is finished.")
         return record, experiment
 
     def _open(self, run_id: str, *, whole: bool = False) -> tuple[RunRecord, Experiment]:

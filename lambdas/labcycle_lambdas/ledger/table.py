@@ -35,6 +35,8 @@ _THROTTLES = {
 }
 _CHANGE_ATTEMPTS = 20
 _DOCUMENT_BYTES = 395_000  # an item holds 400 KB, its keys included
+_DELETED_AT_ONCE = 25
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _READ_AT_ONCE = 100
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _TRANSACTION_ITEMS = 100
@@ -224,6 +226,29 @@ class Table:
             except _Busy:
                 pause(attempt)
         raise Throttled("the item is written by too many at once")
+
+    def delete_partition(self, pk: str, has_time: Callable[[], bool]) -> bool:
+        """Delete all items of a partition, whatever they are; False where the time was over before. Raises `Throttled`."""
+        while True:
+            with _translated():
+                page = self._client.query(
+                    TableName=self._name,
+                    KeyConditionExpression="#pk = :pk",
+                    ExpressionAttributeNames={"#pk": "pk", "#sk": "sk"},
+                    ExpressionAttributeValues={":pk": {"S": pk}},
+                    ProjectionExpression="#pk, #sk",
+                    ConsistentRead=True,
+                )
+            if not page["Items"]:
+                return True
+            for start in range(0, len(page["Items"]), _DELETED_AT_ONCE):
+                if not has_time():
+                    return False
+                keys = page["Items"][start : start + _DELETED_AT_ONCE]
+                with _translated():  # what was left over is found by the next query
+                    self._client.batch_write_item(
+                        RequestItems={self._name: [{"DeleteRequest": {"Key": key}} for key in keys]}
+                    )
 
     def until_unchanged(self, work: Callable[[], T]) -> T:
         """Do `work` (read, decide, write), again as often as somebody else was faster."""

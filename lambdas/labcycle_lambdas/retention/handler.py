@@ -1,0 +1,39 @@
+"""The retention function: what a team's rules let go, and letting it go."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.members import Members
+from labcycle_lambdas.responding import counted, respond
+from labcycle_lambdas.retention.environment import Environment
+from labcycle_lambdas.retention.erasure import Retention
+from labcycle_lambdas.retention.routes import Api
+from labcycle_lambdas.retention.rules import read_rules
+
+_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@cache
+def api() -> Api:
+    """Made once a sandbox."""
+    environment = Environment.read()
+    client = cache(lambda: counted(boto3.client("s3", config=_CONFIG)))
+    retention = Retention(
+        Table(counted(boto3.client("dynamodb", config=_CONFIG)), environment.ledger_table),
+        client,
+        environment.artifact_bucket,
+        read_rules(environment.rules),
+        lambda: int(time.time() * 1000),
+    )
+    return Api(retention, Members.read(environment.team, environment.members))
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return respond(event, "retention function", lambda: api().members.team, lambda call: api().answer(call))
