@@ -19,10 +19,15 @@ class Unreadable(Exception):
     """The anchors may not be read, or are not there; the message says why."""
 
 
+def region_of(address: str, session: Any) -> str:
+    """The region of the API at `address`; of the session, where the address does not tell."""
+    match = _API.fullmatch(urlsplit(address).hostname or "")
+    return str(match[1] if match else session.region_name)
+
+
 def bucket_of(team: str, address: str, session: Any) -> str:
     """The name of a team's anchor bucket, in the account of the credentials and the region of the API at `address`."""
-    match = _API.fullmatch(urlsplit(address).hostname or "")
-    region = match[1] if match else session.region_name
+    region = region_of(address, session)
     account = session.client("sts", region_name=region).get_caller_identity()["Account"]
     return names.bucket(team, "anchors", account, region)
 
