@@ -1,4 +1,4 @@
-"""Calls a deployed HTTP API: routes, IAM authorisation and payload 2.0 as API Gateway does them.
+"""Calls a deployed HTTP API: routes, authorisation by IAM and by token, and payload 2.0 as API Gateway does them.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from moto.iam.models import iam_backends
 
+from labcycle.local import tokens
 from tests.cloud.harness import policies
 from tests.cloud.harness.place import Place
 
@@ -58,10 +60,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class HttpApi:
-    """The API at `address`, which is a stack's output."""
+    """The API at `address`, which is a stack's output. `issuers` has the key sets of those whose tokens it takes."""
 
     address: str
     account: str
+    issuers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def call(
         self,
@@ -92,14 +95,28 @@ class HttpApi:
                 policies.require_role(caller.role_arn, "execute-api:Invoke", arn)
             except policies.NotPermitted:
                 return _refusal(403, "Forbidden")
+        claims: Mapping[str, Any] | None = None
+        if route.get("AuthorizationType") == "JWT":
+            authorizer = gateway.get_authorizer(ApiId=api_id, AuthorizerId=route["AuthorizerId"])
+            try:
+                claims = self._claims(authorizer["JwtConfiguration"], headers or {})
+            except tokens.TokenRefused:
+                return _refusal(401, "Unauthorized")
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent = {"host": self.address.removeprefix("https://"), **{k.lower(): v for k, v in (headers or {}).items()}}
         if body is not None:
             sent.setdefault("content-type", "application/json")
         sent["content-length"] = str(len(content))
-        event = _event(route, parameters, place, api_id, stage, method, path, query, sent, content, caller)
+        event = _event(route, parameters, place, api_id, stage, method, path, query, sent, content, caller, claims)
         integration = gateway.get_integration(ApiId=api_id, IntegrationId=route["Target"].removeprefix("integrations/"))
         return _integrate(integration, event, place, api_id, stage, route["RouteKey"])
+
+    def _claims(self, told: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
+        token = tokens.token_of(
+            next((value for name, value in headers.items() if name.lower() == "authorization"), None)
+        )
+        issuer, keys = told["Issuer"], self.issuers.get(told["Issuer"], {})
+        return tokens.verify(token, issuer=issuer, audience=told["Audience"], keys=keys, now=time.time())
 
 
 def _refusal(status: int, message: str) -> Answer:
@@ -148,7 +165,7 @@ def _fit(pattern: str, path: str) -> tuple[tuple[bool, tuple[int, ...]], dict[st
 
 def _event(
     route: Any, parameters: Mapping[str, str], place: Place, api_id: str, stage: str, method: str, path: str,
-    query: Sequence[tuple[str, str]], headers: Mapping[str, str], content: bytes, caller: Caller | None,
+    query: Sequence[tuple[str, str]], headers: Mapping[str, str], content: bytes, caller: Caller | None, claims: Mapping[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     text = _TEXT.fullmatch(headers.get("content-type", "")) is not None
     context: dict[str, Any] = {
@@ -181,6 +198,8 @@ def _event(
                 "userId": f"AROAEXAMPLE:{caller.session}",
             }
         }
+    if claims is not None:
+        context["authorizer"] = {"jwt": {"claims": tokens.as_claims(claims), "scopes": None}}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route["RouteKey"],

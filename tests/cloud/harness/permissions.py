@@ -150,6 +150,9 @@ def _dynamodb(place: Place, operation: str, params: Params) -> Iterator[Need]:
         wanted = [(operation, params)]
     elif operation == "TransactWriteItems":
         wanted = [(_ITEM_ACTIONS[kind], part) for item in params["TransactItems"] for kind, part in item.items()]
+    elif operation == "BatchGetItem":
+        asked = [(table, key) for table, part in params["RequestItems"].items() for key in part["Keys"]]
+        wanted = [(operation, {"TableName": table, "Key": key}) for table, key in asked]
     elif operation == "TransactGetItems":
         wanted = [("GetItem", item["Get"]) for item in params["TransactItems"]]
     else:

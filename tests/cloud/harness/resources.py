@@ -172,6 +172,12 @@ def _api(gateway: Any, name: str, properties: Properties, place: Place) -> Creat
     return Created(api["ApiId"], {"ApiId": api["ApiId"], "ApiEndpoint": api["ApiEndpoint"]})
 
 
+@model("AWS::ApiGatewayV2::Authorizer", "apigatewayv2")
+def _authorizer(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    identifier = gateway.create_authorizer(**properties)["AuthorizerId"]
+    return Created(identifier, {"AuthorizerId": identifier})
+
+
 @model("AWS::ApiGatewayV2::Integration", "apigatewayv2")
 def _integration(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
     identifier = gateway.create_integration(**properties)["IntegrationId"]
