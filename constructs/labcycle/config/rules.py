@@ -108,6 +108,15 @@ def _tokens(team: Any) -> Iterator[Broken]:
 
 def tracking_rules(tracking: Any) -> Iterator[Broken]:
     yield from _unique(tracking, "issuers", "name", "issuer")
+    ruled: dict[str, int] = {}
+    for i, rule in _items(tracking, "retention"):
+        status = _get(rule, "status")
+        if isinstance(status, str) and ruled.setdefault(status, i) != i:
+            yield Broken(
+                ("retention", i, "status"),
+                f"got {status}, for which retention[{ruled[status]}] is the rule already; allowed one rule for each status. "
+                "Remove one of them",
+            )
     first: dict[str, int] = {}
     for i, issuer in _items(tracking, "issuers"):
         url = _get(issuer, "url")

@@ -129,6 +129,15 @@ class Issuer(Settings):
     """For whom the tokens are issued (`aud`, or `client_id`); those that are issued for others are refused."""
 
 
+class RetentionRule(Settings):
+    """Runs that may be let go: artifacts and metric points go, what the run was stays. Never what a version is built from."""
+
+    status: Literal["deleted", "failed", "killed", "finished"]
+    """Of the run; `deleted` whatever else it is, the others only while it is not deleted."""
+    days: Annotated[int, Field(ge=1, le=36500)]
+    """Days since it was written to last."""
+
+
 class Tracking(Settings):
     """The experiment log."""
 
@@ -140,6 +149,8 @@ class Tracking(Settings):
     """Requests that may come at once."""
     issuers: Annotated[tuple[Issuer, ...], Field(strict=False, max_length=8)] = ()
     """Issuers of tokens (JWT); absent: members call with the credentials of their roles alone."""
+    retention: Annotated[tuple[RetentionRule, ...], Field(strict=False, max_length=4)] = ()
+    """What `labcycle retention` lets go, when somebody with the right to erase runs it; absent: nothing."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

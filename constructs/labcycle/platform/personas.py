@@ -17,6 +17,7 @@ Right = Literal[
     "register",
     "promote",
     "administer",
+    "erase",
     "use workspaces",
     "invoke models",
     "operate",
@@ -38,6 +39,7 @@ RIGHTS: dict[Right, str] = {
     "register": "register models and versions, set their aliases, stages and tags",
     "promote": "make a registered version the live one, or roll back",
     "administer": "rename, delete and restore experiments, runs, models and versions",
+    "erase": "let go what the team's retention rules let go: artifacts and points of runs, for good",
     "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
     "invoke models": "send scoring requests",
     "operate": "run the drift check now, start and stop the reaction, see alarms and executions",
@@ -46,7 +48,7 @@ RIGHTS: dict[Right, str] = {
 
 PERSONAS: tuple[Persona, ...] = (
     Persona("data_scientist", frozenset({"read", "log", "register", "administer", "use workspaces", "invoke models"})),
-    Persona("lead", frozenset({"read", "promote", "invoke models"})),
+    Persona("lead", frozenset({"read", "promote", "erase", "invoke models"})),
     Persona("reviewer", frozenset({"read", "promote", "invoke models"})),
     Persona("operator", frozenset({"read", "invoke models", "operate"})),
     Persona("stakeholder", frozenset({"read"})),
@@ -67,7 +69,7 @@ def page() -> str:
         "",
         "`members[].roles` in the team file decides; a member with several roles has the sum of their rights. Each right is an",
         "IAM policy with exact actions on exact resources, attached to the member's role `labcycle-<team>-<member>`; the team's",
-        "permissions boundary is the ceiling. The tracking API holds read, log, register, promote and administer against every",
+        "permissions boundary is the ceiling. The tracking API holds read, log, register, promote, administer and erase against every",
         "call itself, also of those who come with a token (access.md). Deployments run under the roles of the CDK bootstrap, not",
         "under a member's role.",
         "",

@@ -24,7 +24,7 @@ from labcycle._http_api import http_api, metric_errors
 from labcycle._notices import errors_alarm
 from labcycle.config import Issuer, names
 
-RIGHTS = ("read", "log", "register", "promote", "administer")
+RIGHTS = ("read", "log", "register", "promote", "administer", "erase")
 # All variables of a function have 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMBERS_LIMIT_BYTES = 3_584
 Routes = Sequence[tuple[str, apigateway.HttpMethod, lambda_.IFunction]]
