@@ -42,6 +42,7 @@ _TEAM: dict[str, Any] = {
     "stage": "production",
     "members": [{"name": n, "principal": {"iam_user": n}, "roles": roles} for n, roles in MEMBERS.items()],
     "workspaces": {"tiers": [TIER]},
+    "tracking": {"retention": [{"status": "deleted", "days": 1}]},
     "models": [
         {
             "name": MODEL,
@@ -151,6 +152,7 @@ def live(team: Team) -> None:
         fail_to_retrain,
         fail_to_evaluate,
         operate,
+        let_go,
         put_wheel,
         work_in_workspace,
     ):
@@ -297,6 +299,30 @@ def operate(team: Team) -> None:
     states.get_execution_history(executionArn=execution)
     story.finish(execution, "FAILED")
     states.stop_execution(executionArn=execution)
+
+
+def let_go(team: Team) -> None:
+    """A lead lets a run go that was deleted long ago: its artifacts, and more points than its header holds."""
+    scientist, lead = team.member("scientist-1"), team.member("lead-1")
+    experiment = scientist.post("experiments/create", name="old")["experiment_id"]
+    run = scientist.post("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]
+    metrics = [{"key": "loss", "value": float(n), "timestamp": n, "step": n} for n in range(50)]
+    scientist.post("runs/log-batch", run_id=run["run_id"], metrics=metrics)
+    scientist.put(run["artifact_uri"], "model/MLmodel", b"flavors: {}\n")
+    scientist.post("runs/delete", run_id=run["run_id"])
+    _two_days_pass(team, run["run_id"])
+    assert scientist.call("GET", "/labcycle/1.0/retention/plan", query=[("experiment_id", experiment)]).status == 200
+    answer = lead.call("POST", "/labcycle/1.0/retention/erase", body={"run_id": run["run_id"]})
+    assert (answer.status, answer.json()["finished"]) == (200, True), str(answer)
+
+
+def _two_days_pass(team: Team, run_id: str) -> None:
+    table = team.place.client("dynamodb")
+    where = {"TableName": names.ledger_table(team.name), "Key": {"pk": {"S": f"RUN#{run_id}"}, "sk": {"S": "HEADER"}}}
+    item = table.get_item(**where)["Item"]
+    header = json.loads(item["doc"]["S"])
+    header["changed"] -= 2 * 86_400_000
+    table.put_item(TableName=where["TableName"], Item=item | {"doc": {"S": json.dumps(header)}})
 
 
 def put_wheel(team: Team) -> None:

@@ -46,6 +46,19 @@ def test_the_example_files_load_and_fit_together() -> None:
     assert growth.models == () and growth.workspaces is None
 
 
+def test_rules_of_retention_are_one_a_status(tmp_path: Path) -> None:
+    rules = f"{RETENTION}\n  retention:\n    - {{status: failed, days: 90}}\n    - {{status: %s, days: %s}}"
+    team = load_team(written(tmp_path, "fraud.yaml", bent(TEAM, (RETENTION, rules % ("deleted", 30)))))
+    assert [(rule.status, rule.days) for rule in team.tracking.retention] == [("failed", 90), ("deleted", 30)]
+    for status, days, path, said in (
+        ("failed", 30, "tracking.retention[1].status", "got failed, for which retention[0] is the rule already"),
+        ("running", 30, "tracking.retention[1].status", "got running; allowed deleted, failed, killed or finished"),
+        ("deleted", 0, "tracking.retention[1].days", "got 0; allowed 1 to 36500"),
+    ):
+        (problem,) = team_problems(tmp_path, (RETENTION, rules % (status, days)))
+        assert problem.path == path and said in problem.message
+
+
 def test_a_valid_file_gives_its_values_and_the_defaults(tmp_path: Path) -> None:
     team = load_team(written(tmp_path, "fraud.yaml", TEAM))
     assert team.members[0].principal.kind == "identity_center"
