@@ -37,9 +37,9 @@ from labcycle_lambdas.ledger.run_record import (
     runs_partition,
     stage_of,
 )
-from labcycle_lambdas.ledger.table import Changed, Create, Exists, Table, Throttled
+from labcycle_lambdas.ledger.table import Changed, Create, Exists, Table, Throttled, Write
 from labcycle_lambdas.ledger.times import milliseconds, stamp
-from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.ledger.who import LEDGER, Who
 
 RUN_NAME_TAG = "mlflow.runName"
 ERASED_TAG = "labcycle.erased"
@@ -171,9 +171,16 @@ class Runs:
             packs.pack(self._table, experiment_id, milliseconds(self._now), near=near)
 
     def update(
-        self, run_id: str, *, status: str | None = None, end_time: int | None = None, run_name: str | None = None
+        self,
+        run_id: str,
+        *,
+        status: str | None = None,
+        end_time: int | None = None,
+        run_name: str | None = None,
+        who: Who = LEDGER,
     ) -> Run:
-        """Change what is given. Raises `NotFound`, `Refused` (deleted, unknown status)."""
+        """Change what is given; ending a run, and going on with it, are events. Raises `NotFound`, `Refused` (deleted, unknown
+        status)."""
         if status is not None and status not in STATUSES:
             raise Refused(f"Invalid run status '{status}'. Value must be one of {', '.join(STATUSES)}.")
         given: dict[str, Any] = {"status": status, "end_time": end_time, "name": run_name or None}
@@ -181,7 +188,12 @@ class Runs:
 
         def work() -> None:
             record, _ = self._active(run_id, whole=bool(run_name))
-            self._write(record, change, {TAG + RUN_NAME_TAG: run_name} if run_name else {})
+            before, after = record.header.doc["status"], status or record.header.doc["status"]
+            action = None
+            if after != before and (after in packs.ENDED or before in packs.ENDED):
+                action = "finished" if after in packs.ENDED else "resumed"
+            writes = self._writes(record, change, {TAG + RUN_NAME_TAG: run_name} if run_name else {})
+            self._record_event(record, action, who, {"status": after}, writes)
 
         self._table.until_unchanged(work)
         return self.get(run_id)
@@ -226,7 +238,7 @@ class Runs:
                 record, _ = self._active(run_id, whole=True)
             _check_params(record, entries)
             change: dict[str, Any] = {}
-            more: list[Any] = []
+            more: list[Write] = []
             if metrics:
                 change, more = record.with_latest(newest)
                 doc, chunks, manifests = added(run_id, record.header.doc, metrics)
@@ -305,13 +317,13 @@ class Runs:
                 seen[cached] = self._datasets.get(run.experiment_id, key)
         return [DatasetInput(seen[f"{run.experiment_id}/{key}"], tags) for key, tags in run.dataset_keys.items()]
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, who: Who = LEDGER) -> None:
         """Hide the run; nothing is erased. Raises `NotFound`."""
-        self._move(run_id, "deleted")
+        self._move(run_id, "deleted", "deleted", who)
 
-    def restore(self, run_id: str) -> None:
+    def restore(self, run_id: str, who: Who = LEDGER) -> None:
         """Show the run again. Raises `NotFound`."""
-        self._move(run_id, "active")
+        self._move(run_id, "active", "restored", who)
 
     def history(self, run_id: str, key: str, after: Position | None = None) -> Iterator[Metric]:
         """The points of a metric in MLflow's order (timestamp, step, value), each once, read as they are asked for; none
@@ -370,12 +382,23 @@ class Runs:
 
         self._table.until_unchanged(work)
 
-    def _move(self, run_id: str, stage: str) -> None:
+    def _move(self, run_id: str, stage: str, action: str, who: Who) -> None:
         def work() -> None:
             record, experiment = self._open(run_id)
-            self._write(record, {"stage": stage, "epoch": experiment.epoch})
+            moved = stage_of(record.header.doc, experiment) != stage
+            writes = self._writes(record, {"stage": stage, "epoch": experiment.epoch})
+            self._record_event(record, action if moved else None, who, {}, writes)
 
         self._table.until_unchanged(work)
+
+    def _record_event(
+        self, record: RunRecord, action: str | None, who: Who, detail: Mapping[str, Any], writes: Sequence[Write]
+    ) -> None:
+        """Write these, and the event with them where they are one."""
+        if action and writes:
+            Custody(self._table, self._now).append(f"run/{record.run_id}", action, who, detail, *writes)
+        else:
+            self._table.write(*writes)
 
     def _keep(self, run_id: str, entries: Mapping[str, Any]) -> None:
         """Add those entries that are not there yet."""
@@ -391,13 +414,19 @@ class Runs:
             self._active(run_id)
 
     def _write(
-        self, record: RunRecord, change: Mapping[str, Any], entries: Mapping[str, Any] | None = None, *also: Any
+        self, record: RunRecord, change: Mapping[str, Any], entries: Mapping[str, Any] | None = None, *also: Write
     ) -> None:
+        self._table.write(*self._writes(record, change, entries, *also))
+
+    def _writes(
+        self, record: RunRecord, change: Mapping[str, Any], entries: Mapping[str, Any] | None = None, *also: Write
+    ) -> list[Write]:
+        """What is to be written for these changes, with the time where they change the header; nothing for no change."""
         if also or any(record.header.doc[key] != value for key, value in change.items()):
             change = {**change, "changed": milliseconds(self._now)}
         else:
             change = {}
-        self._table.write(*record.writes(change, entries), *also)
+        return [*record.writes(change, entries), *also]
 
     def _active(self, run_id: str, *, whole: bool = False) -> tuple[RunRecord, Experiment]:
         """As `_open`. Raises `Refused` where the run is deleted."""

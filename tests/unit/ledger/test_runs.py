@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiments
@@ -18,6 +19,7 @@ from labcycle_lambdas.ledger.points import Metric, latest, rank
 from labcycle_lambdas.ledger.run_record import DatasetInput
 from labcycle_lambdas.ledger.runs import ParamChanged, Runs
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.who import Who
 from tests.unit.ledger.conftest import NAME, Clock, Faults
 
 NAN = float("nan")
@@ -72,6 +74,44 @@ def test_status_and_name(runs: Runs, run_id: str) -> None:
     assert runs.get(run_id).name == "third"
     with pytest.raises(Refused, match="Invalid run status"):
         runs.update(run_id, status="DONE")
+
+
+def test_what_ends_a_run_or_hides_it_is_an_event(runs: Runs, run_id: str, table: Table, client: DynamoDBClient) -> None:
+    ada = Who("ada", "labcycle-fraud-ada", "ada")
+
+    def events() -> list[tuple[str, str | None, str | None]]:
+        return [(e.action, e.who["member"], e.detail.get("status")) for e in Custody(table).events(f"run/{run_id}")]
+
+    runs.update(run_id, status="RUNNING")
+    runs.update(run_id, run_name="other", who=ada)
+    runs.restore(run_id)
+    assert events() == []
+    runs.update(run_id, status="FINISHED", end_time=9, who=ada)
+    runs.update(run_id, status="FINISHED", end_time=10)
+    runs.update(run_id, status="FAILED")
+    runs.update(run_id, status="RUNNING")
+    runs.delete(run_id, ada)
+    runs.delete(run_id)
+    runs.restore(run_id)
+    assert events() == [
+        ("finished", "ada", "FINISHED"),
+        ("finished", None, "FAILED"),
+        ("resumed", None, "RUNNING"),
+        ("deleted", "ada", None),
+        ("restored", None, None),
+    ]
+    assert Custody(table).verify(f"run/{run_id}") == []
+
+
+@pytest.mark.parametrize("call", range(3))
+def test_a_lost_answer_makes_no_second_event(runs: Runs, run_id: str, table: Table, faults: Faults, call: int) -> None:
+    faults.lose_answer("TransactWriteItems", call)
+    runs.update(run_id, status="FINISHED")
+    runs.delete(run_id)
+    runs.restore(run_id)
+    assert faults.struck
+    assert [e.action for e in Custody(table).events(f"run/{run_id}")] == ["finished", "deleted", "restored"]
+    assert Custody(table).verify(f"run/{run_id}") == []
 
 
 def test_a_call_repeated_changes_nothing(runs: Runs, run_id: str, client: DynamoDBClient) -> None:
