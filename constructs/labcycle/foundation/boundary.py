@@ -93,17 +93,26 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
     generated = generated_names(team)
     table = arn("dynamodb", f"table/{names.ledger_table(team)}")
     bucket = f"arn:{partition}:s3:::{names.bucket(team, 'artifacts', account, region)}"
+    anchors = f"arn:{partition}:s3:::{names.bucket(team, 'anchors', account, region)}"
     statements = [
         _allow(
             "Ledger",
             "dynamodb",
-            "BatchGetItem BatchWriteItem DeleteItem DescribeTable GetItem PutItem Query Scan UpdateItem",
+            "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem DescribeTable GetItem PutItem Query Scan UpdateItem",
             table,
+        ),
+        _allow("Stream", "dynamodb", "DescribeStream GetRecords GetShardIterator", f"{table}/stream/*"),
+        _allow(
+            "Anchors",
+            "s3",
+            "GetObject GetObjectVersion ListBucketVersions PutObject",
+            anchors,
+            f"{anchors}/*",
         ),
         _allow(
             "Artifacts",
             "s3",
-            "AbortMultipartUpload DeleteObject GetBucketLocation GetObject GetObjectAttributes GetObjectTagging GetObjectVersion "
+            "AbortMultipartUpload DeleteObject DeleteObjectVersion GetBucketLocation GetObject GetObjectAttributes GetObjectTagging GetObjectVersion "
             "GetObjectVersionAttributes ListBucket ListBucketMultipartUploads ListBucketVersions ListMultipartUploadParts "
             "PutObject PutObjectTagging",
             bucket,
@@ -150,6 +159,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         # Ids of APIs, instances and the like are not known beforehand, or the action takes no resource. What a role does
         # with them is for its own policy to say; what carries another team's tag is denied below.
         _allow_any(
+            dynamodb="ListStreams",
             cloudwatch="DescribeAlarmHistory DescribeAlarms GetMetricData GetMetricStatistics ListMetrics PutMetricData",
             ec2="CreateTags DescribeImages DescribeInstanceStatus DescribeInstances DescribeLaunchTemplateVersions "
             "DescribeLaunchTemplates DescribeSubnets DescribeVolumes RebootInstances RunInstances StartInstances StopInstances "

@@ -67,6 +67,7 @@ TYPES: dict[str, Standing] = {
     "AWS::KMS::Alias": REAL,
     "AWS::KMS::Key": REAL,
     "AWS::Lambda::EventInvokeConfig": REAL,
+    "AWS::Lambda::EventSourceMapping": REAL,
     "AWS::Lambda::Function": REAL,
     "AWS::Lambda::Permission": REAL,
     "AWS::Lambda::Version": REAL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -29,6 +30,16 @@ def artifacts(stack: Stack, team: str, key: kms.IKey) -> s3.IBucket:
 def access_logs(stack: Stack, team: str) -> s3.IBucket:
     """The bucket for server access logs; its policy lets S3 deliver those of the team's buckets."""
     return s3.Bucket.from_bucket_name(stack, "AccessLogs", names.bucket(team, "logs", stack.account, stack.region))
+
+
+def anchors(stack: Stack, team: str) -> s3.IBucket:
+    """The bucket that locks what is written to it."""
+    return s3.Bucket.from_bucket_name(stack, "AnchorBucket", names.bucket(team, "anchors", stack.account, stack.region))
+
+
+def event_bus(stack: Stack, team: str) -> events.IEventBus:
+    """The bus of the team's events."""
+    return events.EventBus.from_event_bus_name(stack, "Bus", names.event_bus(team))
 
 
 def notices(stack: Stack, team: str) -> sns.ITopic:
