@@ -30,8 +30,6 @@ _THROTTLES = {
     "RequestLimitExceeded",
     "ThrottlingException",
     "TransactionInProgressException",
-    "InternalServerError",
-    "ServiceUnavailable",
 }
 _CHANGE_ATTEMPTS = 20
 _DOCUMENT_BYTES = 395_000  # an item holds 400 KB, its keys included
@@ -389,7 +387,9 @@ class _translated:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in _THROTTLES:
-            raise Throttled(error.response["Error"]["Code"]) from error
+        if isinstance(error, ClientError):
+            code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if code in _THROTTLES or status >= 500:
+                raise Throttled(code) from error
         if isinstance(error, ConnectionError | HTTPClientError):
             raise Throttled(type(error).__name__) from error

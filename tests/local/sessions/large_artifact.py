@@ -37,7 +37,7 @@ def digest(path: str | Path) -> str:
 
 
 def main() -> None:
-    requests.adapters.HTTPAdapter.send = counted  # type: ignore[method-assign]
+    requests.adapters.HTTPAdapter.send = counted  # type: ignore[assignment, method-assign]
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "größe 1.bin")
         noise = random.Random(3).randbytes(3 * 1024**2)

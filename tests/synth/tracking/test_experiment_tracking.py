@@ -13,6 +13,7 @@ from aws_cdk.assertions import Match
 from aws_cdk.assertions import Template as Assertions
 
 from labcycle.tracking import ExperimentTracking
+from labcycle_lambdas.ledger.table import EXPIRES
 from tests.synth.assembly import Template, alone, as_list, of_type, resources, statements
 
 
@@ -76,6 +77,7 @@ def test_the_table_is_protected(assertions: Assertions) -> None:
                 "TableName": "labcycle-ours-ledger",
                 "BillingMode": "PAY_PER_REQUEST",
                 "DeletionProtectionEnabled": True,
+                "TimeToLiveSpecification": {"AttributeName": EXPIRES, "Enabled": True},
                 "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
                 "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": Match.any_value()},
                 "KeySchema": [
@@ -193,9 +195,22 @@ def function_actions(template: Template, folder: str) -> dict[str, set[str]]:
 def test_functions_may_do_what_they_do_and_no_more(template: Template) -> None:
     tracking, lifecycle = function_actions(template, "tracking"), function_actions(template, "lifecycle")
     ledger = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
-    assert {a for a in tracking if a.startswith("dynamodb:")} == {*ledger, "dynamodb:DeleteItem"}
+    assert {a for a in tracking if a.startswith("dynamodb:")} == {
+        *ledger,
+        "dynamodb:BatchGetItem",
+        "dynamodb:DeleteItem",
+    }
     assert {a for a in lifecycle if a.startswith("dynamodb:")} == ledger
-    assert {a for a in tracking if a.startswith("s3:")} == {"s3:ListBucket", "s3:ListBucketVersions"}
+    assert {a for a in tracking if a.startswith("s3:")} == {
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",  # which hides: no version can be removed
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:ListBucket",
+        "s3:ListBucketVersions",
+        "s3:PutObject",
+    }
+    assert all("experiments/*" in resource for resource in tracking["s3:PutObject"] | tracking["s3:DeleteObject"])
     assert {a for a in lifecycle if a.startswith("s3:")} == {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}
     for action in (*tracking, *lifecycle):
         assert "*" not in action

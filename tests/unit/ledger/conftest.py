@@ -69,7 +69,7 @@ class Faults:
         def strike(request: Any, carry_out: Callable[[], Any]) -> Any:
             body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code, **fields})
             headers = HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"})
-            status = 500 if code == "InternalServerError" else 400
+            status = 500 if code.startswith("Internal") else 400
             return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
         self._plan(operation, calls, strike)

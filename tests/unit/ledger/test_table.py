@@ -187,7 +187,7 @@ def test_a_stranger_who_was_faster_is_not_taken_for_oneself(table: Table, faults
 
 
 @pytest.mark.parametrize(
-    "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"]
+    "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "InternalFailure"]
 )
 def test_a_short_throttle_is_cured_by_the_sdk_and_a_long_one_is_told(table: Table, faults: Faults, code: str) -> None:
     faults.refuse("PutItem", code, 0)
