@@ -11,7 +11,7 @@ from labcycle.config import Member, Target, Team, names, subjects_of
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
 from labcycle.platform.retained import say_what_is_retained
-from labcycle.tracking import Access, ExperimentTracking
+from labcycle.tracking import Access, CustodyAnchors, CustodyOutbox, ExperimentTracking, TrackingAlarms
 
 
 class TrackingStack(Stack):
@@ -25,6 +25,7 @@ class TrackingStack(Stack):
             termination_protection=team.stage == "production",
         )
         self._key = key
+        notices, letters = contract.notices(self, team.team), contract.dead_letters(self, team.team)
         retain = team.stage != "sandbox"
         self.tracking = ExperimentTracking(
             self,
@@ -35,7 +36,7 @@ class TrackingStack(Stack):
             retain_data=retain,
             requests_per_second=team.tracking.requests_per_second,
             burst=team.tracking.burst,
-            notice_topic=contract.notices(self, team.team),
+            notice_topic=notices,
             access_logs_bucket=contract.access_logs(self, team.team),
             access=Access(
                 {member.name: rights_of(member.roles) for member in team.members},
@@ -45,6 +46,33 @@ class TrackingStack(Stack):
         )
         Annotations.of(self.tracking.artifact_bucket).acknowledge_warning(
             "@aws-cdk/aws-s3:accessLogsPolicyNotAdded", "the foundation's log bucket has the statement"
+        )
+        TrackingAlarms(
+            self,
+            "Alarms",
+            team=team.team,
+            function=self.tracking.tracking_function,
+            notice_topic=notices,
+            encryption_key=key,
+        )
+        self.anchors = CustodyAnchors(
+            self,
+            "Anchors",
+            team=team.team,
+            ledger=self.tracking.table,
+            bucket=contract.anchors(self, team.team),
+            encryption_key=key,
+            notice_topic=notices,
+            dead_letters=letters,
+        )
+        self.outbox = CustodyOutbox(
+            self,
+            "Outbox",
+            team=team.team,
+            ledger=self.tracking.table,
+            bus=contract.event_bus(self, team.team),
+            encryption_key=key,
+            dead_letters=letters,
         )
         for member in team.members:
             self._grant(team, member)
@@ -72,6 +100,7 @@ class TrackingStack(Stack):
             self.tracking.grant_log(role)
         elif "read" in rights:
             self.tracking.grant_read(role)
+        self.anchors.grant_read(role)
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "operate" in rights:  # of all models; an alarm is asked for by its name or the beginning of it
