@@ -19,7 +19,7 @@ import moto.iam.models
 from moto import mock_aws
 from moto.iam.models import iam_backends
 
-from tests.cloud.harness import buckets, delivery, disks, machines
+from tests.cloud.harness import buckets, delivery, disks, machines, streams
 from tests.cloud.harness import stores as _registers_its_models  # noqa: F401
 from tests.cloud.harness.assembly import Assembly, Stack
 from tests.cloud.harness.faults import Faults
@@ -93,6 +93,10 @@ class Cloud:
     def fire_schedule(self, place: Place, name: str, at: datetime | None = None, group: str = "default") -> None:
         """See `delivery.fire_schedule`."""
         delivery.fire_schedule(place, name, at or datetime.now(UTC), group)
+
+    def deliver_streams(self, place: Place) -> None:
+        """See `streams.deliver`."""
+        streams.deliver(place)
 
     def client(self, service: str, place: Place, role: str) -> Any:
         """A client that may do what the deployed role may."""
@@ -196,6 +200,7 @@ def cloud() -> Iterator[Cloud]:
         made.faults.patch(stack)
         machines.patch(stack, made.training, made.guard)
         delivery.patch(stack)
+        streams.patch(stack)
         buckets.patch(stack)
         disks.patch(stack)
         stack.enter_context(mock.patch.multiple(FUNCTION_CALLS, guard=made.guard, functions=made.functions))

@@ -56,18 +56,19 @@ def patch(stack: ExitStack) -> None:
 def _send_to_targets(rule: Any, event: dict[str, Any], moto_sends: Any) -> None:
     if rule.state == "DISABLED" or rule.scheduled_expression or not rule.event_pattern.matches_event(event):
         return
-    if isinstance(event["time"], int | float):
-        event["time"] = datetime.fromtimestamp(event["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = event["time"]
+    if isinstance(moment, int | float):
+        event["time"] = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     targets = rule.targets
     for target in targets:
         if target["Arn"].split(":")[2] in {"lambda", "states", "sns"}:
             _deliver(target, _input(target, event), "events.amazonaws.com", rule.arn)
             continue
-        rule.targets = [target]
+        rule.targets, text, event["time"] = [target], event["time"], moment  # moto writes the time by itself
         try:
             moto_sends()
         finally:
-            rule.targets = targets
+            rule.targets, event["time"] = targets, text
 
 
 def _input(target: dict[str, Any], event: dict[str, Any]) -> str:

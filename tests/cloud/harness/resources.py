@@ -142,6 +142,13 @@ def _event_invoke_config(lambda_: Any, name: str, properties: Properties, place:
     return Created(name)
 
 
+@model("AWS::Lambda::EventSourceMapping", "lambda")
+def _event_source_mapping(lambda_: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own model takes whatever it is given."""
+    properties["Tags"] = {tag["Key"]: tag["Value"] for tag in properties.pop("Tags", ())}
+    return Created(lambda_.create_event_source_mapping(**properties)["UUID"])
+
+
 @model("AWS::Lambda::Alias", "lambda", "Name")
 def _alias(lambda_: Any, name: str, properties: Properties, place: Place) -> Created:
     arn = lambda_.create_alias(**{**properties, "Name": name, "FunctionVersion": str(properties["FunctionVersion"])})[

@@ -78,9 +78,11 @@ def _table(dynamodb: Any, name: str, properties: Properties, place: Place) -> Cr
     sse = properties.pop("SSESpecification", None)
     if sse:
         properties["SSESpecification"] = {"Enabled": sse.pop("SSEEnabled"), **sse}
-    arn = dynamodb.create_table(**{**properties, "TableName": name})["TableDescription"]["TableArn"]
+    if stream := properties.pop("StreamSpecification", None):
+        properties["StreamSpecification"] = {"StreamEnabled": True, **stream}
+    made = dynamodb.create_table(**{**properties, "TableName": name})["TableDescription"]
     if backups:
         dynamodb.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=backups)
     if expiry:
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
-    return Created(name, {"Arn": arn})
+    return Created(name, {"Arn": made["TableArn"], "StreamArn": made.get("LatestStreamArn", "")})
