@@ -45,7 +45,7 @@ def create(call: Call) -> Doc:
     if location and not call.ledgers.artifacts.holds(location):
         raise refused_location(location, call.ledgers.artifacts.root)
     found = tags(arguments, longest=EXPERIMENT_TAG_CHARACTERS)
-    return {"experiment_id": call.ledgers.experiments.create(name, location, found).experiment_id}
+    return {"experiment_id": call.ledgers.experiments.create(name, location, found, call.who).experiment_id}
 
 
 def get(call: Call) -> Doc:
@@ -76,19 +76,19 @@ def search_datasets(call: Call) -> Doc:
 
 
 def delete(call: Call) -> Doc:
-    call.ledgers.experiments.delete(_id(call.arguments))
+    call.ledgers.experiments.delete(_id(call.arguments), call.who)
     return {}
 
 
 def restore(call: Call) -> Doc:
-    call.ledgers.experiments.restore(_id(call.arguments))
+    call.ledgers.experiments.restore(_id(call.arguments), call.who)
     return {}
 
 
 def update(call: Call) -> Doc:
     experiment_id = _id(call.arguments)
     if name := call.arguments.text("new_name", longest=EXPERIMENT_NAME_CHARACTERS):
-        call.ledgers.experiments.rename(experiment_id, name)
+        call.ledgers.experiments.rename(experiment_id, name, call.who)
     return {}
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import traceback
 from functools import cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
+from labcycle_lambdas.responding import counted, respond
 from labcycle_lambdas.tracking.artifacts import SIGNING, ArtifactStore
 from labcycle_lambdas.tracking.environment import Environment
 from labcycle_lambdas.tracking.ledgers import Ledgers
@@ -27,18 +24,12 @@ _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard",
 def ledgers() -> Ledgers:
     """Made once a sandbox. The S3 client is made when it is first needed: most requests do without."""
     environment = Environment.read()
-    table = Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table)
+    table = Table(counted(boto3.client("dynamodb", config=_CONFIG)), environment.ledger_table)
     signing = _CONFIG.merge(SIGNING)
-    artifacts = ArtifactStore(lambda: boto3.client("s3", config=signing), environment.artifact_bucket)
+    artifacts = ArtifactStore(lambda: counted(boto3.client("s3", config=signing)), environment.artifact_bucket)
     members = Members.read(environment.team, environment.members)
     return Ledgers.over(table, artifacts, members, requests_per_second=environment.requests_per_second)
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    request = Request.from_event(event)
-    try:
-        return answer(ledgers(), request).to_event()
-    except Exception:  # noqa: BLE001 - ours: the log has the trace, the caller its shape
-        print(json.dumps({"level": "ERROR", "request_id": request.request_id, "trace": traceback.format_exc()}))
-        message = f"The tracking function failed; its log has the cause under request {request.request_id}."
-        return MlflowError(INTERNAL_ERROR, message).response().to_event()
+    return respond(event, "tracking function", lambda: ledgers().members.team, lambda call: answer(ledgers(), call))

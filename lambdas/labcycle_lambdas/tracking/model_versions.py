@@ -65,7 +65,7 @@ def get_download_uri(call: Call) -> Doc:
 def update(call: Call) -> Doc:
     call.must_be_member("describe a model version")
     description = call.arguments.text("description", longest=DESCRIPTION_CHARACTERS)
-    return {"model_version": shapes.model_version(call.ledgers.registry.update_version(*_which(call), description))}
+    return {"model_version": shapes.model_version(call.ledgers.registry.update_version(*_which(call), description, call.who))}
 
 
 def transition_stage(call: Call) -> Doc:
@@ -85,15 +85,14 @@ def delete(call: Call) -> Doc:
 def set_tag(call: Call) -> Doc:
     call.must_be_member("tag a model version")
     key = check_tag_key(call.arguments.required_text("key", longest=KEY_CHARACTERS))
-    call.ledgers.registry.set_version_tag(
-        *_which(call), key, call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
-    )
+    value = call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
+    call.ledgers.registry.set_version_tag(*_which(call), key, value, call.who)
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
     call.must_be_member("tag a model version")
-    call.ledgers.registry.delete_version_tag(*_which(call), call.arguments.required_text("key"))
+    call.ledgers.registry.delete_version_tag(*_which(call), call.arguments.required_text("key"), call.who)
     return {}
 
 

@@ -36,7 +36,7 @@ def create(call: Call) -> Doc:
     description = (
         arguments.text("description", longest=DESCRIPTION_CHARACTERS) if arguments.has("description") else None
     )
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.register(name, found, description))}
+    return {"registered_model": shapes.registered_model(call.ledgers.registry.register(name, found, description, call.who))}
 
 
 def get(call: Call) -> Doc:
@@ -50,7 +50,7 @@ def update(call: Call) -> Doc:
         if call.arguments.has("description")
         else None
     )
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.update(_name(call), description))}
+    return {"registered_model": shapes.registered_model(call.ledgers.registry.update(_name(call), description, call.who))}
 
 
 def rename(call: Call) -> Doc:
@@ -68,13 +68,14 @@ def delete(call: Call) -> Doc:
 def set_tag(call: Call) -> Doc:
     call.must_be_member("tag a registered model")
     key = check_tag_key(call.arguments.required_text("key", longest=KEY_CHARACTERS))
-    call.ledgers.registry.set_tag(_name(call), key, call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS))
+    value = call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
+    call.ledgers.registry.set_tag(_name(call), key, value, call.who)
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
     call.must_be_member("tag a registered model")
-    call.ledgers.registry.delete_tag(_name(call), call.arguments.required_text("key"))
+    call.ledgers.registry.delete_tag(_name(call), call.arguments.required_text("key"), call.who)
     return {}
 
 

@@ -63,7 +63,8 @@ def test_our_own_failure_is_told_in_shape_and_its_cause_logged(
     said = handler.handle(event("GET", "/health"), None)
     assert said["statusCode"] == 500
     assert json.loads(said["body"])["error_code"] == "INTERNAL_ERROR"
-    logged = json.loads(capsys.readouterr().out)
+    logged, line = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert (line["status"], line["path"], line["method"]) == (500, "/health", "GET")
     assert logged["request_id"] == "r-1"
     assert "LEDGER_TABLE" in logged["trace"]
     assert "LEDGER_TABLE" not in said["body"]

@@ -1,0 +1,64 @@
+"""From an event of API Gateway to its answer: what fails is told in MLflow's shape, and each request leaves one line of log.
+
+A line has no payload: method, the beginning of the path, status, caller, milliseconds, AWS calls, request id.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from labcycle_lambdas.embedded_metric import metric_line
+from labcycle_lambdas.http import Request, Response
+from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
+
+THROTTLED = "Throttled"  # the metric: answers with 429 that the ledger or the function gave, which the API's 4xx hides
+_SEGMENTS = 6
+Client = TypeVar("Client")
+_calls = 0
+
+
+def counted(client: Client) -> Client:
+    """Count what this client of boto3 sends."""
+    client.meta.events.register("before-send", _count)  # type: ignore[attr-defined]
+    return client
+
+
+def respond(
+    event: Mapping[str, Any], function: str, team: Callable[[], str], answer: Callable[[Request], Response]
+) -> dict[str, Any]:
+    """The answer to an event, whatever happens; `function` is named where it fails."""
+    global _calls
+    _calls, began = 0, time.perf_counter()
+    request = Request.from_event(event)
+    try:
+        response = answer(request)
+        said = response.to_event()
+    except Exception:  # noqa: BLE001 - ours: the log has the trace, the caller its shape
+        print(json.dumps({"level": "ERROR", "request_id": request.request_id, "trace": traceback.format_exc()}))
+        message = f"The {function} failed; its log has the cause under request {request.request_id}."
+        response = MlflowError(INTERNAL_ERROR, message).response()
+        said = response.to_event()
+    line = {
+        "level": "INFO",
+        "method": request.method,
+        "path": "/".join(request.path.split("/", _SEGMENTS)[:_SEGMENTS])[:200],
+        "status": response.status,
+        "caller": request.caller,
+        "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+        "aws_calls": _calls,
+        "request_id": request.request_id,
+    }
+    print(json.dumps(line))
+    if response.status == 429:
+        print(metric_line(team(), THROTTLED, 1, "Count", datetime.now(UTC)))
+    return said
+
+
+def _count(**_: object) -> None:
+    global _calls
+    _calls += 1
