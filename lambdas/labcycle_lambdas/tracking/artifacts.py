@@ -6,6 +6,8 @@ through addresses that the function signs.
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +42,7 @@ MOST_PARTS = 10_000
 MOST_LISTED = 20_000
 _KEY_BYTES = 1024
 _ANSWER_BYTES = 5_500_000  # of Lambda's 6 MB
+_FIELDS_BYTES = 60  # of a file or a part in an answer, beside its name or address
 _THROTTLES = {"OperationAborted", "RequestTimeout", "RequestTimeTooSkewed", "SlowDown", "ThrottlingException"}
 _LISTED_AT_ONCE = 1000
 _UPLOAD = "upload"
@@ -117,16 +120,18 @@ class ArtifactStore:
         Raises
         ------
         MlflowError
-            Also if there are more than 20,000 files and folders.
+            Also if there are more than 20,000 files and folders, or their names do not fit into one answer.
         """
         found: list[dict[str, Any]] = []
-        token = ""
+        size, token = 0, ""
         while True:
             files, token = self.listing(self.root, path, token)
             found += files
-            if len(found) > MOST_LISTED:
+            size += sum(len(json.dumps(posixpath.basename(file["path"]))) + _FIELDS_BYTES for file in files)
+            if len(found) > MOST_LISTED or size > _ANSWER_BYTES:
                 raise invalid(
-                    f"The folder '{path[:200]}' holds more than {MOST_LISTED} files and folders, more than one answer can name."
+                    f"The folder '{path[:200]}' holds more than one answer can name: at most {MOST_LISTED} files and folders, "
+                    f"fewer where names are long. Log into sub-folders."
                 )
             if not token:
                 return found
@@ -179,7 +184,7 @@ class ArtifactStore:
         # The mark is on the object, so that a completion that is repeated knows the object for its own.
         mark = uuid.uuid4().hex
         longest = self._part_url(key, "u" * 200, MOST_PARTS)
-        if (most := _ANSWER_BYTES // (len(longest) + 60)) < parts:
+        if (most := _ANSWER_BYTES // (len(longest) + _FIELDS_BYTES)) < parts:
             raise invalid(
                 f"{parts} parts are more than one answer can carry; {most} are possible for this path. Set "
                 f"MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE to a larger number of bytes."

@@ -127,9 +127,11 @@ def test_a_listing_gives_the_names_of_all_files_right_below(api: Api, monkeypatc
     for path in ("1/r/artifacts/a b.txt", "nothing/here"):
         assert api.ok("GET", f"{ARTIFACTS}/artifacts", {"path": path}) == {}
     assert [file["path"] for file in api.ok("GET", f"{ARTIFACTS}/artifacts")["files"]] == ["1"]
-    monkeypatch.setattr(artifacts, "MOST_LISTED", 6)
-    refused = api.fails("GET", f"{ARTIFACTS}/artifacts", {"path": "1/r/artifacts/many"})
-    assert refused[0] == 400 and "more than 6 files" in refused[2]
+    for limit, value in (("_ANSWER_BYTES", 400), ("MOST_LISTED", 6)):
+        monkeypatch.setattr(artifacts, limit, value)
+        refused = api.fails("GET", f"{ARTIFACTS}/artifacts", {"path": "1/r/artifacts/many"})
+        assert refused[0] == 400 and "more than one answer can name" in refused[2]
+        monkeypatch.setattr(artifacts, "_ANSWER_BYTES", 10_000)
     assert api.fails("DELETE", f"{ARTIFACTS}/artifacts/1/r")[0] == 400
 
 
