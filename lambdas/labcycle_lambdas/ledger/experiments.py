@@ -140,7 +140,8 @@ class Experiments:
             if header.doc["lifecycle_stage"] != "active":
                 raise Refused("Cannot rename a non-active experiment.")
             if header.doc["name"] == name:
-                return
+                time = {"last_update_time": milliseconds(self._now)}
+                return self._table.write(Replace(header, header.doc | time))
             if self._table.get(_name_key(name), HEADER):
                 raise AlreadyExists(f"Experiment(name={name}) already exists.")
             old = self._table.get(_name_key(header.doc["name"]), HEADER)

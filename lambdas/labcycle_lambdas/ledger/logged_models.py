@@ -109,10 +109,10 @@ class LoggedModels:
             raise _missing(model_id)
         return model
 
-    def of_experiment(self, experiment_id: str) -> Iterator[LoggedModel]:
-        """The logged models of an experiment, without the deleted ones."""
+    def of_experiment(self, experiment_id: str, *, deleted: bool = False) -> Iterator[LoggedModel]:
+        """The logged models of an experiment, the deleted ones only where they are asked for."""
         for record in read_all(self._table, f"LOGGED_MODELS#{experiment_id}"):
-            if record.header and record.header.doc["lifecycle_stage"] == "active":
+            if record.header and (deleted or record.header.doc["lifecycle_stage"] == "active"):
                 yield _model(record)
 
     def finalize(self, model_id: str, status: str) -> LoggedModel:
@@ -123,8 +123,9 @@ class LoggedModels:
         return self.get(model_id, deleted=True)
 
     def delete(self, model_id: str) -> None:
-        """Hide it; nothing is erased. Raises `NotFound`."""
-        self.get(model_id)
+        """Hide it; nothing is erased. Deleting it again is no error. Raises `NotFound`."""
+        if self.get(model_id, deleted=True).lifecycle_stage != "active":
+            return
         self._change_header(model_id, {"lifecycle_stage": "deleted"})
 
     def set_tags(self, model_id: str, tags: Mapping[str, str]) -> LoggedModel:
@@ -145,7 +146,7 @@ class LoggedModels:
 
     def log_params(self, model_id: str, params: Mapping[str, str]) -> None:
         """Raises `NotFound`, `Refused` where a parameter has another value already."""
-        self.get(model_id)
+        self.get(model_id, deleted=True)
         self._merge(model_id, "PARAMS", params)
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:

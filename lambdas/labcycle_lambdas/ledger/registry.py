@@ -364,6 +364,7 @@ class Registry:
             raise Refused(
                 f"Model version transition cannot archive existing model versions because '{stage}' is not an Active stage."
             )
+        self._version(name, version, self._header_of_version(name, version))
         others = [v.version for v in self.versions(name) if v.stage == canonical] if archive_others else []
 
         def work() -> None:
@@ -455,7 +456,7 @@ class Registry:
         """Set or, with None, remove a tag of a version, or of the model itself."""
 
         def work() -> None:
-            header = self._header(name)
+            header = self._header(name) if version is None else self._header_of_version(name, version)
             record_id = header.doc["uid"] if version is None else self._version(name, version, header).id
             tags = read(self._table, VERSIONS, record_id).part("TAGS")
             writes = tags.writes({}, [key]) if value is None else tags.writes({key: value})

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from labcycle_lambdas.mlflow_error import MlflowError, invalid, is_text
@@ -17,15 +19,19 @@ from labcycle_lambdas.mlflow_error import MlflowError, invalid, is_text
 _SEE = "See the API docs for more information about request parameters."
 _INTEGER = re.compile(r"\s*-?[0-9]{1,30}(\.0*)?\s*")
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_LARGEST = sys.float_info.max
 _ALIASES = {"run_id": "run_uuid"}
 
 
 class Arguments:
     """Typed access to named values. `path` is the place of a nested object, for error texts: `metrics[0].`."""
 
-    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
-        self._values = values
+    __slots__ = ("_is_query", "_path", "values")
+
+    def __init__(self, values: Mapping[str, Any], path: str = "", *, is_query: bool = False) -> None:
+        self.values = values
         self._path = path
+        self._is_query = is_query
 
     @classmethod
     def from_query(cls, query: Iterable[tuple[str, str]]) -> Arguments:
@@ -33,13 +39,10 @@ class Arguments:
         values: dict[str, Any] = {}
         for name, value in query:
             values[name] = [*_list(values[name]), value] if name in values else value
-        return cls(values)
+        return cls(values, is_query=True)
 
     def has(self, name: str) -> bool:
         return self._get(name) is not None
-
-    def is_text(self, name: str) -> bool:
-        return isinstance(self._get(name), str)
 
     def text(self, name: str, default: str = "", *, longest: int | None = None) -> str:
         """A string; `longest` in characters. Raises `MlflowError` (400)."""
@@ -87,13 +90,13 @@ class Arguments:
 
     def required_double(self, name: str) -> float:
         value = self._get(name)
-        if value is None:
+        if value is None or value == "":
             raise self.missing(name)
         try:
             if isinstance(value, str):
-                return _SPECIAL[value] if value in _SPECIAL else _double(value)
+                return _finite(_SPECIAL[value] if value in _SPECIAL else _double(value))
             if isinstance(value, int | float):  # true is 1.0 there, too
-                return float(value)
+                return _finite(float(value))
         except (ValueError, OverflowError):
             pass
         raise self.wrong_type(name, value)
@@ -123,8 +126,8 @@ class Arguments:
         return names[number - 1]
 
     def texts(self, name: str) -> list[str]:
-        """A list of strings; one alone is a list of one."""
-        values = _list(self._get(name))
+        """A list of strings; in a query, one alone is a list of one."""
+        values = self._listed(name)
         for value in values:
             if not isinstance(value, str) or not is_text(value):
                 raise self.wrong_type(name, value)
@@ -132,7 +135,7 @@ class Arguments:
 
     def ids(self, name: str) -> list[str]:
         """A list of identifiers, numbers among them."""
-        values = _list(self._get(name))
+        values = self._listed(name)
         return Arguments(
             {name: [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]}
         ).texts(name)
@@ -168,14 +171,21 @@ class Arguments:
             f"'{type(value).__name__}'. {_SEE}"
         )
 
+    def _listed(self, name: str) -> list[Any]:
+        value = self._get(name)
+        if value is not None and not self._is_query and not isinstance(value, list):
+            raise self.wrong_type(name, value)
+        return _list(value)
+
     def _get(self, name: str) -> Any:
-        first, *others = (n for n in (name, _camel(name), _ALIASES.get(name)) if n)
-        found = self._values.get(first)
-        for other in others:
-            if other != first and self._values.get(other) is not None:
-                if found is not None and other == _camel(name):
-                    raise invalid(f"Request specifies both '{name}' and '{other}'; provide only one of them.")
-                found = self._values[other] if found is None else found
+        found = self.values.get(name)
+        camel = _camel(name)
+        if camel != name and not self._is_query and (other := self.values.get(camel)) is not None:  # none in a query
+            if found is not None:
+                raise invalid(f"Request specifies both '{name}' and '{camel}'; provide only one of them.")
+            return other
+        if found is None and name in _ALIASES:
+            found = self.values.get(_ALIASES[name])
         return found
 
 
@@ -183,6 +193,12 @@ def _list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list) else [value]
 
 
+def _finite(value: float) -> float:
+    """Infinities become the largest numbers there are; NaN stays."""
+    return max(-_LARGEST, min(_LARGEST, value)) if math.isinf(value) else value
+
+
+@cache
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)

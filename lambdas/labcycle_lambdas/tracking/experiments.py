@@ -34,7 +34,7 @@ from labcycle_lambdas.tracking.shapes import Doc
 VIEWS = ("ACTIVE_ONLY", "DELETED_ONLY", "ALL")
 MOST = 50_000
 MOST_SEARCHED, MOST_SUMMARIES = 20, 1_000  # of a search for data sets
-_KINDS = {"attribute": ("", "attribute", "attributes", "attr", "experiment"), "tag": ("tag", "tags")}
+_KINDS = {"attribute": ("", "attribute"), "tag": ("tag", "tags")}
 _NUMBERS = ("creation_time", "last_update_time")
 
 
@@ -68,7 +68,7 @@ def search_datasets(call: Call) -> Doc:
             "experiment_ids."
         )
     found = [
-        shapes.filled(experiment_id=experiment_id, name=name, digest=digest, context=context)
+        shapes.filled(experiment_id=experiment_id, name=name, digest=digest, context=context or None)
         for experiment_id in dict.fromkeys(map(check_experiment_id, asked))
         for name, digest, context in call.ledgers.runs.dataset_uses(experiment_id)
     ]
@@ -87,8 +87,8 @@ def restore(call: Call) -> Doc:
 
 def update(call: Call) -> Doc:
     experiment_id = _id(call.arguments)
-    if name := call.arguments.text("new_name", longest=EXPERIMENT_NAME_CHARACTERS):
-        call.ledgers.experiments.rename(experiment_id, name, call.who)
+    name = call.arguments.required_text("new_name", longest=EXPERIMENT_NAME_CHARACTERS)
+    call.ledgers.experiments.rename(experiment_id, name, call.who)
     return {}
 
 
@@ -133,8 +133,6 @@ def in_view(stage: str, view: str) -> bool:
 
 
 def _id(arguments: Arguments) -> str:
-    if arguments.has("experiment_id") and not arguments.is_text("experiment_id"):
-        return check_experiment_id(str(arguments.integer("experiment_id")))
     return check_experiment_id(arguments.required_text("experiment_id"))
 
 
@@ -144,7 +142,7 @@ def _checked(comparison: Comparison) -> Comparison:
     elif comparison.key in _NUMBERS:
         check_number(comparison, "attribute")
     elif comparison.key in ("name", "experiment_id"):
-        check_text(comparison, "attribute", *MEMBERSHIP)
+        check_text(comparison, "attribute", *(MEMBERSHIP if comparison.key == "experiment_id" else ()))
     else:
         raise invalid(
             f"Invalid attribute key '{comparison.key[:100]}' specified. Valid keys are name, experiment_id, {', '.join(_NUMBERS)}."

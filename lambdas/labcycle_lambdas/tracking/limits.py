@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.mlflow_error import MlflowError, invalid
 from labcycle_lambdas.tracking.arguments import Arguments
 
@@ -19,6 +20,7 @@ DESCRIPTION_CHARACTERS = 5_000
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 RESERVED_TAGS = "labcycle."
 _KEY = re.compile(r"[/\w.\- :]*")
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
 _ALIAS = re.compile(r"[\w\-]+")
 
 
@@ -70,8 +72,18 @@ def check_model_name(arguments: Arguments, name: str = "name") -> str:
     return value
 
 
+def check_new_alias(arguments: Arguments) -> str:
+    """An alias that may be set."""
+    alias = check_alias(arguments)
+    if alias.lower() == "latest":
+        raise invalid("'latest' alias name (case insensitive) is reserved.")
+    if re.fullmatch(r"v\d+", alias, re.IGNORECASE):
+        raise invalid(f"Version alias name '{alias}' is reserved.")
+    return alias
+
+
 def check_alias(arguments: Arguments) -> str:
-    """An alias that may be set or deleted."""
+    """An alias that may be asked for."""
     alias = arguments.required_text("alias")
     if not _ALIAS.fullmatch(alias):
         raise invalid(
@@ -79,10 +91,6 @@ def check_alias(arguments: Arguments) -> str:
         )
     if len(alias) > 255 or len(alias.encode()) > 900:
         raise invalid("'Registered model alias name' exceeds the maximum length of 255 characters")
-    if alias.lower() == "latest":
-        raise invalid("'latest' alias name (case insensitive) is reserved.")
-    if re.fullmatch(r"v\d+", alias, re.IGNORECASE):
-        raise invalid(f"Version alias name '{alias}' is reserved.")
     return alias
 
 
@@ -95,30 +103,36 @@ def check_batch(what: str, count: int, limit: int) -> None:
 
 
 def check_experiment_id(value: str) -> str:
-    """An experiment id: a string that parses as an integer."""
-    if not re.fullmatch(r"[0-9]{1,30}", value):
+    """An experiment id, without blanks and leading zeros: a string that parses as an integer."""
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", value):
         raise invalid(f"Invalid experiment ID '{value[:100]}'. Experiment ID must be a valid integer.")
-    return value
+    return str(int(value))
 
 
 def check_run_id(arguments: Arguments) -> str:
     return check_run_ids([arguments.required_text("run_id")], "run_id")[0]
 
 
+def run_id_of(arguments: Arguments) -> str:
+    """The run that a request is about. Raises `NotFound` where it can be no run's id."""
+    run_id = arguments.required_text("run_id")
+    if not _RUN_ID.fullmatch(run_id):
+        raise NotFound(f"Run with id={run_id[:300]} not found")
+    return run_id
+
+
 def check_run_ids(run_ids: list[str], name: str) -> list[str]:
     """Ids of runs that a parameter gives, whether there are such runs or not."""
     for run_id in run_ids:
-        if not re.fullmatch(r"[a-zA-Z0-9][\w\-]{0,255}", run_id):
+        if not _RUN_ID.fullmatch(run_id):
             raise invalid(f"Invalid value '{run_id[:300]}' for parameter '{name}' supplied.")
     return run_ids
 
 
-def check_version(arguments: Arguments) -> int:
+def check_version(arguments: Arguments, *, is_required: bool = True) -> int:
     """A version number: it comes as a string."""
-    if not arguments.has("version"):
-        raise arguments.missing("version")
-    raw = arguments.text("version") if arguments.is_text("version") else str(arguments.integer("version"))
-    if not re.fullmatch(r"[0-9]{1,10}", raw):
+    raw = arguments.required_text("version") if is_required else arguments.text("version")
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,100}\s*", raw):
         raise invalid(f"Parameter 'version' must be an integer, got '{raw[:100]}'.")
     return int(raw)
 

@@ -9,7 +9,7 @@ import uuid
 from functools import partial
 
 from labcycle_lambdas.ledger.logged_models import STATUSES, LoggedModel
-from labcycle_lambdas.ledger.points import rank
+from labcycle_lambdas.ledger.points import Metric, rank
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.arguments import Arguments
@@ -64,11 +64,12 @@ def create(call: Call) -> Doc:
 
 
 def get(call: Call) -> Doc:
-    deleted = call.arguments.boolean("allow_deleted")
+    deleted = call.arguments.text("allow_deleted").lower() == "true"
     return {"model": shapes.logged_model(call.ledgers.logged_models.get(call.path["model_id"], deleted=deleted))}
 
 
 def finalize(call: Call) -> Doc:
+    call.arguments.required_text("model_id")
     status = call.arguments.choice("status", STATUSES, "")
     if status == "":
         raise call.arguments.missing("status")
@@ -81,8 +82,8 @@ def delete(call: Call) -> Doc:
 
 
 def set_tags(call: Call) -> Doc:
-    found = tags(call.arguments, longest=TAG_CHARACTERS)
-    return {"model": shapes.logged_model(call.ledgers.logged_models.set_tags(call.path["model_id"], found))}
+    call.ledgers.logged_models.set_tags(call.path["model_id"], tags(call.arguments, longest=TAG_CHARACTERS))
+    return {}
 
 
 def delete_tag(call: Call) -> Doc:
@@ -91,12 +92,13 @@ def delete_tag(call: Call) -> Doc:
 
 
 def log_params(call: Call) -> Doc:
+    call.arguments.required_text("model_id")
     call.ledgers.logged_models.log_params(call.path["model_id"], _params(call.arguments))
     return {}
 
 
 def list_artifacts(call: Call) -> Doc:
-    model = call.ledgers.logged_models.get(call.path["model_id"], deleted=True)
+    model = call.ledgers.logged_models.get(call.path["model_id"])
     return listing(call, model.artifact_uri, call.arguments.text("artifact_directory_path"))
 
 
@@ -107,7 +109,9 @@ def search(call: Call) -> Doc:
     if not experiment_ids:
         raise arguments.missing("experiment_ids")
     orders = arguments.objects("order_by")
-    datasets = [(d.required_text("dataset_name"), d.text("dataset_digest")) for d in arguments.objects("datasets")]
+    datasets = [(d.text("dataset_name"), d.text("dataset_digest")) for d in arguments.objects("datasets")]
+    if not all(name for name, _ in datasets):
+        raise invalid("`dataset_name` in the `datasets` clause must be specified.")
     asked: list[object] = [experiment_ids, arguments.text("filter"), datasets]
     asked.append(
         [
@@ -123,12 +127,13 @@ def search(call: Call) -> Doc:
         for experiment_id in dict.fromkeys(experiment_ids)
         for model in call.ledgers.logged_models.of_experiment(experiment_id)
         if all(_matches(model, comparison, datasets) for comparison in wanted)
+        and (not datasets or any(_is_of(point, datasets) for _, point in model.metrics))
     ]
     keys: list[Key[LoggedModel]] = []
     for order in orders:
-        prefix, key = split(order.required_text("field_name"))
-        if kind_of(prefix, _KINDS) == "attribute" and key not in _NUMBERS and key not in _TEXTS:
-            raise invalid(f"Invalid order by field name: {key[:100]}")
+        prefix, key = split(field := order.required_text("field_name"))
+        if prefix not in ("", "metrics") or (not prefix and key not in _NUMBERS and key not in _TEXTS):
+            raise invalid(f"Invalid order by field name: {field[:100]}. It must be metrics.<name> or an attribute.")
         only = [(name, order.text("dataset_digest"))] if (name := order.text("dataset_name")) else []
         keys.append((partial(_value, prefix, key, only), not order.boolean("ascending", True)))
     keys.append((lambda m: m.creation_timestamp, True))
@@ -158,19 +163,15 @@ def _matches(model: LoggedModel, comparison: Comparison, datasets: list[tuple[st
     return comparison.matches(_value(comparison.prefix, comparison.key, datasets, model))
 
 
+def _is_of(point: Metric, datasets: list[tuple[str, str]]) -> bool:
+    return any(name == point.dataset_name and digest in ("", point.dataset_digest) for name, digest in datasets)
+
+
 def _value(prefix: str, key: str, datasets: list[tuple[str, str]], model: LoggedModel) -> Value:
     match kind_of(prefix, _KINDS):
         case "metric":
             points = [
-                point
-                for _, point in model.metrics
-                if point.key == key
-                and (
-                    not datasets
-                    or any(
-                        name == point.dataset_name and digest in ("", point.dataset_digest) for name, digest in datasets
-                    )
-                )
+                point for _, point in model.metrics if point.key == key and (not datasets or _is_of(point, datasets))
             ]
             return max(points, key=lambda point: rank(point.entry())).value if points else None
         case "parameter":

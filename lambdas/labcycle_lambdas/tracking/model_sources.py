@@ -39,6 +39,8 @@ def resolve(ledgers: Ledgers, source: str, run_id: str, model_id: str) -> Source
     try:
         return _resolve(ledgers, source, run_id, model_id)
     except NotFound as missing:
+        if not (_LOGGED.fullmatch(source) or _RUN.fullmatch(source)):
+            raise
         raise invalid(
             f"Unable to fetch model from model URI source artifact location '{source}'. Error: {missing}"
         ) from None
@@ -52,6 +54,7 @@ def _resolve(ledgers: Ledgers, source: str, run_id: str, model_id: str) -> Sourc
         return _pinned(ledgers, source, model.artifact_uri, run_id or model.source_run_id, match[1])
     if match := _VERSION.fullmatch(source) or _ALIAS.fullmatch(source):
         name, which = match[1], match[2]
+        ledgers.registry.model(name)
         version = (
             ledgers.registry.version(name, which)
             if _VERSION.fullmatch(source)

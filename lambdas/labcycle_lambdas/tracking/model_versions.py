@@ -13,6 +13,8 @@ from labcycle_lambdas.tracking.limits import (
     DESCRIPTION_CHARACTERS,
     KEY_CHARACTERS,
     REGISTRY_TAG_CHARACTERS,
+    check_key,
+    check_model_name,
     check_tag_key,
     check_version,
     tags,
@@ -31,11 +33,10 @@ _TEXTS = ("name", "run_id", "source_path")
 def create(call: Call) -> Doc:
     who = call.must_be_member("register a model version")
     arguments = call.arguments
-    name = arguments.required_text("name")
+    name = check_model_name(arguments)
     source = arguments.required_text("source", longest=_SOURCE_CHARACTERS)
     found = tags(arguments, longest=REGISTRY_TAG_CHARACTERS)
     run_id, model_id = arguments.text("run_id", longest=256), arguments.text("model_id", longest=64)
-    call.ledgers.registry.model(name)
     is_prompt = found.get(PROMPT_TAG, "false").lower() == "true"
     resolved = Source(source, source, run_id, "", ()) if is_prompt else resolve(call.ledgers, source, run_id, model_id)
     version = call.ledgers.registry.create_version(
@@ -58,14 +59,17 @@ def get(call: Call) -> Doc:
 
 
 def get_download_uri(call: Call) -> Doc:
-    version = call.ledgers.registry.version(*_which(call))
+    number = check_version(call.arguments, is_required=False)
+    version = call.ledgers.registry.version(check_model_name(call.arguments), number)
     return {"artifact_uri": version.location if version.source.startswith("models:") else version.source}
 
 
 def update(call: Call) -> Doc:
-    call.must_be_member("describe a model version")
+    who = call.must_be_member("describe a model version")
     description = call.arguments.text("description", longest=DESCRIPTION_CHARACTERS)
-    return {"model_version": shapes.model_version(call.ledgers.registry.update_version(*_which(call), description, call.who))}
+    return {
+        "model_version": shapes.model_version(call.ledgers.registry.update_version(*_which(call), description, who))
+    }
 
 
 def transition_stage(call: Call) -> Doc:
@@ -83,16 +87,18 @@ def delete(call: Call) -> Doc:
 
 
 def set_tag(call: Call) -> Doc:
-    call.must_be_member("tag a model version")
+    who = call.must_be_member("tag a model version")
     key = check_tag_key(call.arguments.required_text("key", longest=KEY_CHARACTERS))
     value = call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
-    call.ledgers.registry.set_version_tag(*_which(call), key, value, call.who)
+    call.ledgers.registry.set_version_tag(*_which(call), key, value, who)
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
-    call.must_be_member("tag a model version")
-    call.ledgers.registry.delete_version_tag(*_which(call), call.arguments.required_text("key"), call.who)
+    who = call.must_be_member("tag a model version")
+    call.ledgers.registry.delete_version_tag(
+        *_which(call), check_key(call.arguments.required_text("key"), "key", "key"), who
+    )
     return {}
 
 
@@ -115,7 +121,7 @@ def search(call: Call) -> Doc:
 
 
 def _which(call: Call) -> tuple[str, int]:
-    return call.arguments.required_text("name"), check_version(call.arguments)
+    return check_model_name(call.arguments), check_version(call.arguments)
 
 
 def _checked(comparison: Comparison) -> Comparison:

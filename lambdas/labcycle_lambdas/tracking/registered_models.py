@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.registry import RegisteredModel, canonical_stage
 from labcycle_lambdas.mlflow_error import invalid
 from labcycle_lambdas.tracking import shapes
@@ -14,7 +15,9 @@ from labcycle_lambdas.tracking.limits import (
     KEY_CHARACTERS,
     REGISTRY_TAG_CHARACTERS,
     check_alias,
+    check_key,
     check_model_name,
+    check_new_alias,
     check_tag_key,
     check_version,
     tags,
@@ -24,19 +27,19 @@ from labcycle_lambdas.tracking.shapes import Doc
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 MOST = 1000
-KINDS = {"attribute": ("", "attribute", "attributes", "attr"), "tag": ("tag", "tags")}
+KINDS = {"attribute": ("", "attribute"), "tag": ("tag", "tags")}
 _ORDERS = ("name", "timestamp", "last_updated_timestamp")
 
 
 def create(call: Call) -> Doc:
-    call.must_be_member("register a model")
+    who = call.must_be_member("register a model")
     arguments = call.arguments
     name = check_model_name(arguments)
     found = tags(arguments, longest=REGISTRY_TAG_CHARACTERS)
     description = (
         arguments.text("description", longest=DESCRIPTION_CHARACTERS) if arguments.has("description") else None
     )
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.register(name, found, description, call.who))}
+    return {"registered_model": shapes.registered_model(call.ledgers.registry.register(name, found, description, who))}
 
 
 def get(call: Call) -> Doc:
@@ -44,13 +47,13 @@ def get(call: Call) -> Doc:
 
 
 def update(call: Call) -> Doc:
-    call.must_be_member("describe a registered model")
+    who = call.must_be_member("describe a registered model")
     description = (
         call.arguments.text("description", longest=DESCRIPTION_CHARACTERS)
         if call.arguments.has("description")
         else None
     )
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.update(_name(call), description, call.who))}
+    return {"registered_model": shapes.registered_model(call.ledgers.registry.update(_name(call), description, who))}
 
 
 def rename(call: Call) -> Doc:
@@ -66,16 +69,16 @@ def delete(call: Call) -> Doc:
 
 
 def set_tag(call: Call) -> Doc:
-    call.must_be_member("tag a registered model")
+    who = call.must_be_member("tag a registered model")
     key = check_tag_key(call.arguments.required_text("key", longest=KEY_CHARACTERS))
     value = call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
-    call.ledgers.registry.set_tag(_name(call), key, value, call.who)
+    call.ledgers.registry.set_tag(_name(call), key, value, who)
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
-    call.must_be_member("tag a registered model")
-    call.ledgers.registry.delete_tag(_name(call), call.arguments.required_text("key"), call.who)
+    who = call.must_be_member("tag a registered model")
+    call.ledgers.registry.delete_tag(_name(call), check_key(call.arguments.required_text("key"), "key", "key"), who)
     return {}
 
 
@@ -88,7 +91,7 @@ def get_latest_versions(call: Call) -> Doc:
 
 def set_alias(call: Call) -> Doc:
     who = call.must_be_member("set an alias")
-    call.ledgers.registry.set_alias(_name(call), check_alias(call.arguments), check_version(call.arguments), who)
+    call.ledgers.registry.set_alias(_name(call), check_new_alias(call.arguments), check_version(call.arguments), who)
     return {}
 
 
@@ -99,8 +102,10 @@ def delete_alias(call: Call) -> Doc:
 
 
 def get_by_alias(call: Call) -> Doc:
-    alias = call.arguments.required_text("alias")
+    alias = check_alias(call.arguments)
     version = call.ledgers.registry.by_alias(_name(call), alias)
+    if version is None and alias.lower() == "latest":
+        raise NotFound(f"Latest version not found for model {_name(call)}.")
     if version is None:
         raise invalid(f"Registered model alias {alias[:255]} not found.")
     return {"model_version": shapes.model_version(version)}
@@ -121,6 +126,8 @@ def search(call: Call) -> Doc:
     start = offset(arguments)
     wanted = [_checked(comparison) for comparison in parse(arguments.text("filter"))]
     orders = orders_by(arguments.texts("order_by"), _ORDERS)
+    if any(order.prefix for order in orders):
+        raise invalid(f"Invalid order by key specified. Valid keys are {', '.join(_ORDERS)}, without a prefix.")
     found = [
         model
         for model in call.ledgers.registry.models()
@@ -149,7 +156,7 @@ def is_wanted_prompt(tags: dict[str, str], wanted: list[Comparison]) -> bool:
 
 
 def _name(call: Call) -> str:
-    return call.arguments.required_text("name")
+    return check_model_name(call.arguments)
 
 
 def _checked(comparison: Comparison) -> Comparison:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
+from functools import lru_cache
+from math import inf
+from typing import Any
 
 from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
-from labcycle_lambdas.ledger.runs import RUN_NAME_TAG, STATUSES, DatasetInput, ParamChanged
-from labcycle_lambdas.mlflow_error import invalid
+from labcycle_lambdas.ledger.run_record import DatasetInput
+from labcycle_lambdas.ledger.runs import RUN_NAME_TAG, STATUSES, ParamChanged
+from labcycle_lambdas.mlflow_error import BAD_REQUEST, MlflowError, invalid
 from labcycle_lambdas.tracking import shapes
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.ledgers import Call
@@ -22,28 +27,29 @@ from labcycle_lambdas.tracking.limits import (
     check_key,
     check_run_id,
     check_tag_key,
+    run_id_of,
     tags,
 )
 from labcycle_lambdas.tracking.run_names import readable_name
 from labcycle_lambdas.tracking.shapes import Doc
 
 USER_TAG = "mlflow.user"
+_INT64 = 2**63
 
 
 def create(call: Call) -> Doc:
     arguments = call.arguments
-    experiment_id = check_experiment_id(
-        arguments.required_text("experiment_id")
-        if arguments.is_text("experiment_id")
-        else str(arguments.required_integer("experiment_id"))
-    )
+    experiment_id = check_experiment_id(arguments.required_text("experiment_id"))
     found = tags(arguments, longest=TAG_CHARACTERS, cut=True)
     name, tagged = arguments.text("run_name", longest=TAG_CHARACTERS), found.get(RUN_NAME_TAG, "")
     if name and tagged and name != tagged:
+        call.ledgers.experiments.active(experiment_id)  # the graver mistake first
         raise invalid(
             f"Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='{name[:100]}', "
             f"mlflow.runName='{tagged[:100]}')."
         )
+    if len(found) < len(arguments.objects("tags")) or (RUN_NAME_TAG in found and not tagged):
+        raise MlflowError(BAD_REQUEST, "Invalid tags of the new run: a tag is there twice, or the run's name is empty.")
     run_id = uuid.uuid4().hex
     # Who ran it is what signature or token say; the body's user_id is what any caller may write.
     if call.request.caller:
@@ -56,32 +62,36 @@ def create(call: Call) -> Doc:
         tags=found,
         run_id=run_id,
     )
-    return {"run": shapes.run(run)}
+    call.ledgers.runs.keep_pace(run)
+    shown = shapes.run(run)
+    del shown["outputs"]  # so does MLflow's server, here alone
+    return {"run": shown}
 
 
 def get(call: Call) -> Doc:
-    run = call.ledgers.runs.get(check_run_id(call.arguments))
+    run = call.ledgers.runs.get(run_id_of(call.arguments))
     return {"run": shapes.run(run, call.ledgers.runs.datasets(run))}
 
 
 def update(call: Call) -> Doc:
     arguments = call.arguments
     run = call.ledgers.runs.update(
-        check_run_id(arguments),
+        run_id_of(arguments),
         status=arguments.choice("status", STATUSES, "") or None,
         end_time=arguments.integer("end_time") if arguments.has("end_time") else None,
         run_name=arguments.text("run_name", longest=TAG_CHARACTERS) or None,
+        who=call.who,
     )
     return {"run_info": shapes.run_info(run)}
 
 
 def delete(call: Call) -> Doc:
-    call.ledgers.runs.delete(check_run_id(call.arguments))
+    call.ledgers.runs.delete(run_id_of(call.arguments), call.who)
     return {}
 
 
 def restore(call: Call) -> Doc:
-    call.ledgers.runs.restore(check_run_id(call.arguments))
+    call.ledgers.runs.restore(run_id_of(call.arguments), call.who)
     return {}
 
 
@@ -91,7 +101,7 @@ def log_metric(call: Call) -> Doc:
 
 
 def log_parameter(call: Call) -> Doc:
-    run_id = check_run_id(call.arguments)
+    run_id = run_id_of(call.arguments)
     key, value = _param(call.arguments, "key")
     try:
         _log(call, run_id, params={key: value})
@@ -105,21 +115,26 @@ def log_parameter(call: Call) -> Doc:
 
 
 def set_tag(call: Call) -> Doc:
-    run_id = check_run_id(call.arguments)
+    run_id = run_id_of(call.arguments)
     key = check_tag_key(call.arguments.required_text("key"))
-    _log(call, run_id, tags={key: call.arguments.text("value")[:TAG_CHARACTERS]})
+    value = call.arguments.text("value")[:TAG_CHARACTERS]
+    # A run always has a name: an empty one leaves it as it is.
+    _log(call, run_id, tags={} if key == RUN_NAME_TAG and not value else {key: value})
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
-    call.ledgers.runs.delete_tag(check_run_id(call.arguments), call.arguments.required_text("key"))
+    call.ledgers.runs.delete_tag(run_id_of(call.arguments), call.arguments.required_text("key"))
     return {}
 
 
 def log_batch(call: Call) -> Doc:
     arguments = call.arguments
     run_id = check_run_id(arguments)
-    metrics = [_metric(item, f"metrics[{index}].") for index, item in enumerate(arguments.objects("metrics"))]
+    metrics = [
+        _plain_metric(item.values) or _metric(item, f"metrics[{index}].")
+        for index, item in enumerate(arguments.objects("metrics"))
+    ]
     params = [_param(item, f"params[{index}].key") for index, item in enumerate(arguments.objects("params"))]
     found = tags(arguments, longest=TAG_CHARACTERS, cut=True)
     for what, count in (("metrics", len(metrics)), ("params", len(params)), ("tags", len(arguments.objects("tags")))):
@@ -137,7 +152,7 @@ def log_batch(call: Call) -> Doc:
 
 def log_inputs(call: Call) -> Doc:
     arguments = call.arguments
-    run_id = check_run_id(arguments)
+    run_id = run_id_of(arguments)
     datasets = []
     check_batch("datasets", len(arguments.objects("datasets")), 1000)
     for item in arguments.objects("datasets"):
@@ -152,7 +167,7 @@ def log_inputs(call: Call) -> Doc:
 def log_model(call: Call) -> Doc:
     """A model of a client before MLflow 3: its MLmodel file, of which the run's tag keeps what MLflow's server keeps."""
     arguments = call.arguments
-    run_id, text = check_run_id(arguments), arguments.required_text("model_json")
+    run_id, text = run_id_of(arguments), arguments.required_text("model_json")
     try:
         model = json.loads(text)
     except (ValueError, RecursionError):
@@ -164,7 +179,7 @@ def log_model(call: Call) -> Doc:
     flavors = model["flavors"]
     if not isinstance(flavors, dict):
         raise invalid("Malformed model info: flavors must be a JSON object.")
-    kept = {key: model[key] for key in ("run_id", "artifact_path", "utc_time_created", "model_uuid") if key in model}
+    kept = {key: model.get(key) for key in ("run_id", "artifact_path", "utc_time_created", "model_uuid")}
     kept["flavors"] = {
         name: {key: value for key, value in flavor.items() if key != "config"} if isinstance(flavor, dict) else flavor
         for name, flavor in flavors.items()
@@ -174,7 +189,9 @@ def log_model(call: Call) -> Doc:
 
 
 def log_outputs(call: Call) -> Doc:
-    run_id = check_run_id(call.arguments)
+    run_id = run_id_of(call.arguments)
+    if not call.arguments.has("models"):
+        raise call.arguments.missing("models")
     models = [(item.required_text("model_id"), item.integer("step")) for item in call.arguments.objects("models")]
     for model_id, _ in models:
         call.ledgers.logged_models.get(model_id)
@@ -183,7 +200,7 @@ def log_outputs(call: Call) -> Doc:
 
 
 def list_artifacts(call: Call) -> Doc:
-    run = call.ledgers.runs.get(check_run_id(call.arguments))
+    run = call.ledgers.runs.get(run_id_of(call.arguments))
     return listing(call, run.artifact_uri, call.arguments.text("path"))
 
 
@@ -209,6 +226,35 @@ def _log(
     call.ledgers.runs.log_batch(run_id, metrics or [], params, tags)
     if of_models:
         call.ledgers.logged_models.log_metrics(run_id, of_models)
+
+
+def _plain_metric(values: Mapping[str, Any]) -> Metric | None:
+    """A metric as the client sends nearly all of them, which needs no closer look."""
+    try:
+        key, value, timestamp, step = values["key"], values["value"], values["timestamp"], values["step"]
+    except KeyError:
+        return None
+    if (
+        type(key) is str
+        and type(value) is float
+        and type(timestamp) is int
+        and type(step) is int
+        and -inf < value < inf
+        and 0 <= timestamp < _INT64
+        and -_INT64 <= step < _INT64
+        and len(values) == (5 if "run_id" in values else 4)
+        and _is_key(key)
+    ):
+        return Metric(key, value, timestamp, step)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _is_key(key: str) -> bool:
+    try:
+        return bool(key and check_key(key, "name", "Metric name"))
+    except MlflowError:
+        return False
 
 
 def _metric(arguments: Arguments, path: str) -> Metric:

@@ -10,7 +10,7 @@ from labcycle_lambdas.ledger.experiments import Experiment
 from labcycle_lambdas.ledger.logged_models import LoggedModel
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.registry import ModelVersion, RegisteredModel
-from labcycle_lambdas.ledger.runs import DatasetInput, Run
+from labcycle_lambdas.ledger.run_record import DatasetInput, Run
 
 Doc = dict[str, Any]
 
@@ -41,6 +41,7 @@ def experiment(item: Experiment) -> Doc:
         last_update_time=item.last_update_time,
         creation_time=item.creation_time,
         tags=pairs(item.tags),
+        workspace="default",  # the only one, where there are no workspaces
     )
 
 
@@ -71,7 +72,7 @@ def run(item: Run, datasets: Sequence[DatasetInput] = (), *, whole: bool = True)
     )
     outputs = filled(model_outputs=[{"model_id": model_id, "step": step} for model_id, step in item.model_outputs])
     data = filled(metrics=[metric(m) for m in item.latest.values()], params=pairs(item.params), tags=pairs(item.tags))
-    return filled(info=run_info(item), data=data, inputs=inputs, outputs=outputs or None)
+    return {"info": run_info(item), "data": data, "inputs": inputs, "outputs": outputs}
 
 
 def dataset_input(item: DatasetInput) -> Doc:
@@ -102,7 +103,7 @@ def logged_model(item: LoggedModel) -> Doc:
         artifact_uri=item.artifact_uri,
         status=item.status,
         model_type=item.model_type,
-        source_run_id=item.source_run_id or None,
+        source_run_id=item.source_run_id,
         tags=pairs(item.tags),
     )
     return {"info": info, "data": filled(params=pairs(item.params), metrics=metrics)}
@@ -131,7 +132,7 @@ def registered_model(item: RegisteredModel) -> Doc:
         name=item.name,
         creation_timestamp=item.creation_timestamp,
         last_updated_timestamp=item.last_updated_timestamp,
-        description=item.description,
+        description=item.description or None,
         latest_versions=[model_version(version) for version in item.latest_versions()],
         tags=pairs(item.tags),
         aliases=[{"alias": alias, "version": str(version)} for alias, version in sorted(item.aliases.items())],

@@ -10,7 +10,7 @@ from mlflow.models import Model
 
 from tests.unit.tracking.conftest import Api
 
-TAG = "mlflow.loggedModels"
+TAG = "mlflow.log-model.history"
 
 
 def described(run_id: str, path: str = "model") -> Model:
