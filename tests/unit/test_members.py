@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.who import Who
-from labcycle_lambdas.members import Members
+from labcycle_lambdas.members import Members, Right
 from labcycle_lambdas.mlflow_error import MlflowError
 
 ISSUER, PARTNER = "https://login.example.com/t", "https://partner.example.com"
@@ -70,7 +70,7 @@ def test_a_rest_api_tells_the_same_signer() -> None:
     assert MEMBERS.who(Request.from_event(rest)) == MEMBERS.who(ADA)
 
 
-ALL = ("read", "log", "register", "promote", "administer")
+ALL = get_args(Right)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_who_may_what(request_: Request, allowed: set[str]) -> None:
     found = set()
     for right in ALL:
         try:
-            MEMBERS.require(right, request_)  # type: ignore[arg-type]
+            MEMBERS.require(right, request_)
             found.add(right)
         except MlflowError as error:
             assert (error.code, error.status) == ("PERMISSION_DENIED", 403)
@@ -115,6 +115,6 @@ def test_a_refusal_says_what_is_missing_and_who_has_it() -> None:
 def test_without_a_table_a_members_role_may_what_iam_lets_it() -> None:
     members = Members.read("fraud", "")
     for right in ALL:
-        members.require(right, ADA)  # type: ignore[arg-type]
+        members.require(right, ADA)
     with pytest.raises(MlflowError, match="Only a member"):
         members.require("register", token(ISSUER, "a1"))
