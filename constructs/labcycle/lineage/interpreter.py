@@ -18,6 +18,7 @@ from labcycle.lineage.libraries import Lock, differences, packages
 from labcycle.lineage.runs_client import Run
 
 _LAST_LINES = 15
+_PROGRESS = ("Collecting", "Building")
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ def fresh(run: Run, lock: Lock | None, folder: Path, say: Callable[[str], object
     path = str(folder / "bin" / "python")
     requirements = folder / "requirements.txt"
     requirements.write_text(lock.text)
-    say(f"installing {len(lock.packages())} packages of {lock.origin}")
+    say(f"installing {len(lock.packages())} packages of {lock.origin}, with what pip says")
     # A whole lock has nothing to resolve.
     options = ["--no-deps"] if lock.whole else []
     _run(
-        [path, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "-r", str(requirements)],
+        [path, "-m", "pip", "install", "--disable-pip-version-check", *options, "-r", str(requirements)],
         f"the packages of {lock.origin} cannot be installed. Try --reuse-environment, or mend pip's index",
+        lambda line: say(f"  {line.partition(' (from')[0]}") if line.startswith(_PROGRESS) else None,
     )
     if lock.whole:
         _bring_along(Path(_run([path, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], "").strip()))
@@ -97,9 +99,17 @@ def _bring_along(site_packages: Path) -> None:
     (about / "entry_points.txt").write_text(known.read_text("entry_points.txt") or "")
 
 
-def _run(command: list[str], otherwise: str) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
-    if done.returncode:
-        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
+def _run(command: list[str], otherwise: str, hear: Callable[[str], object] = lambda line: None) -> str:
+    """What the command prints; `hear` is told each line at once."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            lines.append(line.rstrip())
+            hear(lines[-1])
+    if running.returncode:
+        last = "\n".join(lines[-_LAST_LINES:])
         raise CannotReproduce(f"{otherwise}:\n{last}")
-    return done.stdout
+    return "\n".join(lines)

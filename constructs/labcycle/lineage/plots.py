@@ -102,7 +102,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     if not math.isfinite(high - low):  # the ends of the doubles
         return low / 2, high / 2
-    if low == high:
+    if high - low <= max(abs(low), abs(high)) * 1e-9:  # noise of the last digits would fill the plot
         around = abs(low) / 10 or 1.0
         return low - around, high + around
     return low, high
