@@ -29,7 +29,8 @@ from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.registry import PinnedFile, Registry
-from labcycle_lambdas.ledger.runs import DatasetInput, Runs
+from labcycle_lambdas.ledger.run_record import DatasetInput
+from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.routes import Lifecycle
@@ -47,7 +48,7 @@ class Api(TeamApi):
 
     def __init__(self, table: Table) -> None:
         super().__init__("https://tracking.example.com")
-        self._lifecycle = Lifecycle(table, None, TEAM)  # type: ignore[arg-type] - nothing is promoted here
+        self._lifecycle = Lifecycle(table, None, TEAM)  # type: ignore[arg-type]
 
     def call(
         self,

@@ -98,8 +98,8 @@ def test_many_at_once_make_one_chain(custody: Custody) -> None:
         except Throttled:
             return None
 
-    with ThreadPoolExecutor(6) as pool:
-        seqs = [seq for seq in pool.map(append, range(18)) if seq]
+    with ThreadPoolExecutor(24) as pool:
+        seqs = [seq for seq in pool.map(append, range(24)) if seq]
     assert sorted(seqs) == list(range(1, len(seqs) + 1))
     assert seqs
     assert custody.verify(SUBJECT) == []

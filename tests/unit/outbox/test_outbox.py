@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,6 +17,7 @@ from labcycle_lambdas.ledger.stream import EVENTS_ONLY
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.outbox import handler
+from labcycle_lambdas.outbox.environment import Environment
 from labcycle_lambdas.outbox.outbox import Outbox
 from tests.unit.ledger.conftest import NAME, client, clock, faults, table  # noqa: F401
 
@@ -151,7 +152,7 @@ def test_the_handler_reports_what_failed_and_how_long_events_wait(
         monkeypatch.setenv(f"AWS_{name}", value)
     handler._made.cache_clear()
     bus = Bus(2)
-    monkeypatch.setattr(handler._made(handler.Environment.read())[0], "_client", bus)
+    monkeypatch.setattr(handler._made(Environment.read())[0], "_client", bus)
     failed = records[2]["dynamodb"]["SequenceNumber"]
     assert handler.handle({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": failed}]}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

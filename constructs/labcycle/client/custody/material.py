@@ -85,7 +85,8 @@ class Material:
     @classmethod
     def from_lines(cls, lines: Iterable[str], name: str) -> Material:
         """Raises `LabcycleError`, which names the line, where `name` is no export."""
-        made, anchors, ended = cls(), [], False
+        anchors: list[AnchorObject] = []
+        made, ended = cls(), False
         for number, line in enumerate(lines, 1):
             try:
                 doc = json.loads(line)
