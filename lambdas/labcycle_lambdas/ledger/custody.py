@@ -91,7 +91,7 @@ class Custody:
             event = Event(**{**asdict(event), "hash": event.computed_hash()})
             new_head = {"seq": seq, "hash": event.hash}
             move = Replace(head, new_head) if head else Create(pk, _HEAD, new_head)
-            writes = [move, Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
+            writes: list[Write] = [move, Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
             if seq == 1:
                 writes.append(Put(SUBJECTS, hashlib.sha256(subject.encode()).hexdigest(), {"subject": subject}))
             try:
