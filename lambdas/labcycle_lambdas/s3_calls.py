@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from labcycle_lambdas.ledger.table import Throttled
 
 T = TypeVar("T")
+# Without the right to list a bucket, S3 answers 403 for what is not there; KMS does for a key that is gone.
+_GONE = {"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404", "AccessDenied", "403"}
 _LATER = {"OperationAborted", "RequestTimeout", "RequestTimeTooSkewed", "SlowDown", "ThrottlingException"}
 
 
@@ -25,3 +27,8 @@ def s3_call(work: Callable[[], T]) -> T:
         raise
     except (ConnectionError, HTTPClientError) as error:
         raise Throttled(type(error).__name__) from error
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether S3 says that what was asked for is not there, or not for us."""
+    return error.response["Error"]["Code"] in _GONE

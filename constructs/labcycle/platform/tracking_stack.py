@@ -34,6 +34,7 @@ class TrackingStack(Stack):
             encryption_key=key,
             artifact_retention=Duration.days(team.tracking.artifact_retention_days),
             retain_data=retain,
+            retention_rules=team.tracking.retention,
             requests_per_second=team.tracking.requests_per_second,
             burst=team.tracking.burst,
             notice_topic=notices,
@@ -103,6 +104,8 @@ class TrackingStack(Stack):
         self.anchors.grant_read(role)
         if "promote" in rights:
             self.tracking.grant_promote(role)
+        if "erase" in rights and team.tracking.retention:
+            self.tracking.grant_erase(role)
         if "operate" in rights:  # of all models; an alarm is asked for by its name or the beginning of it
             alarms = f"arn:{self.partition}:cloudwatch:{self.region}:{self.account}:alarm:labcycle-{team.team}-*"
             allow(role, ["cloudwatch:DescribeAlarms"], [alarms])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,8 +20,10 @@ from labcycle._grants import KeyUse, allow, allow_key
 from labcycle._http_api import STAGE, http_api, metric_errors
 from labcycle._keys import own_key
 from labcycle._notices import errors_alarm
-from labcycle.config import names
+from labcycle.config import RetentionRule, names
 from labcycle.tracking.front_doors import Access, TokenDoor
+from labcycle.tracking.retention import ROUTE as RETENTION_ROUTE
+from labcycle.tracking.retention import Retention
 
 SHORTEST_RETENTION = Duration.days(30)
 _LEDGER_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
@@ -56,6 +60,8 @@ class ExperimentTracking(Construct):
     access
         What members may do, held against every operation, and issuers of tokens that are let in; `token_doors` has their
         addresses. Absent: a member's role may do what IAM lets it, and there are no tokens.
+    retention_rules
+        What `labcycle retention` may let go of old runs. Absent: nothing, and there is no function for it.
 
     Raises
     ------
@@ -77,6 +83,7 @@ class ExperimentTracking(Construct):
         notice_topic: sns.ITopic | None = None,
         access_logs_bucket: s3.IBucket | None = None,
         access: Access | None = None,
+        retention_rules: Sequence[RetentionRule] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         retention = artifact_retention or Duration.days(3650)
@@ -133,7 +140,23 @@ class ExperimentTracking(Construct):
         )
         self._let_functions_work()
         any_method = apigateway.HttpMethod.ANY
+        self.retention = (
+            Retention(
+                self,
+                "Retention",
+                team=team,
+                rules=retention_rules,
+                table=self.table,
+                bucket=self.artifact_bucket,
+                key=self.encryption_key,
+                environment=environment,
+                timeout=_TIMEOUT,
+            )
+            if retention_rules
+            else None
+        )
         routes = [
+            *([(f"/{RETENTION_ROUTE}/{{proxy+}}", any_method, self.retention.function)] if self.retention else []),
             ("/labcycle/{proxy+}", any_method, self.lifecycle_function),
             ("/{proxy+}", any_method, self.tracking_function),
             ("/", any_method, self.tracking_function),
@@ -201,15 +224,17 @@ class ExperimentTracking(Construct):
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` read runs, models, history and artifacts, and change nothing."""
-        # The others are asked with GET.
-        searches = ["experiments/search", "experiments/search-datasets", "logged-models/search", "runs/search"]
-        self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}" for api in _APIS for what in searches))
+        self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}" for api in _APIS for what in _ASKED_BY_POST))
         self._grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"], "read objects")
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` decide which version of a model is live."""
         return self._grant_api(grantee, "POST/labcycle/*", "GET/labcycle/*")
+
+    def grant_erase(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` let go what the retention rules let go."""
+        return self._grant_api(grantee, f"POST/{RETENTION_ROUTE}/*")
 
     def metric_errors(self) -> cloudwatch.Metric:
         """Answers with a 5xx status a minute: ours, never the caller's."""
@@ -249,7 +274,7 @@ class ExperimentTracking(Construct):
         region = Stack.of(self).region
         bucket = self.artifact_bucket
         # Only the protocol deletes.
-        more = ("dynamodb:BatchGetItem", "dynamodb:DeleteItem")
+        more = ("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem")
         allow(self.tracking_function, [*_LEDGER_ACTIONS, *more], [self.table.table_arn])
         allow_key(self.tracking_function, self.encryption_key, "read and write items", "write objects", region=region)
         allow(self.lifecycle_function, _LEDGER_ACTIONS, [self.table.table_arn])
@@ -292,4 +317,11 @@ class ExperimentTracking(Construct):
 
 
 _APIS = ("api", "ajax-api")
+_ASKED_BY_POST = (
+    "artifacts/presigned-download-url",
+    "experiments/search",
+    "experiments/search-datasets",
+    "logged-models/search",
+    "runs/search",
+)
 _CHANGING = ("DELETE", "PATCH", "POST", "PUT")

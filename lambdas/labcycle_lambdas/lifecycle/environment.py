@@ -19,5 +19,5 @@ class Environment:
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
-        found = required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "life cycle function")
-        return cls(*found, variables.get("MEMBERS", ""))
+        table, bucket, team = required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM"), variables, "life cycle function")
+        return cls(table, bucket, team, variables.get("MEMBERS", ""))

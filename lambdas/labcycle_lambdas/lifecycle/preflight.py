@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry
 from labcycle_lambdas.ledger.runs import Runs
-from labcycle_lambdas.ledger.table import Table, Throttled
+from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.profiles import Reference
+from labcycle_lambdas.s3_calls import is_gone, s3_call
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,8 +37,6 @@ RUNTIME_MB = 256  # Python, onnxruntime and numpy, loaded
 COPIES = 5
 _CHUNK_BYTES = 1 << 20
 # Of what is not there S3 says 403 to those who may not list it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-_GONE = {"NoSuchKey", "NoSuchVersion", "404", "AccessDenied", "403"}
-_THROTTLES = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "503", "500"}
 INSTEAD = (
     "Log the model with mlflow.onnx.log_model (skl2onnx.to_onnx converts a scikit-learn model), register that, and "
     "promote the new version."
@@ -173,16 +172,11 @@ class _Gone(Exception):
 
 def _s3(call: Callable[[], Any]) -> Any:
     try:
-        return call()
+        return s3_call(call)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in _GONE:
-            raise _Gone(code) from error
-        if code in _THROTTLES:
-            raise Throttled(f"S3: {code}") from error
+        if is_gone(error):
+            raise _Gone(error.response["Error"]["Code"]) from error
         raise
-    except (ConnectionError, HTTPClientError) as error:
-        raise Throttled(f"S3: {type(error).__name__}") from error
 
 
 def _mlmodel(label: str, text: bytes) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.logged_models import LoggedModels
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import DATASET_CONTEXT_TAG, LOGGED_MODELS_TAG, Runs
-from labcycle_lambdas.ledger.table import Table, Throttled
+from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lineage.parts import Input, Model, Record, location
+from labcycle_lambdas.s3_calls import is_gone, s3_call
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,9 +27,6 @@ REQUIREMENTS_FILE = "requirements.txt"
 PYTHON_FILE = "python_env.yaml"
 _PYTHON = re.compile(rb"^python: *['\"]?([0-9][0-9A-Za-z.]*)", re.MULTILINE)
 _MODELS_LOOKED_AT = 5
-_THROTTLES = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "503"}
-# Of what is not there S3 says 403 to those who may not list it.
-_GONE = {"NoSuchKey", "NoSuchBucket", "AccessDenied", "404", "403"}
 
 
 @dataclass(frozen=True)
@@ -105,16 +103,11 @@ class RunReader:
 def _s3(call: Callable[[], Any]) -> Any:
     """What S3 answers; None for what is gone or may not be read."""
     try:
-        return call()
+        return s3_call(call)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in _GONE:
+        if is_gone(error):
             return None
-        if code in _THROTTLES:
-            raise Throttled(f"S3: {code}") from error
         raise
-    except (ConnectionError, HTTPClientError) as error:
-        raise Throttled(f"S3: {type(error).__name__}") from error
 
 
 def _listed(tags: Mapping[str, str]) -> list[dict[str, Any]]:

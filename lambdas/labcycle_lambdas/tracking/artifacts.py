@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.registry import MAXIMUM_FILES, PinnedFile
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.mlflow_error import invalid
+from labcycle_lambdas.s3_calls import s3_call
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,7 +44,6 @@ MOST_LISTED = 20_000
 _KEY_BYTES = 1024
 _ANSWER_BYTES = 5_500_000  # of Lambda's 6 MB
 _FIELDS_BYTES = 60  # of a file or a part in an answer, beside its name or address
-_THROTTLES = {"OperationAborted", "RequestTimeout", "RequestTimeTooSkewed", "SlowDown", "ThrottlingException"}
 _LISTED_AT_ONCE = 1000
 _UPLOAD = "upload"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -92,7 +92,7 @@ class ArtifactStore:
         base = self._key(root) + "/"
         prefix = f"{base}{plain}/" if plain else base
         arguments: dict[str, Any] = {"StartAfter": token} if token else {}
-        page = self._call(
+        page = s3_call(
             lambda: self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, Delimiter="/", MaxKeys=_LISTED_AT_ONCE, **arguments
             )
@@ -140,7 +140,7 @@ class ArtifactStore:
         """Bytes of the object at `location`. Raises `NotFound`, `Throttled`."""
         key = self._key(location)
         # A list, not a HEAD: that answers 403 instead of 404 to who may list only below a prefix.
-        page = self._call(lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1))
+        page = s3_call(lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1))
         for item in page.get("Contents", []):
             if item["Key"] == key:
                 return int(item["Size"])
@@ -166,9 +166,7 @@ class ArtifactStore:
     def put(self, location: str, content: bytes, content_type: str) -> None:
         """Write a small object. Raises `Throttled`."""
         key = self._new_key(location)
-        self._call(
-            lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
-        )
+        s3_call(lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type))
 
     def begin_upload(self, location: str, parts: int) -> tuple[str, list[str]]:
         """The identifier of a new multipart upload, and where each of its parts can be put.
@@ -189,7 +187,7 @@ class ArtifactStore:
                 f"{parts} parts are more than one answer can carry; {most} are possible for this path. Set "
                 f"MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE to a larger number of bytes."
             )
-        upload = self._call(
+        upload = s3_call(
             lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key, Metadata={_UPLOAD: mark})
         )["UploadId"]
         return f"{mark}.{upload}", [self._part_url(key, upload, number) for number in range(1, parts + 1)]
@@ -210,7 +208,7 @@ class ArtifactStore:
         mark, _, upload = upload_id.partition(".")
         listed: Any = [{"PartNumber": number, "ETag": etag} for number, etag in parts]
         try:
-            self._call(
+            s3_call(
                 lambda: self._client.complete_multipart_upload(
                     Bucket=self._bucket, Key=key, UploadId=upload or "none", MultipartUpload={"Parts": listed}
                 )
@@ -229,7 +227,7 @@ class ArtifactStore:
         """Give up an upload and its parts. One that is over already is no error. Raises `Throttled`."""
         key, upload = self._key(location), upload_id.partition(".")[2]
         try:
-            self._call(
+            s3_call(
                 lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload or "none")
             )
         except ClientError as error:
@@ -249,7 +247,7 @@ class ArtifactStore:
         keys = list(self._keys(self._key(location)))
         for start in range(0, len(keys), _LISTED_AT_ONCE):
             objects: Any = [{"Key": key} for key in keys[start : start + _LISTED_AT_ONCE]]
-            said = self._call(
+            said = s3_call(
                 lambda: self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})  # noqa: B023
             )
             if errors := said.get("Errors"):
@@ -269,7 +267,7 @@ class ArtifactStore:
         found: list[PinnedFile] = []
         marker: dict[str, Any] = {}
         while True:
-            page = self._call(
+            page = s3_call(
                 lambda: self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, **marker)  # noqa: B023
             )
             found += [
@@ -297,7 +295,7 @@ class ArtifactStore:
         for prefix in (key, f"{key}/"):
             marker: dict[str, Any] = {}
             while True:
-                page = self._call(
+                page = s3_call(
                     lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **marker)  # noqa: B023
                 )
                 for item in page.get("Contents", []):
@@ -312,7 +310,7 @@ class ArtifactStore:
 
     def _is_of_upload(self, key: str, mark: str) -> bool:
         try:
-            head = self._call(lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+            head = s3_call(lambda: self._client.head_object(Bucket=self._bucket, Key=key))
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
                 return False
@@ -335,18 +333,6 @@ class ArtifactStore:
     @cached_property
     def _client(self) -> S3Client:
         return self._make()
-
-    def _call(self, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            code = error.response["Error"]["Code"]
-            if status in (429, 500, 502, 503, 504) or code.removeprefix("KMS.") in _THROTTLES:
-                raise Throttled(code) from error
-            raise
-        except (ConnectionError, HTTPClientError) as error:
-            raise Throttled(type(error).__name__) from error
 
 
 def plain_path(path: str) -> str:

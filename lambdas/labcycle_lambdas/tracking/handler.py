@@ -17,7 +17,14 @@ from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
 
 # All tries together end well before API Gateway gives up at 30 s: a 504 would be retried for minutes by the client.
-_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+# What botocore would do for each call again takes as long as the rest: it composes its name, and checks what we send.
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    parameter_validation=False,
+    user_agent="labcycle",
+)
 
 
 @cache

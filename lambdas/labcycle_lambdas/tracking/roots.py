@@ -16,7 +16,7 @@ _NOT_OURS = "dataset"  # where data came from is what its logger said
 
 def proxied(document: dict[str, Any], artifacts: ArtifactStore) -> dict[str, Any]:
     """A document in which every address of artifacts is one behind the API."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in document.items():
         if key in _ADDRESSES and isinstance(value, str):
             found[key] = artifacts.proxied(value)

@@ -201,6 +201,7 @@ def read(team: Team) -> None:
     version = scientist.log_model(MODEL, BEFORE)
     scientist.put(f"s3://{team.bucket}/data/{MODEL}", "rows.csv", b"amount\n")
     experiment = scientist.experiment(f"{MODEL} training")
+    found = scientist.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]
     for name in MEMBERS:
         if name == "scientist-1":
             continue
@@ -208,6 +209,7 @@ def read(team: Team) -> None:
         _find_address(member)
         for base in ("api", "ajax-api"):
             for what, body in (
+                ("artifacts/presigned-download-url", {"run_id": found["run_id"], "path": "model/MLmodel"}),
                 ("runs/search", {"experiment_ids": [experiment]}),
                 ("logged-models/search", {"experiment_ids": [experiment]}),
                 ("experiments/search", {"max_results": 10}),
