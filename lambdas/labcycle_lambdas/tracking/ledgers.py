@@ -17,7 +17,6 @@ from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.mlflow_error import PERMISSION_DENIED, MlflowError
 from labcycle_lambdas.tracking import roots
 from labcycle_lambdas.tracking.arguments import Arguments
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
@@ -90,14 +89,3 @@ class Call:
     def user(self) -> str:
         """The member's name; role and session, or issuer and subject, where the caller is no member."""
         return str(self.who) if self.request.caller else "unknown"
-
-    def must_be_member(self, action: str) -> Who:
-        """The caller, where the team knows it. Raises `MlflowError` (403)."""
-        who = self.who
-        if who.member is None:
-            raise MlflowError(
-                PERMISSION_DENIED,
-                f"Only a member of the team {self.ledgers.members.team} can {action}. The caller {self.user} may log and read. "
-                f"Sign in with the role of a member (labcycle-{self.ledgers.members.team}-NAME, session NAME).",
-            )
-        return who

@@ -31,7 +31,6 @@ _TEXTS = ("name", "run_id", "source_path")
 
 
 def create(call: Call) -> Doc:
-    who = call.must_be_member("register a model version")
     arguments = call.arguments
     name = check_model_name(arguments)
     source = arguments.required_text("source", longest=_SOURCE_CHARACTERS)
@@ -42,7 +41,7 @@ def create(call: Call) -> Doc:
     version = call.ledgers.registry.create_version(
         name,
         source=resolved.source,
-        who=who,
+        who=call.who,
         files=resolved.files,
         run_id=resolved.run_id,
         model_id=resolved.model_id,
@@ -65,39 +64,36 @@ def get_download_uri(call: Call) -> Doc:
 
 
 def update(call: Call) -> Doc:
-    who = call.must_be_member("describe a model version")
     description = call.arguments.text("description", longest=DESCRIPTION_CHARACTERS)
     return {
-        "model_version": shapes.model_version(call.ledgers.registry.update_version(*_which(call), description, who))
+        "model_version": shapes.model_version(
+            call.ledgers.registry.update_version(*_which(call), description, call.who)
+        )
     }
 
 
 def transition_stage(call: Call) -> Doc:
-    who = call.must_be_member("move a model version to another stage")
     stage = call.arguments.required_text("stage")
     archive = call.arguments.boolean("archive_existing_versions")
-    version = call.ledgers.registry.transition(*_which(call), stage, who, archive_others=archive)
+    version = call.ledgers.registry.transition(*_which(call), stage, call.who, archive_others=archive)
     return {"model_version": shapes.model_version(version)}
 
 
 def delete(call: Call) -> Doc:
-    who = call.must_be_member("delete a model version")
-    call.ledgers.registry.delete_version(*_which(call), who)
+    call.ledgers.registry.delete_version(*_which(call), call.who)
     return {}
 
 
 def set_tag(call: Call) -> Doc:
-    who = call.must_be_member("tag a model version")
     key = check_tag_key(call.arguments.required_text("key", longest=KEY_CHARACTERS))
     value = call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
-    call.ledgers.registry.set_version_tag(*_which(call), key, value, who)
+    call.ledgers.registry.set_version_tag(*_which(call), key, value, call.who)
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
-    who = call.must_be_member("tag a model version")
     call.ledgers.registry.delete_version_tag(
-        *_which(call), check_key(call.arguments.required_text("key"), "key", "key"), who
+        *_which(call), check_key(call.arguments.required_text("key"), "key", "key"), call.who
     )
     return {}
 

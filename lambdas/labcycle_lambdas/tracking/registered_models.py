@@ -32,14 +32,15 @@ _ORDERS = ("name", "timestamp", "last_updated_timestamp")
 
 
 def create(call: Call) -> Doc:
-    who = call.must_be_member("register a model")
     arguments = call.arguments
     name = check_model_name(arguments)
     found = tags(arguments, longest=REGISTRY_TAG_CHARACTERS)
     description = (
         arguments.text("description", longest=DESCRIPTION_CHARACTERS) if arguments.has("description") else None
     )
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.register(name, found, description, who))}
+    return {
+        "registered_model": shapes.registered_model(call.ledgers.registry.register(name, found, description, call.who))
+    }
 
 
 def get(call: Call) -> Doc:
@@ -47,38 +48,37 @@ def get(call: Call) -> Doc:
 
 
 def update(call: Call) -> Doc:
-    who = call.must_be_member("describe a registered model")
     description = (
         call.arguments.text("description", longest=DESCRIPTION_CHARACTERS)
         if call.arguments.has("description")
         else None
     )
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.update(_name(call), description, who))}
+    return {
+        "registered_model": shapes.registered_model(call.ledgers.registry.update(_name(call), description, call.who))
+    }
 
 
 def rename(call: Call) -> Doc:
-    who = call.must_be_member("rename a registered model")
     new_name = check_model_name(call.arguments, "new_name")
-    return {"registered_model": shapes.registered_model(call.ledgers.registry.rename(_name(call), new_name, who))}
+    return {"registered_model": shapes.registered_model(call.ledgers.registry.rename(_name(call), new_name, call.who))}
 
 
 def delete(call: Call) -> Doc:
-    who = call.must_be_member("delete a registered model")
-    call.ledgers.registry.delete(_name(call), who)
+    call.ledgers.registry.delete(_name(call), call.who)
     return {}
 
 
 def set_tag(call: Call) -> Doc:
-    who = call.must_be_member("tag a registered model")
     key = check_tag_key(call.arguments.required_text("key", longest=KEY_CHARACTERS))
     value = call.arguments.text("value", longest=REGISTRY_TAG_CHARACTERS)
-    call.ledgers.registry.set_tag(_name(call), key, value, who)
+    call.ledgers.registry.set_tag(_name(call), key, value, call.who)
     return {}
 
 
 def delete_tag(call: Call) -> Doc:
-    who = call.must_be_member("tag a registered model")
-    call.ledgers.registry.delete_tag(_name(call), check_key(call.arguments.required_text("key"), "key", "key"), who)
+    call.ledgers.registry.delete_tag(
+        _name(call), check_key(call.arguments.required_text("key"), "key", "key"), call.who
+    )
     return {}
 
 
@@ -90,14 +90,14 @@ def get_latest_versions(call: Call) -> Doc:
 
 
 def set_alias(call: Call) -> Doc:
-    who = call.must_be_member("set an alias")
-    call.ledgers.registry.set_alias(_name(call), check_new_alias(call.arguments), check_version(call.arguments), who)
+    call.ledgers.registry.set_alias(
+        _name(call), check_new_alias(call.arguments), check_version(call.arguments), call.who
+    )
     return {}
 
 
 def delete_alias(call: Call) -> Doc:
-    who = call.must_be_member("delete an alias")
-    call.ledgers.registry.delete_alias(_name(call), check_alias(call.arguments), who)
+    call.ledgers.registry.delete_alias(_name(call), check_alias(call.arguments), call.who)
     return {}
 
 

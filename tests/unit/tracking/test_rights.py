@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from typing import Any
 
 import pytest
@@ -31,12 +30,6 @@ def test_what_is_asked_with_get_as_well_is_read() -> None:
     both = {operation for (method, _), operation in tracking.ROUTES.items() if method == "GET"} & RIGHTS.keys()
     assert both
     assert {RIGHTS[operation] for operation in both} == {"read"}
-
-
-def test_what_takes_a_member_by_its_own_words_is_no_matter_of_logging() -> None:
-    for operation, right in RIGHTS.items():
-        if "must_be_member" in inspect.getsource(operation):
-            assert right in ("register", "administer"), named(operation)
 
 
 @pytest.fixture
