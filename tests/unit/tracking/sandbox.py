@@ -105,7 +105,8 @@ class Sandbox:
     ) -> Answer:
         """`path` below /api/2.0/mlflow unless it is absolute; for GET the body is the query. `key`: of a call and its repeats."""
         path = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
-        query = urlencode(body, doseq=True) if method == "GET" and body else ""
+        path, _, query = path.partition("?")
+        query = urlencode(body, doseq=True) if method == "GET" and body else query
         raw = b"" if method == "GET" or body is None else json.dumps(body).encode()
         headers = {"idempotency-key": key} if key else {}
         function = lifecycle if path.startswith("/labcycle/") else tracking
@@ -122,12 +123,31 @@ class Sandbox:
     def file(self, key: str, content: bytes = b"x") -> None:
         self._s3.put_object(Bucket=BUCKET, Key=key, Body=content)
 
+    def files(self) -> list[str]:
+        """Keys of the bucket's objects."""
+        return [item["Key"] for item in self._s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+    def upload(self, folder: str, name: str) -> dict[str, Any]:
+        """An upload in parts, begun by the API and ready to be completed: what completes it."""
+        asked = {"path": name, "num_parts": 1}
+        begun = self.call("POST", f"/api/2.0/mlflow-artifacts/mpu/create/{folder}", asked).ok()
+        where: Any = {"Bucket": BUCKET, "Key": f"experiments/{folder}/{name}"}
+        upload_id = begun["upload_id"].partition(".")[2]
+        part = self._s3.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=b"x")
+        return {"upload_id": begun["upload_id"], "parts": [{"part_number": 1, "etag": part["ETag"]}]}
+
     def keep(self) -> Any:
-        """All records, for `put_back`."""
-        return self.dynamodb.keep()
+        """All records and files, for `put_back`."""
+        return self.dynamodb.keep(), self.files()
 
     def put_back(self, kept: Any) -> None:
-        self.dynamodb.put_back(kept)
+        records, files = kept
+        self.dynamodb.put_back(records)
+        there = set(self.files())
+        for key in there - set(files):
+            self._s3.delete_object(Bucket=BUCKET, Key=key)
+        for key in set(files) - there:
+            self.file(key)
         _start_cold(tracking)
 
     def records(self) -> str:
@@ -163,7 +183,7 @@ class Sandbox:
         for name in sorted({*names, "gone", "model", "new", "other"}):
             found[f"custody {name}"] = self.call("GET", f"/labcycle/1.0/models/{name}/custody").body
             found[f"live {name}"] = self.call("GET", f"/labcycle/1.0/models/{name}/deployment").body
-        found["files"] = [item["Key"] for item in self._s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        found["files"] = self.files()
         return found
 
     def _pages(self, method: str, path: str, name: str, body: dict[str, Any]) -> list[Any]:

@@ -189,7 +189,7 @@ def sandbox() -> Iterator[Sandbox]:
 def test_repeated_and_lost_calls_count_once(
     sandbox: Sandbox, calls: list[tuple[int, tuple[str, dict[str, Any]], list[tuple[int, str]]]]
 ) -> None:
-    sandbox.put_back(({}, {}))
+    sandbox.put_back((({}, {}), []))
     models, ids = [Run(), Run()], []
     for number, model in enumerate(models):
         body = {"experiment_id": "0", "start_time": number, "run_name": str(number)}
@@ -230,7 +230,7 @@ def _storm(seed: int, writer: int) -> Iterator[Trouble]:
 
 @pytest.mark.parametrize("seed", [1])
 def test_24_writers_at_once_lose_nothing_and_double_nothing(sandbox: Sandbox, seed: int) -> None:
-    sandbox.put_back(({}, {}))
+    sandbox.put_back((({}, {}), []))
     experiment = sandbox.call("POST", "experiments/create", {"name": f"storm {seed}"}).ok()["experiment_id"]
     runs = [
         sandbox.call("POST", "runs/create", {"experiment_id": experiment, "start_time": n, "run_name": str(n)}).ok()
@@ -303,7 +303,7 @@ def _until_answered(sandbox: Sandbox, path: str, body: dict[str, Any], key: str,
 
 
 def test_a_point_that_is_not_a_number_or_not_finite_is_kept_once(sandbox: Sandbox) -> None:
-    sandbox.put_back(({}, {}))
+    sandbox.put_back((({}, {}), []))
     run_id = sandbox.call("POST", "runs/create", {"experiment_id": "0"}).ok()["run"]["info"]["run_id"]
     metrics = [
         {"key": "m", "value": value, "timestamp": 1, "step": 1} for value in ("NaN", "Infinity", "-Infinity", 0, "NaN")

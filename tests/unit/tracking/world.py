@@ -23,6 +23,11 @@ class World:
     other_logged: str
 
     @property
+    def loose(self) -> str:
+        """Key of a file that no version stands on."""
+        return f"experiments/{self.first}/{self.run}/artifacts/loose.txt"
+
+    @property
     def source(self) -> str:
         return f"s3://{BUCKET}/experiments/{self.first}/{self.run}/artifacts/model"
 
@@ -52,6 +57,7 @@ def build(sandbox: Sandbox) -> World:
     world = World(first, second, run, other, models[0]["model_id"], models[1]["model_id"])
     for key in (world.source, models[0]["artifact_uri"]):
         sandbox.file(f"{key.removeprefix(f's3://{BUCKET}/')}/MLmodel")
+    sandbox.file(world.loose)
     ok("registered-models/create", {"name": "model", "tags": tag})
     for n in range(2):
         ok("model-versions/create", {"name": "model", "source": world.source, "description": str(n), "tags": tag})

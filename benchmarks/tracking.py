@@ -1,0 +1,445 @@
+"""Tracking: what the function costs, beside the stock `mlflow server` on the same requests in the same run.
+
+    python -m benchmarks.tracking [--runs 5000]
+
+The function's handler runs in processes of its own, one a figure, and gets API Gateway's events as text. Its DynamoDB is in
+this process, in memory, and counts units as DynamoDB charges them; so the CPU that is measured is the function's alone: the
+event, the work, and botocore's part of each call. The stock server is a process on 127.0.0.1 over sqlite, with one worker,
+asked over one connection that is kept; its CPU is that of the process and all its children.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import resource
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+METRICS, PARAMS = 5, 20  # of each run that is searched
+BATCH, BATCHES = 1_000, 100
+SINGLE = 500
+PAGE = 1_000
+DOLLARS_A_MILLION_WRITES = 0.625  # us-east-1, on demand, https://aws.amazon.com/dynamodb/pricing/on-demand/
+CALLER = "arn:aws:sts::111122223333:assumed-role/labcycle-fraud-scientist-1/scientist-1"
+API = "/api/2.0/mlflow/"
+_ENVIRONMENT = {
+    "LEDGER_TABLE": "ledger",
+    "ARTIFACT_BUCKET": "labcycle-fraud-artifacts",
+    "TEAM": "fraud",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+Ask = Callable[[str, dict[str, Any]], Any]  # path below `API`, body
+
+
+# What both servers are asked for.
+
+
+def create_run(ask: Ask, experiment_id: str, number: int) -> str:
+    body = {"experiment_id": experiment_id, "start_time": 1_700_000_000_000 + number, "user_id": "ada"}
+    body["tags"] = [{"key": "mlflow.source.name", "value": "train.py"}, {"key": "mlflow.user", "value": "ada"}]
+    return str(ask("runs/create", body)["run"]["info"]["run_id"])
+
+
+def single_points(ask: Ask, run_id: str, count: int, first: int = 0) -> None:
+    dice = random.Random(first)
+    for step in range(first, first + count):
+        point = {"key": "loss", "value": dice.random(), "timestamp": 1_700_000_000_000 + step * 900, "step": step}
+        ask("runs/log-metric", {"run_id": run_id, "run_uuid": run_id, **point})
+
+
+def batches(ask: Ask, run_id: str, count: int, first: int = 0) -> None:
+    """Ten metrics of training, 100 steps a batch, with values as a loss has them."""
+    dice = random.Random(first)
+    for number in range(first, first + count):
+        steps = range(number * BATCH // 10, (number + 1) * BATCH // 10)
+        metrics = [
+            {"key": f"metric_{key}", "value": dice.random() / (1 + step), "timestamp": 1_700_000_000_000 + step * 900 + key, "step": step}
+            for step in steps
+            for key in range(10)
+        ]  # fmt: skip
+        ask("runs/log-batch", {"run_id": run_id, "metrics": metrics, "params": [], "tags": []})
+
+
+def content(number: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Metrics and parameters of a run that is searched."""
+    dice = random.Random(number)
+    metrics = [{"key": f"metric_{n}", "value": dice.random(), "timestamp": 1, "step": 0} for n in range(METRICS)]
+    params = [{"key": f"parameter_{n}", "value": f"{dice.random():.6f}"} for n in range(PARAMS)]
+    return metrics, params
+
+
+def top_ten(ask: Ask, experiment_id: str) -> None:
+    body = {"experiment_ids": [experiment_id], "order_by": ["metrics.metric_0 DESC"], "max_results": 10}
+    found = ask("runs/search", body)["runs"]
+    assert len(found) == 10, len(found)
+
+
+def all_runs(ask: Ask, experiment_id: str) -> int:
+    count = 0
+    token: dict[str, str] = {}
+    while True:
+        page = ask("runs/search", {"experiment_ids": [experiment_id], "max_results": PAGE, **token})
+        count += len(page["runs"])
+        if not page.get("next_page_token"):
+            return count
+        token = {"page_token": page["next_page_token"]}
+
+
+# The function, in a process of its own.
+
+
+def handler_ask() -> Ask:
+    from labcycle_lambdas.tracking.handler import handle
+
+    def ask(path: str, body: dict[str, Any]) -> Any:
+        event = {
+            "version": "2.0",
+            "routeKey": "ANY /{proxy+}",
+            "rawPath": API + path,
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json", "user-agent": "mlflow-python-client/3.17.2"},
+            "requestContext": {
+                "authorizer": {"iam": {"userArn": CALLER}},
+                "http": {"method": "POST", "path": API + path},
+                "requestId": "r",
+            },
+            "body": json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        text = json.dumps(event)
+        begin = time.process_time()
+        answer = json.dumps(handle(json.loads(text), None))  # as the runtime hands events on
+        ask.seconds += time.process_time() - begin  # type: ignore[attr-defined]
+        said = json.loads(answer)
+        assert said["statusCode"] == 200, said
+        return json.loads(said["body"])
+
+    ask.seconds = 0.0  # type: ignore[attr-defined]
+    return ask
+
+
+def in_function(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A figure's work; seconds of CPU are those within the handler."""
+    ask: Any = handler_ask()
+    if task != "cold":
+        ask("experiments/search", {"max_results": 1})
+        ask.seconds = 0.0
+    match task:
+        case "cold":
+            single_points(ask, arguments["run_id"], 1, first=10**6)
+            return {"seconds": time.process_time(), "services": sorted(_clients_made())}
+        case "create":
+            return {"run_id": create_run(ask, "0", 0)}
+        case "single":
+            single_points(ask, arguments["run_id"], 50)
+            ask.seconds = 0.0
+            single_points(ask, arguments["run_id"], SINGLE, first=50)
+            return {"seconds": ask.seconds / SINGLE}
+        case "batch":
+            batches(ask, arguments["run_id"], BATCHES)
+            return {"seconds": ask.seconds / BATCHES / BATCH}
+        case "fill":
+            experiment = str(ask("experiments/create", {"name": "many"})["experiment_id"])
+            for number in range(arguments["runs"]):
+                run_id = create_run(ask, experiment, number)
+                metrics, params = content(number)
+                ask("runs/log-batch", {"run_id": run_id, "metrics": metrics, "params": params, "tags": []})
+                ask("runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": 1_700_000_000_000 + number})
+            return {"experiment_id": experiment, "seconds": ask.seconds / arguments["runs"]}
+        case "top":
+            top_ten(ask, arguments["experiment_id"])
+            return {"seconds": ask.seconds}
+        case "all":
+            return {"count": all_runs(ask, arguments["experiment_id"]), "seconds": ask.seconds}
+        case _:
+            raise ValueError(task)
+
+
+def _clients_made() -> set[str]:
+    from labcycle_lambdas.tracking import handler
+
+    made = {"dynamodb"}
+    if "_client" in vars(handler.ledgers().artifacts):
+        made.add("s3")
+    return made
+
+
+class Function:
+    """Processes that run the handler, and the DynamoDB behind them."""
+
+    def __init__(self, store: Any, endpoint: str) -> None:
+        self.store = store
+        self._endpoint = endpoint
+
+    def __call__(self, task: str, **arguments: Any) -> SimpleNamespace:
+        """A task in a fresh process: its figures, its peak memory in MB, and the units that it used."""
+        environment = {**os.environ, **_ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": self._endpoint}
+        command = [sys.executable, "-m", "benchmarks.tracking", "--task", task, json.dumps(arguments)]
+        self.store.count_anew()
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        units = {"read_units": self.store.read_units, "write_units": self.store.write_units}
+        return SimpleNamespace(**json.loads(done.stdout.splitlines()[-1]), **units)
+
+
+@contextmanager
+def function() -> Iterator[Function]:
+    """DynamoDB in memory on a free port of 127.0.0.1."""
+    from tests.unit.tracking.dynamodb import MemoryDynamoDB
+
+    store = MemoryDynamoDB()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = store.answer(SimpleNamespace(headers=self.headers, body=body, url=""))
+            content = answer.raw.read()
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Function(store, f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+
+
+# The stock server.
+
+
+class Stock:
+    """`mlflow server`, asked over one connection."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, database: Path) -> None:
+        self._process = process
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        self.database = database
+
+    def ask(self, path: str, body: dict[str, Any]) -> Any:
+        self._connection.request("POST", API + path, json.dumps(body), {"Content-Type": "application/json"})
+        said = self._connection.getresponse()
+        text = said.read()
+        assert said.status == 200, text[:500]
+        return json.loads(text)
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """CPU of the server while `work` is done."""
+        self._connection.close()  # opened again with the next request: the server closes one that rests
+        begin = _cpu_seconds(self._process.pid)
+        work()
+        return _cpu_seconds(self._process.pid) - begin
+
+    def fill(self, runs: int) -> str:
+        """An experiment with runs like those of the function, written into its database: asking would take minutes."""
+        self._connection.close()
+        experiment = str(self.ask("experiments/create", {"name": "many"})["experiment_id"])
+        with sqlite3.connect(self.database, timeout=60) as database:
+            for number in range(runs):
+                run_id = f"{number:032x}"
+                metrics, params = content(number)
+                database.execute(
+                    "insert into runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, "
+                    "start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id) "
+                    "values (?, 'run', 'UNKNOWN', '', '', 'ada', 'FINISHED', ?, ?, '', 'active', '', ?)",
+                    (run_id, 1_700_000_000_000 + number, 1_700_000_000_000 + number, int(experiment)),
+                )
+                for table in ("metrics", "latest_metrics"):
+                    database.executemany(
+                        f"insert into {table} (key, value, timestamp, step, is_nan, run_uuid) values (?, ?, 1, 0, 0, ?)",
+                        [(metric["key"], metric["value"], run_id) for metric in metrics],
+                    )
+                database.executemany(
+                    "insert into params (key, value, run_uuid) values (?, ?, ?)",
+                    [(param["key"], param["value"], run_id) for param in params],
+                )
+                tags = [("mlflow.source.name", "train.py"), ("mlflow.user", "ada"), ("mlflow.runName", "run")]
+                database.executemany(
+                    "insert into tags (key, value, run_uuid) values (?, ?, ?)", [(*tag, run_id) for tag in tags]
+                )
+        return experiment
+
+
+@contextmanager
+def stock() -> Iterator[Stock]:
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        database = Path(folder) / "mlflow.db"
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+        ]
+        command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", folder]
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+            try:
+                _wait(port, process, Path(folder) / "log")
+                yield Stock(process, port, database)
+            finally:
+                for pid in (*_below(process.pid), process.pid):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, 15)
+                process.wait()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(1_500):
+        if process.poll() is not None:
+            raise RuntimeError(f"mlflow server has ended: {log.read_text()[-1000:]}")
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"mlflow server does not answer: {log.read_text()[-1000:]}")
+
+
+def _below(pid: int) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task").glob("*/children"):
+        for below in child.read_text().split():
+            found += [*_below(int(below)), int(below)]
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    ticks = 0
+    for process in (pid, *_below(pid)):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+# The table.
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`limit` is a number, or a share of what the stock server takes."""
+
+    name: str
+    ours: float
+    unit: str
+    limit: float
+    stock: float | None = None
+    note: str = ""
+
+    @property
+    def most(self) -> float:
+        return self.limit if self.stock is None else self.limit * self.stock
+
+    def line(self) -> str:
+        theirs = "" if self.stock is None else f"{self.stock:.3f}"
+        share = "" if self.stock is None else f"1/{self.stock / self.ours:.1f}"
+        verdict = "" if self.ours <= self.most else "  OVER"
+        return f"{self.name:<46}{self.ours:>10.4g} {self.unit:<7}{self.most:>9.4g}{theirs:>10}{share:>8}{verdict}{self.note}"
+
+
+def measure(runs: int) -> Iterator[Figure]:
+    with function() as ours, stock() as theirs:
+        run_id = ours("create").run_id
+        peer = create_run(theirs.ask, "0", 0)
+        single_points(theirs.ask, peer, 50)
+        stock_single = theirs.seconds(lambda: single_points(theirs.ask, peer, 200, first=50)) / 200
+        single = ours("single", run_id=run_id)
+        yield Figure(
+            "CPU of a log_metric", single.seconds * 1e3, "ms", 1 / 8, stock_single * 1e3,
+            f"  ({single.write_units / (SINGLE + 50):.1f} write units)",
+        )  # fmt: skip
+
+        stock_batch = theirs.seconds(lambda: batches(theirs.ask, peer, 20)) / 20 / BATCH
+        batch = ours("batch", run_id=ours("create").run_id)
+        yield Figure("CPU of a point in a log_batch of 1,000", batch.seconds * 1e3, "ms", 1 / 15, stock_batch * 1e3)
+        dollars = batch.write_units * 1e6 / (BATCHES * BATCH) * DOLLARS_A_MILLION_WRITES / 1e6
+        yield Figure("writes of 1 million points in such batches", dollars, "USD", 0.016, note="  (aim 0.006)")
+
+        filled = ours("fill", runs=runs)
+        experiment = theirs.fill(runs)
+        stock_top = theirs.seconds(lambda: top_ten(theirs.ask, experiment))
+        tops = [ours("top", experiment_id=filled.experiment_id) for _ in range(3)]
+        seconds = statistics.median(top.seconds for top in tops)
+        yield Figure(f"top 10 of {runs} runs, read units", tops[0].read_units, "units", 320 * runs / 5_000)
+        yield Figure(
+            f"top 10 of {runs} runs, CPU",
+            seconds * 1e3,
+            "ms",
+            150 * runs / 5_000,
+            note=f"  (stock {stock_top * 1e3:.0f} ms)",
+        )
+        stock_all = theirs.seconds(lambda: all_runs(theirs.ask, experiment))
+        whole = ours("all", experiment_id=filled.experiment_id)
+        assert whole.count == runs, whole
+        yield Figure(f"all {runs} in pages, CPU", whole.seconds, "s", 1 / 10, stock_all)
+        yield Figure("memory", max(single.memory, batch.memory, whole.memory, *(t.memory for t in tops)), "MB", 128)
+        yield Figure("package", _package_mb(), "MB", 10)
+        colds = [ours("cold", run_id=run_id) for _ in range(5)]
+        assert colds[0].services == ["dynamodb"], colds[0]
+        yield Figure("cold start and first answer, CPU", statistics.median(c.seconds for c in colds), "s", 0.6)
+
+
+def _package_mb() -> float:
+    from labcycle._assets import stage
+
+    return sum(path.stat().st_size for path in stage("tracking").rglob("*") if path.is_file()) / 1e6
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    arguments.add_argument("--runs", type=int, default=5_000, help="that are searched")
+    arguments.add_argument("--task", nargs=2, help=argparse.SUPPRESS)
+    asked = arguments.parse_args(words)
+    if asked.task:
+        found = in_function(asked.task[0], json.loads(asked.task[1]))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({**found, "memory": memory}))
+        return 0
+    print(f"{'figure':<46}{'ours':>10} {'':<7}{'limit':>9}{'stock':>10}{'share':>8}", flush=True)
+    well = True
+    for figure in measure(asked.runs):
+        print(figure.line(), flush=True)
+        well = well and figure.ours <= figure.most
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
