@@ -602,6 +602,42 @@ LIFECYCLE = (
     ),
     Endpoint(
         "GET",
+        _LIFECYCLE + "custody/subjects",
+        "What has a chain of custody: models, experiments, runs.",
+        {"after": TOKEN},
+        shape({"subjects!": array(STRING), "next!": nullable(STRING), "broken!": BOOLEAN}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "custody/events",
+        "The events of one subject behind number `after`, as they are kept.",
+        {"subject!": NAME, "after": _NUMBER},
+        shape({"events!": array(ANYTHING), "next!": nullable(INT64), "head!": nullable(ANYTHING)}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "custody/registration",
+        "What is kept of the registration that event `seq` of a subject tells.",
+        {"subject!": NAME, "seq!": _NUMBER},
+        ANYTHING,
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "custody/state",
+        "The last anchor, and the events that wait to be anchored.",
+        {"after": TOKEN},
+        shape(
+            {
+                "team!": STRING,
+                "last_anchor!": nullable(ANYTHING),
+                "waiting!": array(shape({"subject!": STRING, "seq!": INT64, "at!": STRING, "hash!": STRING})),
+                "next!": nullable(STRING),
+                "broken!": BOOLEAN,
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
         _LIFECYCLE + "models/{model}/explanation",
         "How a version came to be, back to code and data. Absent version and alias: the live one, else the newest.",
         {"version": VERSION, "alias": STRING},

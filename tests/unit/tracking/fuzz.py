@@ -124,6 +124,8 @@ def _plant(case: Any, world: World, dice: random.Random) -> None:
         "name": ["model"],
         "model": ["model"],
         "run_uuid": [world.run],
+        "subject": ["model/model", f"experiment/{world.first}"],
+        "seq": ["1", "2"],
         "artifact_path": [_below(world.source), _below(f"{world.source}/MLmodel")],
         "artifact_file_path": ["MLmodel"],
         "path": ["model/MLmodel", "MLmodel", ""],
