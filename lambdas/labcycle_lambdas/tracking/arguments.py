@@ -58,9 +58,9 @@ class Arguments:
         return value
 
     def required_text(self, name: str, *, longest: int | None = None) -> str:
-        """A string that is not empty."""
+        """A string that is not empty, under its own name: MLflow's server looks for no other one there."""
         value = self.text(name, longest=longest)
-        if not value:
+        if not value or (name not in self.values and _ALIASES.get(name) not in self.values):
             raise self.missing(name)
         return value
 

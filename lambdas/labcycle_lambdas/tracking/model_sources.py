@@ -78,7 +78,7 @@ def _resolve(ledgers: Ledgers, source: str, run_id: str, model_id: str) -> Sourc
         )
     if ledgers.artifacts.holds(source):
         if model_id:
-            model = ledgers.logged_models.get(model_id, deleted=True)
+            model = ledgers.logged_models.get(model_id)
             run_id = run_id or model.source_run_id
         return _pinned(ledgers, source, source.rstrip("/"), run_id, model_id)
     raise _bad(source, f"it must be models:/..., runs:/..., or lie below {ledgers.artifacts.root}/")

@@ -58,8 +58,8 @@ def get(call: Call) -> Doc:
 
 
 def get_download_uri(call: Call) -> Doc:
-    number = check_version(call.arguments, is_required=False)
-    version = call.ledgers.registry.version(check_model_name(call.arguments), number)
+    name, number = check_model_name(call.arguments), check_version(call.arguments, is_required=False)
+    version = call.ledgers.registry.version(name, number)
     return {"artifact_uri": version.location if version.source.startswith("models:") else version.source}
 
 

@@ -83,9 +83,9 @@ def delete_tag(call: Call) -> Doc:
 
 
 def get_latest_versions(call: Call) -> Doc:
-    stages = [canonical_stage(stage) for stage in call.arguments.texts("stages")]
     registry = call.ledgers.registry
-    found = registry.model(_name(call)).latest_versions(stages)
+    model = registry.model(_name(call))
+    found = model.latest_versions([canonical_stage(stage) for stage in call.arguments.texts("stages")])
     return shapes.filled(model_versions=[shapes.model_version(registry.version(v.name, v.version)) for v in found])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
 from typing import Any
+from urllib.parse import unquote
 
 from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.errors import NotFound
@@ -50,13 +51,13 @@ def create(call: Call) -> Doc:
         )
     if len(found) < len(arguments.objects("tags")) or (RUN_NAME_TAG in found and not tagged):
         raise MlflowError(BAD_REQUEST, "Invalid tags of the new run: a tag is there twice, or the run's name is empty.")
-    run_id = uuid.uuid4().hex
+    run_id, user_id = uuid.uuid4().hex, arguments.text("user_id", longest=256)
     # Who ran it is what signature or token say; the body's user_id is what any caller may write.
     if call.request.caller:
         found[USER_TAG] = call.user
     run = call.ledgers.runs.create(
         experiment_id=experiment_id,
-        user_id=call.user if call.request.caller else arguments.text("user_id", longest=256),
+        user_id=call.user if call.request.caller else user_id,
         run_name=name or tagged or readable_name(run_id),
         start_time=arguments.integer("start_time"),
         tags=found,
@@ -152,7 +153,7 @@ def log_batch(call: Call) -> Doc:
 
 def log_inputs(call: Call) -> Doc:
     arguments = call.arguments
-    run_id = run_id_of(arguments)
+    run_id = check_run_id(arguments)
     datasets = []
     check_batch("datasets", len(arguments.objects("datasets")), 1000)
     for item in arguments.objects("datasets"):
@@ -206,6 +207,8 @@ def list_artifacts(call: Call) -> Doc:
 
 def listing(call: Call, root: str, path: str) -> Doc:
     """Files and folders right below `path`."""
+    if ".." in unquote(unquote(path)).split("/"):
+        raise invalid("Invalid path")
     files, following = call.ledgers.artifacts.listing(root, path, call.arguments.text("page_token"))
     return shapes.filled(root_uri=root, files=files, next_page_token=following or None)
 
