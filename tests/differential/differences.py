@@ -85,9 +85,8 @@ def _messages() -> dict[str, Any]:
     for service in (MlflowService, ModelRegistryService):
         for message, endpoints in extract_all_api_info_for_service(service, "").items():
             for path, method in endpoints:
-                template = (
-                    path.removeprefix("/mlflow/").removeprefix("/2.0/mlflow/").replace("<", "{").replace(">", "}")
-                )
+                template = path.lstrip("/").removeprefix("2.0").lstrip("/").removeprefix("mlflow/")
+                template = template.replace("<", "{").replace(">", "}")
                 found[f"{method} {template}"] = message
     return found
 
@@ -516,10 +515,13 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "pending-once",
-        "A logged model that is ready can become pending again.",
+        "A logged model that is ready can become pending again, or get a status that there is not.",
         "400: it becomes ready, or its upload failed.",
         "Whoever loads it may rely on it.",
-        lambda e: e.on("PATCH logged-models/{model_id}") and _says(e, "Invalid model status", "Invalid value"),
+        lambda e: (
+            e.on("PATCH logged-models/{model_id}")
+            and _says(e, "Invalid model status", "Invalid value", "Missing value for required parameter 'status'")
+        ),
     ),
     Difference(
         "keys-that-are-keywords",

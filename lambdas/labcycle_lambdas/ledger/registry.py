@@ -151,7 +151,7 @@ class Registry:
         def work() -> None:
             header = self._header(name)
             if new_name == name:
-                return
+                return self._table.write(self._touch(header, {}))
             if self._table.get(MODELS, new_name):
                 raise AlreadyExists(f"Registered Model (name={new_name}) already exists.")
             self._refuse_deployed(name)
