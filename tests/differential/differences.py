@@ -570,6 +570,16 @@ DIFFERENCES: tuple[Difference, ...] = (
         ),
     ),
     Difference(
+        "plain-paths",
+        "A path of an artifact may go through `.`, and is looked at before the run or model.",
+        "400 for `.`; a run or model that is not there comes first.",
+        "Keys of S3 know no `.`.",
+        lambda e: (
+            e.on("GET artifacts/list", "GET logged-models/{model_id}/artifacts/directories")
+            and (_says(e, "Invalid path") or (e.refused and e.stock.message.startswith("Invalid path")))
+        ),
+    ),
+    Difference(
         PARTS,
         "A `log-batch` that is refused for its metrics has stored its parameters by then.",
         "A refused call changes nothing.",

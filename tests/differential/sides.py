@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+from urllib.parse import unquote
 
 import boto3
 from moto import mock_aws
@@ -144,7 +145,7 @@ class Ours:
 
     def ask(self, method: str, path: str, query: str, body: bytes, content_type: str) -> Answer:
         self._seams.next_request("ours")
-        made = event(method, path, query, body, member(SIGNER), {"content-type": content_type})
+        made = event(method, unquote(path), query, body, member(SIGNER), {"content-type": content_type})
         said = answer(self._ledgers, Request.from_event(made)).to_event()
         is_json = said["headers"]["content-type"] == "application/json"
         return Answer(said["statusCode"], json.loads(said["body"]) if is_json else None)
