@@ -34,7 +34,7 @@ class Persona:
 
 
 RIGHTS: dict[Right, str] = {
-    "read": "read runs, models, deployments and histories, and download artifacts",
+    "read": "read runs, models, deployments, histories and their anchors, and download artifacts",
     "log": "log experiments, runs and models; upload training data below `data/`",
     "register": "register models and versions, set their aliases, stages and tags",
     "promote": "make a registered version the live one, or roll back",

@@ -230,7 +230,7 @@ class ExperimentTracking(Construct):
 
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` decide which version of a model is live."""
-        return self._grant_api(grantee, "POST/labcycle/*", "GET/labcycle/*")
+        return self._grant_api(grantee, "POST/labcycle/1.0/models/*", "GET/labcycle/*")
 
     def grant_erase(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` let go what the retention rules let go."""

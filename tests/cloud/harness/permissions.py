@@ -153,6 +153,9 @@ def _dynamodb(place: Place, operation: str, params: Params) -> Iterator[Need]:
     elif operation == "BatchGetItem":
         asked = [(table, key) for table, part in params["RequestItems"].items() for key in part["Keys"]]
         wanted = [(operation, {"TableName": table, "Key": key}) for table, key in asked]
+    elif operation == "BatchWriteItem":
+        asked = [(table, write) for table, writes in params["RequestItems"].items() for write in writes]
+        wanted = [(operation, {"TableName": table, **next(iter(write.values()))}) for table, write in asked]
     elif operation == "TransactGetItems":
         wanted = [("GetItem", item["Get"]) for item in params["TransactItems"]]
     else:
@@ -199,6 +202,9 @@ def _s3(place: Place, operation: str, params: Params) -> Iterator[Need]:
         reads = writes = True
     elif operation == "DeleteObject":
         yield Need(f"s3:DeleteObject{version}", found)
+    elif operation == "DeleteObjects":
+        for entry in params["Delete"]["Objects"]:
+            yield Need(f"s3:DeleteObject{'Version' if entry.get('VersionId') else ''}", f"{bucket}/{entry['Key']}")
     elif operation == "AbortMultipartUpload":
         yield Need("s3:AbortMultipartUpload", found)
     elif operation in {"ListObjects", "ListObjectsV2", "HeadBucket", "ListObjectVersions"}:

@@ -54,8 +54,9 @@ class Story:
         """The schedule is due, a minute after it last was, and then the alarm looks."""
         place, at = self.team.place, self.due
         self.due += timedelta(minutes=1)
+        evaluator = self.team.output(STACK, "EvaluatorFunction")
         schedules = place.client("scheduler").list_schedules(NamePrefix=f"labcycle-{self.team.name}-")["Schedules"]
-        (name,) = [schedule["Name"] for schedule in schedules]
+        (name,) = [s["Name"] for s in schedules if s["Target"]["Arn"].endswith(f":{evaluator}")]
         self.cloud.fire_schedule(place, name, at)
         self.cloud.evaluate_alarms(place, at)
 

@@ -104,7 +104,6 @@ _SERVICE_ROLES = {
     "ec2.amazonaws.com": "workspace",
     "events.amazonaws.com": "start of the reaction",
     "sagemaker.amazonaws.com": "training job",
-    "scheduler.amazonaws.com": "schedule",
     "states.amazonaws.com": "state machine",
 }
 
@@ -116,6 +115,10 @@ def _called(team: Team, role: Any) -> str:
             return f"member: {' '.join(personas)}"
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
     service = statement["Principal"]["Service"]
+    if service == "scheduler.amazonaws.com":
+        policies = json.dumps(list(_policies(team.place.client("iam"), role["RoleName"])))
+        (folder,) = [function.folder for function in functions(team) if f":function:{function.name}" in policies]
+        return f"schedule of {folder}"
     if service in _SERVICE_ROLES:
         return _SERVICE_ROLES[service]
     (folder,) = [function.folder for function in functions(team) if function.role == role["RoleName"]]
@@ -408,7 +411,7 @@ def _log_model(member: Member, experiment: str, run_id: str) -> None:
     model = member.post("logged-models", experiment_id=experiment, name="m", source_run_id=run_id)["model"]
     model_id = model["info"]["model_id"]
     path = f"/api/2.0/mlflow/logged-models/{model_id}"
-    member.post(f"logged-models/{model_id}/params", params=[{"key": "a", "value": "b"}])
+    member.post(f"logged-models/{model_id}/params", model_id=model_id, params=[{"key": "a", "value": "b"}])
     member.post("runs/outputs", run_id=run_id, models=[{"model_id": model_id, "step": 0}])
     for method, rest, body in (
         ("PATCH", "", {"model_id": model_id, "status": "LOGGED_MODEL_READY"}),

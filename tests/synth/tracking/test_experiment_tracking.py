@@ -225,7 +225,7 @@ def test_scientists_log_but_do_not_promote(template: Template) -> None:
     assert "s3:PutObject" not in read
     asks = ("/search", "/search-datasets")
     assert all(route.startswith("GET/") or route.endswith(asks) for route in routes(read["execute-api:Invoke"]))
-    assert routes(promote["execute-api:Invoke"]) == {"POST/labcycle/*", "GET/labcycle/*"}
+    assert routes(promote["execute-api:Invoke"]) == {"POST/labcycle/1.0/models/*", "GET/labcycle/*"}
     assert set(promote) == {"execute-api:Invoke"}
     for actions in (log, read, promote):
         assert not {action for action in actions if "*" in action or action.startswith("dynamodb:")}
