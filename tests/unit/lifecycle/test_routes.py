@@ -210,7 +210,9 @@ def test_a_failure_of_ours_is_logged_and_told_by_request(
     answer = handler.handle(event("GET", f"{ROOT}/deployment"), None)
     assert answer["statusCode"] == 500
     assert "r-1" in json.loads(answer["body"])["message"]
-    assert "ResourceNotFoundException" in json.loads(capsys.readouterr().out)["trace"]
+    failure, request = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "ResourceNotFoundException" in failure["trace"]
+    assert (request["status"], request["request_id"]) == (500, "r-1")
 
 
 def test_no_parameter_means_no_server(world: World) -> None:

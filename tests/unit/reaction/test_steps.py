@@ -102,7 +102,7 @@ def test_every_step_may_be_repeated(world: World) -> None:
     expected = ["created", "registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
     assert bench.actions() == expected
     assert len(bench.registry.versions(MODEL)) == 2
-    assert len(bench.runs.history(begun["run_id"], "accuracy")) == 1
+    assert len(list(bench.runs.history(begun["run_id"], "accuracy"))) == 1
 
 
 def test_the_version_before_comes_back_where_it_is_better(world: World) -> None:
