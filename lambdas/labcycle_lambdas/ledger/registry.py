@@ -82,7 +82,7 @@ class RegisteredModel:
     def latest_versions(self, stages: Sequence[str] = ()) -> list[ModelVersion]:
         """The highest version of each stage (of `stages` alone, where given)."""
         found = {version.stage: version for version in self.versions}
-        return [found[stage] for stage in STAGES if stage in found and (not stages or stage in stages)]
+        return [version for stage, version in found.items() if not stages or stage in stages]
 
 
 class Registry:

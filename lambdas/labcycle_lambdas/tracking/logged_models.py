@@ -105,7 +105,7 @@ def list_artifacts(call: Call) -> Doc:
 def search(call: Call) -> Doc:
     arguments = call.arguments
     most = limit(arguments, 50, MOST)
-    experiment_ids = [check_experiment_id(i) for i in arguments.ids("experiment_ids")]
+    experiment_ids = [check_experiment_id(i) for i in arguments.texts("experiment_ids")]
     if not experiment_ids:
         raise arguments.missing("experiment_ids")
     orders = arguments.objects("order_by")

@@ -50,6 +50,7 @@ def create(call: Call) -> Doc:
             f"mlflow.runName='{tagged[:100]}')."
         )
     if len(found) < len(arguments.objects("tags")) or (RUN_NAME_TAG in found and not tagged):
+        call.ledgers.experiments.active(experiment_id)
         raise MlflowError(BAD_REQUEST, "Invalid tags of the new run: a tag is there twice, or the run's name is empty.")
     run_id, user_id = uuid.uuid4().hex, arguments.text("user_id", longest=256)
     # Who ran it is what signature or token say; the body's user_id is what any caller may write.

@@ -130,9 +130,9 @@ def test_stages(registry: Registry) -> None:
     registry.transition("cards", 2, "Production", WHO, archive_others=True)
     assert [v.stage for v in registry.versions("cards")] == ["Archived", "Production", "None"]
     assert [(v.stage, v.version) for v in registry.model("cards").latest_versions()] == [
-        ("None", 3),
-        ("Production", 2),
         ("Archived", 1),
+        ("Production", 2),
+        ("None", 3),
     ]
     assert [v.version for v in registry.model("cards").latest_versions(["Production"])] == [2]
     with pytest.raises(Refused, match="Invalid Model Version stage: live"):
