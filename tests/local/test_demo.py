@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from labcycle.demo.consumer import call
 from labcycle.demo.life_cycle import STEPS
 from labcycle.local.cloud import LocalCloud
+from tests.local.conftest import until
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.xdist_group("demo")
@@ -88,6 +90,26 @@ def test_every_step_happened_and_left_evidence(demo: dict[str, Any]) -> None:
     for step in demo["steps"]:
         assert step["done"], step
         assert step["evidence"], step
+
+
+def test_what_is_recorded_reaches_a_subscriber_of_the_teams_bus(cloud: LocalCloud) -> None:
+    events, sqs, bus = cloud.client("events"), cloud.client("sqs"), "labcycle-growth"
+    url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="subscriber", EventBusName=bus, EventPattern=json.dumps({"source": ["labcycle.custody"]}))
+    events.put_targets(Rule="subscriber", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    member = cloud.environment(cloud.assume("labcycle-growth-scientist-1", "scientist-1"))
+    create = f"{cloud.outputs('labcycle-growth-tracking')['TrackingUrl']}/api/2.0/mlflow/registered-models/create"
+    answer = call("POST", create, member, json.dumps({"name": "heard of"}).encode())
+    assert answer.status == 200, answer.text
+    message = until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    assert message, "nothing came over the bus"
+    detail = json.loads(message[0]["Body"])["detail"]
+    assert (detail["team"], detail["subject"], detail["action"]) == ("growth", "model/heard of", "created")
+    assert (detail["who"]["member"], detail["event_id"]) == ("scientist-1", detail["hash"])
+    events.remove_targets(Rule="subscriber", EventBusName=bus, Ids=["queue"])
+    events.delete_rule(Name="subscriber", EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
 
 
 def test_a_stock_mlflow_session_works_with_two_variables(cloud: LocalCloud, tmp_path: Path) -> None:

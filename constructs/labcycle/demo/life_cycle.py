@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labcycle.config import names
 from labcycle.demo import data
 from labcycle.demo.checklist import Checklist, Step, StepFailed
 from labcycle.demo.consumer import Answer, call
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 TEAM, OTHER_TEAM, MODEL = "fraud", "growth", "card-fraud"
 SCIENTIST, REVIEWER = "scientist-1", "reviewer-1"
-STEPS = 16
+STEPS = 18
 BATCH_ROWS = 285  # over the 200 rows after which a server writes its profile, so that every row is in one
 REACTION_SECONDS = 240
 RECIPE = Path(__file__).parent / "recipe"
@@ -59,6 +60,8 @@ class LifeCycle:
         self._list.steps[-1].require(after > drifted, f"accuracy did not recover: {drifted} -> {after}")
         self._roll_back(challenger, first)
         self._history()
+        self._explain(first)
+        self._who_did_what_verified()
 
     # ---- the platform -------------------------------------------------------------------------------------------
 
@@ -223,6 +226,60 @@ class LifeCycle:
             wanted.append("rolled_back")
             step.require(in_order(wanted, actions), f"expected {wanted} in this order, got {actions}")
 
+    def _explain(self, live: str) -> None:
+        with self._list.step("how the live version was built") as step:
+            said = json.loads(self._labcycle("explain", MODEL, "--json"))
+            deployment, run = said["deployment"], said["run"]
+            step.saw(f"version {said['version']['version']}, live since {deployment['since']} by {deployment['by']}")
+            step.saw(f"run {run['run_id']} of {run['user_id']}: {figures(run['metrics'])}")
+            for part in run["parts"]:
+                step.saw(f"{part['name']}: {part['state']}")
+            step.require(str(said["version"]["version"]) == live and deployment["live"], f"version {live} is not told")
+            step.require(deployment["by"] == REVIEWER, f"{REVIEWER} rolled back, and {deployment['by']} is named")
+
+    def _who_did_what_verified(self) -> None:
+        """As a member: what was recorded is whole, and one changed character of it, by whoever may write the table, is found."""
+        with self._list.step("who did what, verified against locked anchors") as step:
+            for anchor in self._invoke(self._output("tracking", "AnchoringFunction"))["anchors"]:
+                step.saw(f"anchor {anchor['number']}: the heads of {anchor['subjects']} chains")
+            whole = self._verify()
+            step.saw(f"whole: {whole['events']} events of {whole['subjects']} subjects, {whole['anchors']} anchors")
+            step.require(whole["whole"] and bool(whole["anchors"]), f"not whole, or not anchored: {whole}")
+            table, item = self._promotion()
+            dynamodb = self._cloud.client("dynamodb")
+            text = item["doc"]["S"]
+            dynamodb.put_item(TableName=table, Item={**item, "doc": {"S": text.replace(REVIEWER, "reviewer-2", 1)}})
+            broken = self._verify()
+            dynamodb.put_item(TableName=table, Item=item)
+            for finding in broken["findings"]:
+                step.saw(f"{REVIEWER} made reviewer-2 in the table: {finding['subject']}, event {finding['event']}")
+            event = json.loads(text)
+            found = [(finding["subject"], finding["event"]) for finding in broken["findings"]]
+            step.require((event["subject"], event["seq"]) in found, f"the changed event is not among {found}")
+            step.require(self._verify()["whole"], "it is not whole after the event was put back")
+
+    def _verify(self) -> dict[str, Any]:
+        """What `labcycle verify` says to a member, who may write nothing but through the API."""
+        environment = {**self._member(SCIENTIST), "MLFLOW_TRACKING_URI": self._output("tracking", "TrackingUrl")}
+        command = [sys.executable, "-m", "labcycle.cli", "verify", "--json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1) or not done.stdout:
+            raise StepFailed(f"labcycle verify failed: {done.stderr.strip()[-1500:]}")
+        verdict = dict(json.loads(done.stdout))
+        if verdict["whole"] != (done.returncode == 0):
+            raise StepFailed(f"labcycle verify exits {done.returncode}, and says whole: {verdict['whole']}")
+        return verdict
+
+    def _promotion(self) -> tuple[str, dict[str, Any]]:
+        """The team's table, and the first item in it that tells of the reviewer's promotion."""
+        table, dynamodb = names.ledger_table(TEAM), self._cloud.client("dynamodb")
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                text = item.get("doc", {}).get("S", "")
+                if '"action":"promoted"' in text and REVIEWER in text:
+                    return table, item
+        raise StepFailed(f"the table {table} holds no promotion by {REVIEWER}")
+
     # ---- small things -------------------------------------------------------------------------------------------
 
     def _output(self, stack: str, key: str) -> str:
@@ -255,11 +312,13 @@ class LifeCycle:
 
     def _evaluate(self) -> dict[str, Any]:
         """What the schedule does every hour, now."""
-        function = self._output(f"model-{MODEL}", "EvaluatorFunction")
+        return self._invoke(self._output(f"model-{MODEL}", "EvaluatorFunction"))
+
+    def _invoke(self, function: str) -> dict[str, Any]:
         answer = self._cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise StepFailed(f"the evaluator failed: {payload}")
+            raise StepFailed(f"{function} failed: {payload}")
         return dict(payload)
 
     def _alarm_state(self, alarm: str) -> str:

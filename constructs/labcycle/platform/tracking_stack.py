@@ -86,6 +86,7 @@ class TrackingStack(Stack):
             said = f"MLFLOW_TRACKING_URI for those with a token of {issuer}"
             CfnOutput(self, names.token_url_output(issuer), value=door.url, description=said)
         CfnOutput(self, "ArtifactBucket", value=self.tracking.artifact_bucket.bucket_name)
+        CfnOutput(self, "AnchoringFunction", value=self.anchors.function.function_name, description="Call it with {}")
         bucket, table = self.tracking.artifact_bucket.bucket_name, self.tracking.table.table_name
         say_what_is_retained(
             self,

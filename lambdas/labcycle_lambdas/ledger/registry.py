@@ -372,8 +372,10 @@ class Registry:
             assert record.header
             before = record.header.doc["stage"]
             change = {"stage": canonical, "last_updated_timestamp": milliseconds(self._now)}
-            detail = {"version": int(version), "stage": canonical, "before": before}
             write = Replace(record.header, record.header.doc | change)
+            if before == canonical:
+                return self._table.write(write)
+            detail = {"version": int(version), "stage": canonical, "before": before}
             self._custody.append(f"model/{name}", "stage_changed", who, detail, write)
 
         self._table.until_unchanged(work)

@@ -40,6 +40,7 @@ TEAM_FILE: dict[str, Any] = {
     "members": [
         {"name": name, "principal": {"iam_user": name}, "roles": [persona]} for persona, name in MEMBERS.items()
     ],
+    "tracking": {"retention": [{"status": "failed", "days": 90}]},
     "workspaces": {"tiers": ["cpu-small"]},
     "models": [
         {
@@ -115,6 +116,7 @@ class Place:
                 (invoke, self.api("tracking", "POST/api/2.0/mlflow/experiments/delete")),
                 (invoke, self.api("tracking", "DELETE/api/2.0/mlflow/registered-models/delete")),
             ],
+            "erase": [(invoke, self.api("tracking", "POST/labcycle/1.0/retention/erase"))],
             "promote": [
                 (invoke, self.api("tracking", f"POST/labcycle/1.0/models/{MODEL}/promote")),
                 (invoke, self.api("tracking", f"POST/labcycle/1.0/models/{MODEL}/rollback")),

@@ -198,6 +198,7 @@ def test_functions_may_do_what_they_do_and_no_more(template: Template) -> None:
     assert {a for a in tracking if a.startswith("dynamodb:")} == {
         *ledger,
         "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
         "dynamodb:DeleteItem",
     }
     assert {a for a in lifecycle if a.startswith("dynamodb:")} == ledger
@@ -223,7 +224,7 @@ def test_scientists_log_but_do_not_promote(template: Template) -> None:
     assert "s3:PutObject" in log and "s3:DeleteObject" not in log
     assert all("experiments/*" in r or "data/*" in r for r in log["s3:PutObject"])
     assert "s3:PutObject" not in read
-    asks = ("/search", "/search-datasets")
+    asks = ("/presigned-download-url", "/search", "/search-datasets")
     assert all(route.startswith("GET/") or route.endswith(asks) for route in routes(read["execute-api:Invoke"]))
     assert routes(promote["execute-api:Invoke"]) == {"POST/labcycle/1.0/models/*", "GET/labcycle/*"}
     assert set(promote) == {"execute-api:Invoke"}

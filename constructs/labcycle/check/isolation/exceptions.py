@@ -16,6 +16,7 @@ REASONS = {
     "cloudwatch:GetMetricStatistics": "Answers numbers of all metrics of the account: counts, times and drift, no data rows.",
     "cloudwatch:ListMetrics": _NAMES,
     "cloudwatch:PutMetricData": "Bounded by its namespace: that no alarm of another team reads it is checked for each alarm.",
+    "dynamodb:ListStreams": "Answers the names of tables and of their streams; no record of a stream.",
     "ec2:DescribeImages": _NAMES,
     "ec2:DescribeInstanceStatus": _NAMES,
     "ec2:DescribeInstances": _NAMES,

@@ -33,6 +33,7 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
     "AWS::IAM::Role": ("{arn}",),
     "AWS::KMS::Alias": ("arn:{partition}:kms:{place}:{alias}",),
     "AWS::KMS::Key": ("{arn}",),
+    "AWS::Lambda::EventSourceMapping": ("arn:{partition}:lambda:{place}:event-source-mapping:{name}",),
     "AWS::Lambda::Function": ("{arn}", "{arn}:*"),
     "AWS::Logs::LogGroup": ("{group}", "{group}:*"),
     "AWS::S3::Bucket": ("{arn}", "{arn}/*"),
