@@ -100,7 +100,7 @@ class Begin:
             self.reactions.skip(model, execution, busy.reason)
             return {"proceed": False, "reason": busy.reason}
         if begun.abandoned_run:
-            self._fail_abandoned(begun.abandoned_run, now)
+            self._fail_abandoned(begun.abandoned_run, now, who)
         self._create_run(run_id, champion, execution, champion_version, who)
         return {
             "proceed": True,
@@ -175,10 +175,10 @@ class Begin:
             run_id=run_id,
         )
 
-    def _fail_abandoned(self, run_id: str, now: datetime) -> None:
+    def _fail_abandoned(self, run_id: str, now: datetime, who: Who) -> None:
         """A reaction that was cut off by its time-out could not do this itself."""
         try:
             if self.runs.get(run_id).status == "RUNNING":
-                self.runs.update(run_id, status="FAILED", end_time=int(now.timestamp() * 1000))
+                self.runs.update(run_id, status="FAILED", end_time=int(now.timestamp() * 1000), who=who)
         except NotFound:
             return

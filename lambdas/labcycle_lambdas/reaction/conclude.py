@@ -154,7 +154,7 @@ class Conclude:
         model, run_id, why = self.environment.model, run_id_of(execution), explain(error, cause)
         try:
             if self.runs.get(run_id).status == "RUNNING":
-                self.runs.update(run_id, status="FAILED", end_time=int(now.timestamp() * 1000))
+                self.runs.update(run_id, status="FAILED", end_time=int(now.timestamp() * 1000), who=who)
             trained = True
         except NotFound:
             run_id, trained = "", False

@@ -51,7 +51,8 @@ class Register:
             self._copy_recipe(begun["recipe_uri"], f"{root}{RECIPE}")
             self._log(run, begun, metrics, output)
         version = self._version(execution, run, files=files, who=who, begun=begun)
-        self.runs.update(run.run_id, status="FINISHED", end_time=int(output.finished_at.timestamp() * 1000))
+        ended = int(output.finished_at.timestamp() * 1000)
+        self.runs.update(run.run_id, status="FINISHED", end_time=ended, who=who)
         return {"version": version.version, "metrics": metrics}
 
     def _copy_recipe(self, recipe_uri: str, to: str) -> None:
@@ -77,7 +78,7 @@ class Register:
             self.registry.model(name)
         except NotFound:
             with suppress(AlreadyExists):
-                self.registry.register(name)
+                self.registry.register(name, who=who)
         return self.registry.create_version(
             name,
             source=f"{run.artifact_uri}/{_MODEL.rstrip('/')}",

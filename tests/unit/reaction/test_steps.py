@@ -103,6 +103,8 @@ def test_every_step_may_be_repeated(world: World) -> None:
     assert bench.actions() == expected
     assert len(bench.registry.versions(MODEL)) == 2
     assert len(list(bench.runs.history(begun["run_id"], "accuracy"))) == 1
+    (ended,) = bench.events(f"run/{begun['run_id']}")
+    assert (ended.action, ended.who) == ("finished", bench.events()[-1].who)
 
 
 def test_the_version_before_comes_back_where_it_is_better(world: World) -> None:
@@ -302,6 +304,8 @@ def test_a_lock_whose_time_is_over_is_taken_and_its_run_is_failed(world: World) 
     taken = bench.do("begin", "e3")
     assert taken["proceed"] is True
     assert bench.run(lost["run_id"]).status == "FAILED"
+    (ended,) = bench.events(f"run/{lost['run_id']}")
+    assert (ended.action, ended.who["session"]) == ("finished", "e3"), "who ended it is another reaction"
     assert bench.run(taken["run_id"]).status == "RUNNING"
     bench.do("fail", "e1", error="States.Timeout", cause="")
     assert bench.reactions.lock(MODEL).execution == "e3"  # a late end releases nobody else's lock
@@ -375,6 +379,8 @@ def test_a_failure_marks_the_run_releases_the_lock_and_tells(world: World) -> No
     failed = bench.do("fail", error="States.TaskFailed", cause=cause)
     assert bench.do("fail", error="States.TaskFailed", cause=cause) == failed
     assert bench.run(begun["run_id"]).status == "FAILED"
+    (ended,) = bench.events(f"run/{begun['run_id']}")
+    assert (ended.action, ended.who) == ("finished", bench.events()[-1].who)
     assert bench.live() == 1
     assert bench.actions()[-2:] == ["retraining_started", "retraining_failed"]
     assert bench.events()[-1].detail["cause"] == "AlgorithmError: there is no CSV file"

@@ -134,10 +134,10 @@ class Workbench:
     def actions(self) -> list[str]:
         return [event.action for event in self.events()]
 
-    def events(self) -> list[Any]:
+    def events(self, subject: str = f"model/{MODEL}") -> list[Any]:
         custody = Custody(self.world.table)
-        assert custody.verify(f"model/{MODEL}") == []
-        return custody.events(f"model/{MODEL}")
+        assert custody.verify(subject) == []
+        return custody.events(subject)
 
     def run(self, run_id: str) -> Run:
         return self.runs.get(run_id)
