@@ -113,3 +113,21 @@ def test_an_api_that_does_not_answer(session: boto3.Session, monkeypatch: pytest
     assert ran.exit_code == 1
     assert json.loads(ran.output)["problem"] == "the API cannot be reached"
     assert "does not answer" in CliRunner().invoke(app, ["status"]).output
+
+
+def test_the_command_prints_one_document_and_exits_by_what_it_saw(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "TeamApi", lambda: Api(STATE))
+    monkeypatch.setattr(boto3, "Session", lambda: session)
+    ran = CliRunner().invoke(app, ["status", "--json"])
+    assert ran.exit_code == 0
+    said = json.loads(ran.output)
+    assert (said["well"], said["team"], said["last_anchor"]["number"]) == (True, "fraud", 7)
+    assert said["doors"] == {"IAM": "https://abc.execute-api.eu-west-1.amazonaws.com"}
+    session.client("cloudwatch", "eu-west-1").set_alarm_state(
+        AlarmName="labcycle-fraud-tracking-a", StateValue="ALARM", StateReason="r"
+    )
+    ran = CliRunner().invoke(app, ["status"])
+    assert ran.exit_code == 1
+    assert "alarms       1, 1 in ALARM: labcycle-fraud-tracking-a" in ran.output

@@ -139,7 +139,7 @@ def with_text(item: Mapping[str, Any], text: str) -> dict[str, Any]:
     return {**item, "zip": {"B": zlib.compress(text.encode())}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def story() -> Iterator[Story]:
     """Two runs and a model of two versions: partly in two anchors, partly not anchored yet."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():

@@ -1,0 +1,136 @@
+"""`labcycle verify` and `labcycle export`: what they print, and the code they exit with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import Result
+from typer.testing import CliRunner
+
+from labcycle.cli import app
+from labcycle.client.custody import cli
+from labcycle.client.custody.anchors import Unreadable
+from labcycle.config import names
+from tests.unit.custody.conftest import BUCKET, MODEL, Api, Story, text_of, with_text
+
+KEY = (f"CUSTODY#{MODEL}", f"{2:012d}")
+
+
+@pytest.fixture
+def member(story: Story, monkeypatch: pytest.MonkeyPatch) -> Story:
+    """The commands reach the ledger of the story, and S3 as it is mocked."""
+    monkeypatch.setattr(cli, "TeamApi", lambda **_: Api(story.table))
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return story
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def plain(done: Result) -> str:
+    """What was said, however the terminal broke its lines."""
+    return " ".join(done.output.split())
+
+
+def verify(*arguments: str) -> Result:
+    return run("verify", "--anchors", BUCKET, *arguments)
+
+
+def test_what_is_whole_exits_0_and_says_how_much_it_saw(member: Story) -> None:
+    done = verify()
+    assert (done.exit_code, done.output.splitlines()[-1].partition(",")[0]) == (0, "whole: 8 events of 3 subjects")
+    assert "as 2 anchors say" in done.output
+    said = json.loads(verify("--json").output)
+    assert (said["whole"], said["events"], said["subjects"], said["anchors"]) == (True, 8, 3, 2)
+    assert said["findings"] == said["notes"] == []
+
+
+def test_one_subject_and_a_bare_name_is_a_model(member: Story) -> None:
+    assert json.loads(verify("cards", "--json").output) == json.loads(verify(MODEL, "--json").output)
+    assert json.loads(verify("cards", "--json").output)["subjects"] == 1
+
+
+def test_a_changed_event_is_named_and_exits_1(member: Story) -> None:
+    item = member.items(lambda pk, sk: (pk, sk) == KEY)[KEY]
+    with member.instead((KEY, with_text(item, text_of(item).replace("scientist-1", "scientist-2", 1)))):
+        done, said = verify(), verify("--json")
+    assert (done.exit_code, said.exit_code) == (1, 1)
+    assert f"broken: {MODEL}, event 2: it was changed after it was written" in done.output
+    assert "whole" not in done.output
+    document = json.loads(said.output)
+    assert document["whole"] is False
+    assert {(finding["subject"], finding["event"]) for finding in document["findings"]} == {(MODEL, 2)}
+
+
+def test_a_subject_that_nobody_knows_is_the_callers_mistake(member: Story) -> None:
+    done = verify("nobody")
+    assert done.exit_code == 2
+    assert "the team fraud knows no model/nobody. Give model/NAME, experiment/ID or run/ID" in plain(done)
+
+
+def test_who_may_not_read_the_anchors_is_told_so_and_may_verify_the_rest(
+    member: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(s3: Any, bucket: str) -> Any:
+        raise Unreadable(f"s3://{bucket}/custody/ answers AccessDenied: no")
+
+    monkeypatch.setattr(cli, "read_anchors", refused)
+    done = verify()
+    assert done.exit_code == 0
+    assert f"note: The anchors were not compared: s3://{BUCKET}/custody/ answers AccessDenied" in done.output
+    assert "anchors say" not in done.output
+    assert json.loads(verify("--json").output)["anchors"] is None
+
+
+def test_a_bucket_that_is_not_there_is_no_traceback(member: Story) -> None:
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    with pytest.raises(ClientError):
+        member.s3.head_bucket(Bucket=names.bucket("fraud", "anchors", account, "us-east-1"))
+    done = run("verify")
+    assert done.exit_code == 0
+    assert "NoSuchBucket" in done.output
+
+
+def test_an_export_is_verified_offline_and_later(member: Story, tmp_path: Path) -> None:
+    done = run("export", "--anchors", BUCKET)
+    assert done.exit_code == 0
+    lines = [json.loads(line) for line in done.output.splitlines()]
+    assert {line["kind"] for line in lines} == {"event", "head", "registration", "anchor", "state"}
+    file = tmp_path / "custody.jsonl"
+    file.write_text(done.output)
+    expected = json.loads(verify("--json").output)
+    assert json.loads(run("verify", "--from", str(file), "--json").output) == expected
+    file.write_text(done.output.replace("card fraud", "card frauD", 1))
+    broken = run("verify", "--from", str(file))
+    assert broken.exit_code == 1
+    assert f"broken: {MODEL}, event 1" in broken.output
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "No such file"), (b"\xff\xfe", "made by `labcycle export`"), (b"{}\n", ":1"), (b"", "custody.jsonl")],
+)
+def test_a_file_that_is_no_export_is_said(tmp_path: Path, content: bytes | None, says: str) -> None:
+    file = tmp_path / "custody.jsonl"
+    if content is not None:
+        file.write_bytes(content)
+    done = run("verify", "--from", str(file))
+    assert done.exit_code == 2
+    assert says in plain(done)
+
+
+def test_a_file_is_taken_whole(tmp_path: Path) -> None:
+    done = run("verify", "cards", "--from", str(tmp_path / "custody.jsonl"))
+    assert done.exit_code == 2
+    assert "leave SUBJECT and --anchors out" in plain(done)
