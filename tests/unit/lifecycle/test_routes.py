@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -14,11 +15,23 @@ from hypothesis import strategies as st
 from labcycle.config import names
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.table import Throttled
+from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle import handler
 from labcycle_lambdas.lifecycle.environment import Environment
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
-from tests.unit.serving.workshop import BUCKET, MODEL, TABLE, TEAM, World, classifier, reference_table, request
+from labcycle_lambdas.members import Members
+from tests.unit.serving.workshop import (
+    BUCKET,
+    MODEL,
+    REVIEWER_ARN,
+    TABLE,
+    TEAM,
+    World,
+    classifier,
+    reference_table,
+    request,
+)
 
 ROOT = f"/labcycle/1.0/models/{MODEL}"
 
@@ -54,6 +67,28 @@ def test_promote_roll_back_and_history(world: World, api: Lifecycle) -> None:
     ]
     assert history["events"][4]["detail"]["reason"] == "newer data"
     assert (status, history["verified"], history["problems"]) == (200, True, [])
+
+
+ISSUER = "https://login.example.com/tenant"
+CALLERS = {
+    "IAM": ({"user_arn": REVIEWER_ARN}, Who("reviewer-1", "labcycle-fraud-reviewer-1", "reviewer-1")),
+    "token": ({"user_arn": "", "issuer": ISSUER, "subject": "r1"}, Who("reviewer-1", ISSUER, "r1")),
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_decision_names_its_caller(world: World, caller: str) -> None:
+    sent, who = CALLERS[caller]
+    held = {"reviewer-1": frozenset({"read", "log", "promote"})}
+    members = Members(TEAM, held, {ISSUER: {"r1": "reviewer-1"}})
+    api = Lifecycle(world.table, world.preflight, TEAM, members)
+    for _ in range(2):
+        world.register(classifier())
+    for action, body in (("promote", {"version": 1}), ("promote", {"version": 2}), ("rollback", {})):
+        assert api.answer(replace(request("POST", f"{ROOT}/{action}", body), **sent)).status == 200
+    decisions = Custody(world.table).events(f"model/{MODEL}")[-3:]
+    assert [event.action for event in decisions] == ["promoted", "promoted", "rolled_back"]
+    assert [event.who for event in decisions] == [who.to_doc()] * 3
 
 
 def test_a_changed_event_is_told(world: World, api: Lifecycle) -> None:

@@ -77,17 +77,13 @@ def test_every_event_of_the_api_names_its_caller(api: Api, caller: str) -> None:
     do("PATCH", "registered-models/update", model, ["described"], name="m", description="d")
     do("POST", "registered-models/set-tag", model, ["tag_set"], name="m", key="k", value="v")
     do("DELETE", "registered-models/delete-tag", model, ["tag_removed"], name="m", key="k")
-    for _ in "12":
-        do("POST", "model-versions/create", model, ["registered"], name="m", source=source, run_id=run["run_id"])
+    do("POST", "model-versions/create", model, ["registered"], name="m", source=source, run_id=run["run_id"])
     one: dict[str, Any] = {"name": "m", "version": "1"}
     do("PATCH", "model-versions/update", model, ["described"], **one, description="d")
     do("POST", "model-versions/set-tag", model, ["tag_set"], **one, key="k", value="v")
     do("DELETE", "model-versions/delete-tag", model, ["tag_removed"], **one, key="k")
-    stage: dict[str, Any] = {"stage": "Staging", "archive_existing_versions": True}
-    do("POST", "model-versions/transition-stage", model, ["stage_changed"], **one, **stage)
-    do("POST", "model-versions/transition-stage", model, [], **one, **stage)  # it has that stage
-    two = {"name": "m", "version": "2"}
-    do("POST", "model-versions/transition-stage", model, ["stage_changed"] * 2, **two, **stage)
+    do("POST", "model-versions/transition-stage", model, ["stage_changed"], **one, stage="Staging")
+    do("POST", "model-versions/transition-stage", model, [], **one, stage="staging")  # where it is already
     do("POST", "registered-models/alias", model, ["alias_set"], **one, alias="champion")
     do("DELETE", "registered-models/alias", model, ["alias_removed"], name="m", alias="champion")
     do("DELETE", "model-versions/delete", model, ["version_deleted"], **one)
