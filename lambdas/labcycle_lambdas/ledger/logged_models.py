@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiments
@@ -149,16 +150,21 @@ class LoggedModels:
         self.get(model_id, deleted=True)
         self._merge(model_id, "PARAMS", params)
 
-    def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """Keep the latest of those points that name a model. Raises `NotFound`."""
+    def metric_writes(self, run_id: str, metrics: Sequence[Metric]) -> list[Write]:
+        """What keeps the latest of those points that name a model: to be written with the run's. Raises `NotFound`."""
+        writes: list[Write] = []
         for model_id in sorted({metric.model_id for metric in metrics if metric.model_id}):
-            found: dict[str, list[object]] = {}
+            record = self._record(model_id)
+            known = record.entries("METRICS")
+            found: dict[str, list[Any]] = {}
             for metric in metrics:
                 if metric.model_id == model_id:
                     key = json.dumps([metric.key, run_id, metric.dataset_name, metric.dataset_digest])
-                    if key not in found or rank(metric.entry()) > rank(found[key]):
+                    best = found.get(key) or known.get(key)
+                    if best is None or rank(metric.entry()) > rank(best):
                         found[key] = metric.entry()
-            self._merge(model_id, "METRICS", found)
+            writes += record.part("METRICS").writes(found)
+        return writes
 
     def registered_writes(self, model_id: str, name: str, version: int) -> list[Write]:
         """What notes on the model that it became a registered version: to be written with that version."""
@@ -194,8 +200,6 @@ class LoggedModels:
                             raise Refused(
                                 f"Changing param values is not allowed. Param with key='{key}' was already logged."
                             )
-                elif part == "METRICS":
-                    group = {k: v for k, v in group.items() if k not in known or rank(v) > rank(known[k])}  # type: ignore[arg-type]
                 self._table.write(*record.part(part).writes(group))
 
             self._table.until_unchanged(work)

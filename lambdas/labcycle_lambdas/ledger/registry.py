@@ -27,6 +27,7 @@ VERSIONS = "VERSIONS"
 STAGES = ("None", "Staging", "Production", "Archived")
 MAXIMUM_FILES = 5_000
 _FILES_A_PAGE = 200
+_ARCHIVED_AT_ONCE = 80  # of a transaction's 100 items
 
 
 @dataclass(frozen=True)
@@ -364,25 +365,29 @@ class Registry:
             raise Refused(
                 f"Model version transition cannot archive existing model versions because '{stage}' is not an Active stage."
             )
-        self._version(name, version, self._header_of_version(name, version))
-        others = [v.version for v in self.versions(name) if v.stage == canonical] if archive_others else []
 
-        def work() -> None:
-            record = self._version(name, version, self._header_of_version(name, version))
-            assert record.header
-            before = record.header.doc["stage"]
-            change = {"stage": canonical, "last_updated_timestamp": milliseconds(self._now)}
-            write = Replace(record.header, record.header.doc | change)
-            if before == canonical:
-                return self._table.write(write)
-            detail = {"version": int(version), "stage": canonical, "before": before}
-            self._custody.append(f"model/{name}", "stage_changed", who, detail, write)
+        def work() -> bool:
+            header = self._header_of_version(name, version)
+            moved = self._version(name, version, header)
+            assert moved.header
+            others = [v.version for v in self.versions(name) if v.stage == canonical] if archive_others else []
+            archived = [other for other in others if other != int(version)][:_ARCHIVED_AT_ONCE]
+            records = [self._version(name, other, header) for other in archived]
+            before = moved.header.doc["stage"]
+            writes: list[Write] = [
+                self._touch(header, {}),
+                self._touch(moved.header, {"stage": canonical}),
+                *(self._touch(record.header, {"stage": "Archived"}) for record in records if record.header),
+            ]
+            if before == canonical and not archived:
+                self._table.write(*writes)
+            else:
+                detail = {"version": int(version), "stage": canonical, "before": before, "archived": archived}
+                self._custody.append(f"model/{name}", "stage_changed", who, detail, *writes)
+            return len(archived) == _ARCHIVED_AT_ONCE
 
-        self._table.until_unchanged(work)
-        for other in others:
-            if other != int(version):
-                self.transition(name, other, "Archived", who)
-        self._touch_model(name)
+        while self._table.until_unchanged(work):
+            pass
         return self.version(name, version)
 
     def set_version_tag(self, name: str, version: int | str, key: str, value: str, who: Who = LEDGER) -> None:
@@ -450,9 +455,6 @@ class Registry:
 
     def _touch(self, header: Item, change: Mapping[str, Any]) -> Replace:
         return Replace(header, header.doc | {"last_updated_timestamp": milliseconds(self._now)} | dict(change))
-
-    def _touch_model(self, name: str) -> None:
-        self._table.until_unchanged(lambda: self._table.write(self._touch(self._header(name), {})))
 
     def _change_tag(self, name: str, version: int | str | None, key: str, value: str | None, who: Who) -> None:
         """Set or, with None, remove a tag of a version, or of the model itself."""

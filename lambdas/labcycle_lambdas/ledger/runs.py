@@ -204,9 +204,10 @@ class Runs:
         metrics: Sequence[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        also: Callable[[], Sequence[Write]] = tuple,
     ) -> None:
         """Add metric points, parameters, tags: all or nothing, unless they are too large to be written at once. The same
-        call again changes nothing.
+        call again changes nothing. `also` gives what is to be written with the points.
 
         Raises
         ------
@@ -221,15 +222,21 @@ class Runs:
         of_params = {PARAM + key: value for key, value in params.items()}
         of_tags = {TAG + key: value for key, value in tags.items()}
         if sum(len(key) + len(value) for part in (params, tags) for key, value in part.items()) * 4 < _AT_ONCE_BYTES:
-            self._log(run_id, metrics, {**of_params, **of_tags})
+            self._log(run_id, metrics, {**of_params, **of_tags}, also)
             return
         record, _ = self._active(run_id, whole=True)
         _check_params(record, of_params)
         for entries in (*_groups(of_params), *_groups(of_tags)):
             self._log(run_id, (), entries)
-        self._log(run_id, metrics, {})
+        self._log(run_id, metrics, {}, also)
 
-    def _log(self, run_id: str, metrics: Sequence[Metric], entries: Mapping[str, str]) -> None:
+    def _log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric],
+        entries: Mapping[str, str],
+        also: Callable[[], Sequence[Write]] = tuple,
+    ) -> None:
         newest = latest(metrics)
 
         def work() -> None:
@@ -243,7 +250,7 @@ class Runs:
                 change, more = record.with_latest(newest)
                 doc, chunks, manifests = added(run_id, record.header.doc, metrics)
                 change |= {key: doc[key] for key in ("tail", "chunks", "spilled")}
-                more += manifests
+                more += [*manifests, *also()]
                 for chunk in chunks:
                     self._table.write(chunk)
             if name := entries.get(TAG + RUN_NAME_TAG):

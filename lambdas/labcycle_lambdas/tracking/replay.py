@@ -48,7 +48,7 @@ REMEMBERED: dict[Serve, Again] = {
     experiments.delete: _nothing,
     experiments.restore: _nothing,
     experiments.delete_tag: _nothing,
-    runs.create: lambda call, done: {"run": shapes.run(call.ledgers.runs.get(done["run_id"]))},
+    runs.create: lambda call, done: runs.created(call.ledgers.runs.get(done["run_id"])),
     runs.delete_tag: _nothing,
     logged_models.create: _logged_model,
     logged_models.delete: _nothing,

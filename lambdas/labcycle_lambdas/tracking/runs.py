@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
-from labcycle_lambdas.ledger.run_record import DatasetInput
+from labcycle_lambdas.ledger.run_record import DatasetInput, Run
 from labcycle_lambdas.ledger.runs import RUN_NAME_TAG, STATUSES, ParamChanged
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, MlflowError, invalid
 from labcycle_lambdas.tracking import shapes
@@ -65,6 +65,11 @@ def create(call: Call) -> Doc:
         run_id=run_id,
     )
     call.ledgers.runs.keep_pace(run)
+    return created(run)
+
+
+def created(run: Run) -> Doc:
+    """The answer to the call that made a run."""
     shown = shapes.run(run)
     del shown["outputs"]  # so does MLflow's server, here alone
     return {"run": shown}
@@ -227,9 +232,10 @@ def _log(
             call.ledgers.logged_models.get(model_id, deleted=True)
         except NotFound as missing:
             raise invalid(str(missing)) from None
-    call.ledgers.runs.log_batch(run_id, metrics or [], params, tags)
-    if of_models:
-        call.ledgers.logged_models.log_metrics(run_id, of_models)
+    models = call.ledgers.logged_models
+    call.ledgers.runs.log_batch(
+        run_id, metrics or [], params, tags, also=lambda: models.metric_writes(run_id, of_models)
+    )
 
 
 def _plain_metric(values: Mapping[str, Any]) -> Metric | None:

@@ -224,7 +224,8 @@ def test_a_logged_model(table: Table, clock: Clock) -> None:
     with pytest.raises(NotFound):
         models.delete_tag(made.model_id, "a")
     for step in (2, 1):
-        models.log_metrics("r", [Metric("auc", step / 10, 1, step, made.model_id, "cards", "d")])
+        point = Metric("auc", step / 10, 1, step, made.model_id, "cards", "d")
+        table.write(*models.metric_writes("r", [point]))
     read = models.get(made.model_id)
     assert (read.params, read.tags) == ({"p": "1"}, {"b": "2"})
     assert [(run, m.value) for run, m in read.metrics] == [("r", 0.2)]
