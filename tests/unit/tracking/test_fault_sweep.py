@@ -15,11 +15,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from labcycle_lambdas.ledger import packs
 from labcycle_lambdas.ledger.runs import Runs
-from labcycle_lambdas.ledger.table import Table, Throttled
 from labcycle_lambdas.tracking.routes import ROUTES
-from tests.unit.tracking.conftest import Api
 from tests.unit.tracking.sandbox import NOW, Answer, Sandbox, Send, Trouble, lost, refused, said
 from tests.unit.tracking.world import POINTS, World, build
 
@@ -305,7 +302,7 @@ def _difference(wanted: str, found: str) -> str:
 @pytest.fixture(scope="module")
 def sweep() -> Iterator[Sweep]:
     with Sandbox().running() as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Runs, "keep_pace", lambda runs, new: None)  # by chance, it would pack: see the last test
+        patch.setattr(Runs, "keep_pace", lambda runs, new: None)  # by chance, it would pack: see test_packing.py
         yield Sweep(sandbox)
 
 
@@ -321,30 +318,3 @@ def test_a_fault_at_every_call(sweep: Sweep, method: str, path: str) -> None:
 @pytest.mark.parametrize(("endpoint", "body"), [(("POST", "runs/log-metric"), _with_model), (TRANSITION, _archiving)])
 def test_a_fault_where_more_than_one_record_changes(sweep: Sweep, endpoint: tuple[str, str], body: Body) -> None:
     assert sweep(*endpoint, body) == []
-
-
-@pytest.mark.parametrize("operation", ["Query", "BatchGetItem", "TransactWriteItems"])
-def test_a_fault_while_runs_are_packed_is_no_fault_of_the_new_run(
-    api: Api, operation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packs, "RUNS_A_PACK", 2)
-    for _ in range(3):
-        api.ok("POST", "runs/update", {"run_id": api.run(), "status": "FINISHED"})
-    struck = []
-
-    def refused(*_: Any, **__: Any) -> Any:
-        struck.append(operation)
-        raise Throttled("busy")
-
-    attribute = {"Query": "query", "BatchGetItem": "get_many", "TransactWriteItems": "write"}[operation]
-    packing = packs.pack
-
-    def pack(table: Table, *arguments: Any, **more: Any) -> bool:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(table, attribute, refused)
-            return packing(table, *arguments, **more)
-
-    monkeypatch.setattr(packs, "pack", pack)
-    monkeypatch.setattr("labcycle_lambdas.ledger.runs.zlib.crc32", lambda content: 0)
-    made = api.run()
-    assert struck and api.ok("GET", "runs/get", {"run_id": made})["run"]["info"]["run_id"] == made
