@@ -70,7 +70,7 @@ def test_promote_roll_back_and_history(world: World, api: Lifecycle) -> None:
 
 
 ISSUER = "https://login.example.com/tenant"
-CALLERS = {
+CALLERS: dict[str, tuple[dict[str, Any], Who]] = {
     "IAM": ({"user_arn": REVIEWER_ARN}, Who("reviewer-1", "labcycle-fraud-reviewer-1", "reviewer-1")),
     "token": ({"user_arn": "", "issuer": ISSUER, "subject": "r1"}, Who("reviewer-1", ISSUER, "r1")),
 }
