@@ -345,7 +345,7 @@ LOGGED_MODELS = (
         LOGGED,
     ),
     Endpoint("DELETE", _LOGGED + "/{model_id}", "Hide a logged model."),
-    Endpoint("PATCH", _LOGGED + "/{model_id}/tags", "Set tags of a logged model.", {"tags": NEW_TAGS}, LOGGED),
+    Endpoint("PATCH", _LOGGED + "/{model_id}/tags", "Set tags of a logged model.", {"tags": NEW_TAGS}),
     Endpoint("DELETE", _LOGGED + "/{model_id}/tags/{tag_key}", "Remove a tag of a logged model."),
     Endpoint("POST", _LOGGED + "/{model_id}/params", "Add parameters of a logged model.", {"params": NEW_PARAMS}),
     Endpoint(
