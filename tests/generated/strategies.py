@@ -31,6 +31,7 @@ from labcycle.config import (
     Network,
     Principal,
     Reaction,
+    RetentionRule,
     Retrain,
     SignIn,
     Target,
@@ -103,6 +104,9 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (Token, "issuer"): names_of(40),
     (Issuer, "name"): names_of(40),
     (Tracking, "issuers"): st.deferred(lambda: _issuers()),
+    (Tracking, "retention"): st.deferred(
+        lambda: st.lists(mapping(RetentionRule), max_size=2, unique_by=lambda rule: str(rule["status"]))
+    ),
     (Model, "name"): names_of(30),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),

@@ -285,7 +285,7 @@ def test_a_busy_ledger_is_waited_for(story: Story, operation: str) -> None:
 
 
 # How many transactions a reaction writes, by how the training goes; each of them loses its answer once.
-TRANSACTIONS = {"good": 6, "bad": 7, "broken": 3}
+TRANSACTIONS = {"good": 8, "bad": 9, "broken": 4}
 
 
 @pytest.mark.parametrize(("outcome", "position"), [(o, i) for o, count in TRANSACTIONS.items() for i in range(count)])
