@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from pathlib import Path
@@ -110,6 +111,7 @@ def api(
             f"An unsigned one is taken for the member {MEMBER}'s: MLFLOW_TRACKING_URI alone is enough.",
         ]
         told = {"address": served.address, "endpoint": served.endpoint, "environment": variables}
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which nohup and the like switch off
         _say(told if as_json else "\n".join(lines), as_json)
         try:
             threading.Event().wait()

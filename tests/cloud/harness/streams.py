@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import ExitStack
 from datetime import datetime
@@ -47,6 +48,7 @@ def deliver(place: Place) -> None:
         role = lambda_.get_function_configuration(FunctionName=mapping["FunctionArn"])["Role"]
         for action in _NEEDED:
             policies.require_role(role, action, stream)
+        policies.require_role(role, "dynamodb:ListStreams", "*")
         records, shard.items = [_record(item.to_json(), place, stream) for item in shard.items], []
         patterns = [entry["Pattern"] for entry in (mapping.get("FilterCriteria") or {}).get("Filters", ())]
         wanted = [r for r in records if not patterns or any(EventPattern.load(p).matches_event(r) for p in patterns)]
@@ -58,7 +60,8 @@ def _record(record: dict[str, Any], place: Place, stream: str) -> dict[str, Any]
     change = dict(record["dynamodb"])
     if isinstance(made := change["ApproximateCreationDateTime"], datetime):
         change["ApproximateCreationDateTime"] = unix_time(made)
-    return json.loads(json.dumps({**record, "awsRegion": place.region, "dynamodb": change, "eventSourceARN": stream}))  # type: ignore[no-any-return]
+    told = {**record, "awsRegion": place.region, "dynamodb": change, "eventSourceARN": stream}
+    return json.loads(json.dumps(told, default=lambda binary: base64.b64encode(binary).decode()))  # type: ignore[no-any-return]
 
 
 def _hand_over(place: Place, mapping: dict[str, Any], role: str, batch: list[dict[str, Any]]) -> None:

@@ -156,6 +156,7 @@ def live(team: Team) -> None:
         fail_to_evaluate,
         operate,
         let_go,
+        keep_custody,
         put_wheel,
         work_in_workspace,
     ):
@@ -319,6 +320,35 @@ def let_go(team: Team) -> None:
     assert scientist.call("GET", "/labcycle/1.0/retention/plan", query=[("experiment_id", experiment)]).status == 200
     answer = lead.call("POST", "/labcycle/1.0/retention/erase", body={"run_id": run["run_id"]})
     assert (answer.status, answer.json()["finished"]) == (200, True), str(answer)
+
+
+def keep_custody(team: Team) -> None:
+    """Events leave by the stream and are anchored, also after a crash in between; all members may read the anchors."""
+    scientist = team.member("scientist-1")
+    anchoring, outbox = (
+        next(f.name for f in functions(team) if f.folder == folder) for folder in ("anchoring", "outbox")
+    )
+    scientist.post("registered-models/create", name="kept")
+    team.cloud.deliver_streams(team.place)
+    team.cloud.faults.throttle("dynamodb.PutItem", times=99, function=anchoring)
+    _anchor(team, anchoring)
+    team.cloud.faults.clear()
+    scientist.post("registered-models/create", name="kept too")
+    _anchor(team, anchoring)
+    team.cloud.faults.throttle("events.PutEvents", times=99, function=outbox)
+    team.cloud.deliver_streams(team.place)
+    team.cloud.faults.clear()
+    bucket = names.bucket(team.name, "anchors", team.place.account, team.place.region)
+    for name in MEMBERS:
+        s3 = team.member(name).s3
+        for found in s3.list_object_versions(Bucket=bucket, Prefix="custody/")["Versions"]:
+            s3.get_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
+
+
+def _anchor(team: Team, function: str) -> None:
+    schedules = team.place.client("scheduler").list_schedules()["Schedules"]
+    (name,) = [one["Name"] for one in schedules if one["Target"]["Arn"].endswith(f":{function}")]
+    team.cloud.fire_schedule(team.place, name)
 
 
 def _two_days_pass(team: Team, run_id: str) -> None:
