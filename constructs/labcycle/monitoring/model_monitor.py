@@ -131,11 +131,11 @@ class ModelMonitor(Construct):
     def _let_evaluator_work(self, ledger: dynamodb.ITable, key: kms.IKey) -> None:
         """It reads deployment, profiles and state of its model, and writes evaluations and custody events."""
         model = self._model
-        write = [f"DRIFT#{model}", f"CUSTODY#model/{model}", "CUSTODY_WAITING"]
+        changed = [f"DRIFT#{model}", f"CUSTODY#model/{model}"]
         for action, partitions in (
-            ("GetItem", [f"DEPLOYMENT#{model}", *write]),
+            ("GetItem", [f"DEPLOYMENT#{model}", *changed]),
             ("Query", [f"PROFILE#{model}#*"]),
-            ("PutItem", write),
+            ("PutItem", [*changed, "CUSTODY_WAITING"]),
         ):
             leading = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}}
             allow(self.evaluator, [f"dynamodb:{action}"], [ledger.table_arn], leading)

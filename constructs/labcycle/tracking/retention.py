@@ -16,7 +16,7 @@ from labcycle._grants import allow, allow_key
 from labcycle.config import RetentionRule
 
 ROUTE = "labcycle/1.0/retention"
-_LEDGER = ("BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query")
+_LEDGER = ("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query")
 
 
 class Retention(Construct):

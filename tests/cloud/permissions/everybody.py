@@ -188,6 +188,7 @@ def track(team: Team) -> None:
     scientist.post("runs/search", experiment_ids=[experiment])
     scientist.put(root, "model/MLmodel", b"flavors: {}\n")
     scientist.get("artifacts/list", ("run_id", run_id), ("path", "model"))
+    _use_artifacts_behind_the_api(scientist, f"{experiment}/{run_id}/artifacts/notes")
     _log_model(scientist, experiment, run_id)
     _register(scientist, run_id, f"{root}/model")
     scientist.post("runs/delete", run_id=run_id)
@@ -197,6 +198,16 @@ def track(team: Team) -> None:
     _use_both_bases(scientist)
     for prefix in (root, f"s3://{team.bucket}/data/{MODEL}"):
         _store_objects(scientist, prefix)
+
+
+def _use_artifacts_behind_the_api(member: Member, folder: str) -> None:
+    """An upload that is given up, and a file that is hidden."""
+    base = "/api/2.0/mlflow-artifacts"
+    started = member.call("POST", f"{base}/mpu/create/{folder}", body={"path": "big.bin", "num_parts": 1})
+    body = {"path": "big.bin", "upload_id": started.json()["upload_id"]}
+    assert member.call("POST", f"{base}/mpu/abort/{folder}", body=body).status == 200
+    member.put(f"s3://{member.team.bucket}/experiments/{folder}", "note.txt", b"note")
+    assert member.call("DELETE", f"{base}/artifacts/{folder}/note.txt").status == 200
 
 
 def read(team: Team) -> None:
@@ -333,8 +344,9 @@ def keep_custody(team: Team) -> None:
     team.cloud.faults.throttle("dynamodb.PutItem", times=99, function=anchoring)
     _anchor(team, anchoring)
     team.cloud.faults.clear()
-    scientist.post("registered-models/create", name="kept too")
-    _anchor(team, anchoring)
+    for name in ("kept too", "kept as well"):
+        scientist.post("registered-models/create", name=name)
+        _anchor(team, anchoring)
     team.cloud.faults.throttle("events.PutEvents", times=99, function=outbox)
     team.cloud.deliver_streams(team.place)
     team.cloud.faults.clear()
