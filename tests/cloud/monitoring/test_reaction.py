@@ -133,7 +133,16 @@ def test_drift_is_noticed_told_and_cured(story: Story) -> None:
     assert json.loads(alarm)["NewStateValue"] == "ALARM"
     assert f"version {second} is better: it is live now" in notice
     assert story.actions() == [
-        *("created", "registered", "promoted", "drift_detected", "retraining_started", "registered", "retrained", "promoted"),
+        *(
+            "created",
+            "registered",
+            "promoted",
+            "drift_detected",
+            "retraining_started",
+            "registered",
+            "retrained",
+            "promoted",
+        ),
     ]
     run = story.retraining_run()
     assert run["info"]["status"] == "FINISHED"
@@ -281,7 +290,15 @@ def test_a_busy_ledger_is_waited_for(story: Story, operation: str) -> None:
     assert story.finish(story.start(f"busy-{operation}")) == {"outcome": "promoted"}
     assert fault.struck == attempts_of_the_sdk + 2
     assert story.raised() == {"Throttled"}
-    assert story.actions() == ["created", "registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
+    assert story.actions() == [
+        "created",
+        "registered",
+        "promoted",
+        "retraining_started",
+        "registered",
+        "retrained",
+        "promoted",
+    ]
 
 
 # How many transactions a reaction writes, by how the training goes; each of them loses its answer once.

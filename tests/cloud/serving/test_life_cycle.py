@@ -58,7 +58,12 @@ def test_promote_score_promote_roll_back(scientist: Member, reviewer: Member, fr
     champion = reviewer.get("registered-models/alias", ("name", MODEL), ("alias", "champion"))["model_version"]
     assert champion["version"] == str(first)
     members = {event["action"]: event["who"]["member"] for event in reviewer.history(MODEL)["events"]}
-    assert members == {"created": "scientist-1", "registered": "scientist-1", "promoted": "reviewer-1", "rolled_back": "reviewer-1"}
+    assert members == {
+        "created": "scientist-1",
+        "registered": "scientist-1",
+        "promoted": "reviewer-1",
+        "rolled_back": "reviewer-1",
+    }
 
 
 def test_what_was_registered_is_what_runs(scientist: Member, reviewer: Member, fraud: Team) -> None:
