@@ -218,7 +218,7 @@ class Writer:
             values.pop(self.draw.choice(list(values)))
         elif sort < 0.82 and values:
             name = self.draw.choice(list(values))
-            wrong = (5, -1, 1.5, True, [], {}, "x", [1], {"a": 1}, None, "1", [None])
+            wrong: tuple[Any, ...] = (5, -1, 1.5, True, [], {}, "x", [1], {"a": 1}, None, "1", [None])
             self._put(values, name, self.pick(wrong), endpoint.method)
         elif sort < 0.86 and values:
             name = self.draw.choice(list(values))

@@ -120,14 +120,14 @@ class Trial:
                 asked = changed
         stock = self._pair.stock.ask(*self._stock.request(asked))
         ours = self._pair.ours.ask(*self._ours.request(step))
-        known = {**self._ids(), **self._ids_of(step, stock, ours)}
+        ids = {**self._ids(), **self._ids_of(step, stock, ours)}
         in_order = step.endpoint.startswith("GET metrics/")
         return Exchange(
             step,
             stock,
             ours,
             comparable(stock, experiments={}, in_order=in_order),
-            comparable(ours, experiments=known, in_order=in_order),
+            comparable(ours, experiments=ids, in_order=in_order),
         )
 
     def _ids(self) -> dict[str, str]:

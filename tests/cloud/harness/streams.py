@@ -28,7 +28,7 @@ def patch(stack: ExitStack) -> None:
     """Let streams keep their records, until `deliver`, while `stack` lasts."""
 
     def add(shard: StreamShard, old: Any, new: Any) -> None:
-        view = shard.table.stream_specification["StreamViewType"]  # type: ignore[index]
+        view = shard.table.stream_specification["StreamViewType"]
         name = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
         number = len(shard.items) + shard.starting_sequence_number
         shard.items.append(StreamRecord(shard.table, view, name, old, new, number))

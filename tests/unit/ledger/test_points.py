@@ -16,7 +16,7 @@ from labcycle_lambdas.ledger import points
 from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.points import Metric, history_order
 from labcycle_lambdas.ledger.runs import Runs
-from labcycle_lambdas.ledger.table import Put, Table, Throttled
+from labcycle_lambdas.ledger.table import Create, Item, Put, Table, Throttled
 from tests.unit.ledger.conftest import NAME, Clock, Faults
 
 
@@ -68,7 +68,7 @@ def test_a_page_reads_only_the_chunks_that_it_needs(runs: Runs, run_id: str, fau
     for number in range(60):
         runs.log_batch(run_id, batch(number * 30, 30))
     whole = list(runs.history(run_id, "m"))
-    read = []
+    read: list[str] = []
     original = Table.get_many
 
     def counting(table: Table, keys: Any) -> Any:
@@ -140,18 +140,19 @@ def test_whatever_is_logged_is_in_the_history_once_and_in_order(batches: list[li
 
         def get_many(self, keys: Any) -> Any:
             wanted = list(keys)
-            return {key: points.Item(*key, self[key], 1) for key in wanted if key in self}
+            return {key: Item(key[0], key[1], self[key], 1) for key in wanted if key in self}
 
         def query(self, pk: str, prefix: str) -> Any:
             return (
-                points.Item(*key, self[key], 1) for key in sorted(self) if key[0] == pk and key[1].startswith(prefix)
+                Item(key[0], key[1], self[key], 1) for key in sorted(self) if key[0] == pk and key[1].startswith(prefix)
             )
 
     store = Store()
     header: Any = {"tail": {}, "chunks": [], "spilled": 0}
     for metrics in [*batches, *batches[:2]]:
         header, puts, pages = points.added("r", header, metrics)
-        for write in [*puts, *pages]:
+        writes: list[Put | Create] = [*puts, *pages]
+        for write in writes:
             assert isinstance(write, Put) or (write.pk, write.sk) not in store
             store[write.pk, write.sk] = json.loads(write.doc) if isinstance(write.doc, str) else write.doc
     table: Any = store

@@ -47,7 +47,8 @@ class Keeper:
 
     def plan(self) -> dict[str, Any]:
         """run id -> what is said of it, over all experiments."""
-        found, query = {}, ""
+        found: dict[str, Any] = {}
+        query = ""
         while True:
             status, said = self.call("GET", "plan", query=query)
             assert status == 200, said

@@ -167,7 +167,7 @@ def forget_uploads(api: Api) -> None:
         text = "<Error><Code>NoSuchUpload</Code><Message>The specified upload does not exist.</Message></Error>"
         return AWSResponse(request.url, 404, headers, MockRawResponse(text))
 
-    api.s3.meta.events.register_first("before-send.s3.CompleteMultipartUpload", answered)
+    api.s3.meta.events.register_first("before-send.s3.CompleteMultipartUpload", answered)  # type: ignore[arg-type]
 
 
 def finish(api: Api, upload: dict[str, Any], etags: list[str], path: str = "weights é.bin") -> tuple[int, Any]:
@@ -405,7 +405,7 @@ def test_a_busy_s3_is_a_429_that_says_when_to_come_back(
         text = f"<Error><Code>{code}</Code><Message>busy</Message></Error>" if code else ""
         return AWSResponse(request.url, status, HTTPHeaders.from_dict({}), MockRawResponse(text))
 
-    busy.s3.meta.events.register_first(f"before-send.s3.{operation}", strike)
+    busy.s3.meta.events.register_first(f"before-send.s3.{operation}", strike)  # type: ignore[arg-type]
     path = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
     for _ in faults:
         api.file("experiments/0/f")  # moto deletes it all the same
