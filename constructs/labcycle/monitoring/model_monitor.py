@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -19,6 +14,7 @@ from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
+from labcycle._schedules import call_every
 from labcycle.config import names
 
 METRIC = "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
@@ -113,8 +109,18 @@ class ModelMonitor(Construct):
             self, "DeadLetters", whose=f"the drift monitor of {model}", topic=notice_topic, key=encryption_key
         )
         self._let_evaluator_work(ledger, encryption_key)
-        self._keep_failures()
-        self.schedule = self._schedule(every, time_zone)
+        self.schedule = call_every(
+            self,
+            every,
+            self.evaluator,
+            team=team,
+            description=f"Compares what {model} sees with what it was trained on",
+            called=f"the drift evaluator of {model}",
+            # Filled in by the scheduler: repeats of one call carry one time, so that they are one evaluation.
+            event={"scheduled_time": "<aws.scheduler.scheduled-time>"},
+            dead_letters=self.dead_letters,
+            time_zone=time_zone,
+        )
         self.alarm = self._alarm(every, drift_threshold, minimum_rows, persistence)
         tell(self.alarm, notice_topic, encryption_key)
 
@@ -146,54 +152,6 @@ class ModelMonitor(Construct):
             ["cloudwatch:PutMetricData"],
             ["*"],
             {"StringEquals": {"cloudwatch:namespace": names.metric_namespace(self._team)}},
-        )
-
-    def _keep_failures(self) -> None:
-        """The schedule only hands its call over: what fails after that is Lambda's to keep."""
-        allow(self.evaluator, ["sqs:SendMessage"], [self.dead_letters.queue_arn])
-        lambda_.CfnEventInvokeConfig(
-            self,
-            "EvaluatorFailures",
-            function_name=self.evaluator.function_name,
-            qualifier="$LATEST",
-            maximum_retry_attempts=2,
-            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.dead_letters.queue_arn)
-            ),
-        )
-
-    def _schedule(self, every: Duration, time_zone: str) -> scheduler.CfnSchedule:
-        stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            path=names.role_path(self._team),
-            description=f"Lets the schedule call the drift evaluator of {self._model}",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
-        allow(role, ["lambda:InvokeFunction"], [self.evaluator.function_arn])
-        allow(role, ["sqs:SendMessage"], [self.dead_letters.queue_arn])
-        minutes = int(every.to_minutes())
-        return scheduler.CfnSchedule(
-            self,
-            "Schedule",
-            description=f"Compares what {self._model} sees with what it was trained on",
-            schedule_expression=f"rate({minutes} minute{'' if minutes == 1 else 's'})",
-            schedule_expression_timezone=time_zone,
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            state="ENABLED",
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=self.evaluator.function_arn,
-                role_arn=role.role_arn,
-                # Filled in by the scheduler: repeats of one call carry one time, so that they are one evaluation.
-                input=json.dumps({"scheduled_time": "<aws.scheduler.scheduled-time>"}),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self.dead_letters.queue_arn),
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=max(60, min(86400, minutes * 60)), maximum_retry_attempts=5
-                ),
-            ),
         )
 
     def _alarm(self, every: Duration, threshold: float, rows: int, persistence: int) -> cloudwatch.Alarm:

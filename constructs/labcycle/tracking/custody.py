@@ -12,7 +12,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -20,12 +19,13 @@ from constructs import Construct
 from labcycle._functions import python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
+from labcycle._schedules import call_every
 from labcycle.config import names
 
 EVERY = Duration.hours(1)
-AGE_METRIC = "OldestUnanchoredSeconds"  # as labcycle_lambdas/anchoring/age.py publishes it
+AGE_METRIC = "OldestUnanchoredSeconds"  # as labcycle_lambdas/anchor_age.py publishes it
 ANCHORS = "custody/"  # as labcycle_lambdas/anchoring/store.py writes them
-# As labcycle_lambdas/ledger/stream.py says; a test compares.
+# What the event source lets through: https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
 EVENTS_ONLY = {
     "eventName": ["INSERT"],
     "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "CUSTODY#"}]}, "sk": {"S": [{"anything-but": ["HEAD"]}]}}},
@@ -82,7 +82,7 @@ class CustodyAnchors(Construct):
             key=encryption_key,
         )
         for action, partitions in (
-            ("DeleteItem", [_WAITING]),
+            ("BatchWriteItem", [_WAITING]),
             ("GetItem", [_LAST]),
             ("PutItem", [_LAST]),
             ("Query", [_WAITING]),
@@ -91,18 +91,16 @@ class CustodyAnchors(Construct):
             allow(self.function, [f"dynamodb:{action}"], [ledger.table_arn], leading)
         allow_key(self.function, encryption_key, "read and write items", region=Stack.of(self).region)
         allow(self.function, ["s3:GetObject", "s3:PutObject"], [bucket.arn_for_objects(f"{ANCHORS}*")])
-        allow(self.function, ["sqs:SendMessage"], [dead_letters.queue_arn])
-        lambda_.CfnEventInvokeConfig(
+        self.schedule = call_every(
             self,
-            "Failures",
-            function_name=self.function.function_name,
-            qualifier="$LATEST",
-            maximum_retry_attempts=2,
-            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=dead_letters.queue_arn)
-            ),
+            EVERY,
+            self.function,
+            team=team,
+            description=f"Anchors what changed in the chains of custody of the team {team}",
+            called=f"the anchoring function of the team {team}",
+            event={},
+            dead_letters=dead_letters,
         )
-        self.schedule = self._schedule(dead_letters)
         self.alarm = cloudwatch.Alarm(
             self,
             "Behind",
@@ -134,37 +132,6 @@ class CustodyAnchors(Construct):
             dimensions_map={"team": self._team},
             period=EVERY,
             statistic="Maximum",
-        )
-
-    def _schedule(self, dead_letters: sqs.IQueue) -> scheduler.CfnSchedule:
-        stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            path=names.role_path(self._team),
-            description=f"Lets the schedule call the anchoring function of the team {self._team}",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
-        allow(role, ["lambda:InvokeFunction"], [self.function.function_arn])
-        allow(role, ["sqs:SendMessage"], [dead_letters.queue_arn])
-        return scheduler.CfnSchedule(
-            self,
-            "Schedule",
-            description=f"Anchors what changed in the chains of custody of the team {self._team}",
-            schedule_expression=f"rate({EVERY.to_hours()} hour)",
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            state="ENABLED",
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=self.function.function_arn,
-                role_arn=role.role_arn,
-                input=json.dumps({}),
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=int(EVERY.to_seconds()), maximum_retry_attempts=5
-                ),
-            ),
         )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,7 +22,6 @@ from labcycle_lambdas.ledger.times import stamp
 
 SCHEMA_VERSION = 1
 MOST_EVENTS = 20_000  # of one anchor: some 3 MB
-_SETTLED_AT_ONCE = 8
 _FIRST = Last(0, "", GENESIS)
 
 
@@ -64,13 +62,8 @@ class Anchoring:
                 except Taken:  # by another call, or by one that ended before it could say so
                     self._follow(last.number + 1)
                     continue
-            with ThreadPoolExecutor(_SETTLED_AT_ONCE) as pool:
-                list(pool.map(self._anchors.settle, waiting))
+            self._anchors.settle(waiting)
         return written
-
-    def oldest(self) -> str:
-        """Since when the oldest event waits (UTC in ISO 8601); "" where none does."""
-        return next((event.at for event in self._anchors.waiting()), "")
 
     def _last(self) -> tuple[Last, dict[str, Any]]:
         """The last anchor, and its heads. What the locked bucket says of it counts, before what the table says."""

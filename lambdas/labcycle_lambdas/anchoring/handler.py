@@ -12,21 +12,21 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from labcycle_lambdas.anchoring.age import age_line
+from labcycle_lambdas.anchor_age import age_line
 from labcycle_lambdas.anchoring.anchoring import Anchoring
 from labcycle_lambdas.anchoring.environment import Environment
 from labcycle_lambdas.anchoring.store import AnchorStore
 from labcycle_lambdas.ledger.anchors import Anchors
 from labcycle_lambdas.ledger.table import Table
 
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 6}, max_pool_connections=10)
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 6})
 
 
 def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """The anchors that were written. While nothing happens in the team, it writes nothing, metrics included."""
     environment = Environment.read()
-    anchoring = _anchoring(environment)
-    if not anchoring.oldest():
+    anchors, anchoring = _made(environment)
+    if not anchors.oldest():
         return {"anchors": []}
     try:
         written = [asdict(anchor) for anchor in anchoring.anchor()]
@@ -34,14 +34,11 @@ def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
             print(json.dumps({"level": "INFO", "anchor": anchor}))
         return {"anchors": written}
     finally:
-        print(age_line(environment.team, anchoring.oldest(), datetime.now(UTC)))
+        print(age_line(environment.team, anchors.oldest(), datetime.now(UTC)))
 
 
 @cache
-def _anchoring(environment: Environment) -> Anchoring:
-    table = Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table)
-    return Anchoring(
-        Anchors(table),
-        AnchorStore(boto3.client("s3", config=_CONFIG), environment.anchor_bucket),
-        environment.team,
-    )
+def _made(environment: Environment) -> tuple[Anchors, Anchoring]:
+    anchors = Anchors(Table(boto3.client("dynamodb", config=_CONFIG), environment.ledger_table))
+    store = AnchorStore(boto3.client("s3", config=_CONFIG), environment.anchor_bucket)
+    return anchors, Anchoring(anchors, store, environment.team)

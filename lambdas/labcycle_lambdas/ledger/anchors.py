@@ -6,10 +6,10 @@ oldest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
-from labcycle_lambdas.ledger.table import Create, Delete, Item, Put, Table
+from labcycle_lambdas.ledger.table import Create, Item, Put, Table
 
 WAITING = "CUSTODY_WAITING"
 _LAST = ("CUSTODY_ANCHOR", "LAST")
@@ -52,9 +52,13 @@ class Anchors:
             at, _, event_hash = item.sk.partition("#")
             yield Waiting(item.doc["subject"], item.doc["seq"], at, event_hash, item)
 
-    def settle(self, held: Waiting) -> None:
-        """An anchor holds this event."""
-        self._table.write(Delete(held.item))
+    def oldest(self) -> str:
+        """Since when the oldest event waits; "" where none does."""
+        return next((event.at for event in self.waiting()), "")
+
+    def settle(self, held: Iterable[Waiting]) -> None:
+        """An anchor holds these events. Raises `Throttled`, with some of them settled."""
+        self._table.delete_many((event.item.pk, event.item.sk) for event in held)
 
     def last(self) -> Last | None:
         """None before the first anchor."""

@@ -225,6 +225,21 @@ class Table:
                 pause(attempt)
         raise Throttled("the item is written by too many at once")
 
+    def delete_many(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Delete the items under these keys, whatever they are, and those that are not there. Raises `Throttled`."""
+        deletions: list[Any] = [{"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in keys]
+        for start in range(0, len(deletions), _DELETED_AT_ONCE):
+            left = deletions[start : start + _DELETED_AT_ONCE]
+            for attempt in range(_CHANGE_ATTEMPTS):
+                with _translated():
+                    answer = self._client.batch_write_item(RequestItems={self._name: left})
+                left = (answer.get("UnprocessedItems") or {}).get(self._name, [])
+                if not left:
+                    break
+                pause(attempt)
+            else:
+                raise Throttled("DynamoDB did not delete all items")
+
     def delete_partition(self, pk: str, has_time: Callable[[], bool]) -> bool:
         """Delete all items of a partition, whatever they are; False where the time was over before. Raises `Throttled`."""
         while True:
@@ -242,11 +257,8 @@ class Table:
             for start in range(0, len(page["Items"]), _DELETED_AT_ONCE):
                 if not has_time():
                     return False
-                keys = page["Items"][start : start + _DELETED_AT_ONCE]
-                with _translated():  # what was left over is found by the next query
-                    self._client.batch_write_item(
-                        RequestItems={self._name: [{"DeleteRequest": {"Key": key}} for key in keys]}
-                    )
+                here = page["Items"][start : start + _DELETED_AT_ONCE]
+                self.delete_many((key["pk"]["S"], key["sk"]["S"]) for key in here)
 
     def until_unchanged(self, work: Callable[[], T]) -> T:
         """Do `work` (read, decide, write), again as often as somebody else was faster."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from labcycle_lambdas.anchoring.age import age_line
+from labcycle_lambdas.anchor_age import age_line
 from labcycle_lambdas.ledger.anchors import Anchors
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.outbox.environment import Environment
@@ -25,8 +25,7 @@ def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     outbox, anchors = _made(environment)
     failed = outbox.send(event["Records"])
     # Told here, since only where something happens can anchoring fall behind, and anchoring itself may not run at all.
-    oldest = next((waiting.at for waiting in anchors.waiting()), "")
-    print(age_line(environment.team, oldest, datetime.now(UTC)))
+    print(age_line(environment.team, anchors.oldest(), datetime.now(UTC)))
     return {"batchItemFailures": [{"itemIdentifier": failed}] if failed else []}
 
 

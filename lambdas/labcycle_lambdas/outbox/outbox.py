@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from labcycle_lambdas.ledger.stream import events_in
+from labcycle_lambdas.ledger.stream import event_in
+from labcycle_lambdas.ledger.table import to_json
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -52,17 +53,16 @@ class Outbox:
     def _entries(self, records: list[Mapping[str, Any]]) -> Iterable[tuple[str, PutEventsRequestEntryTypeDef | None]]:
         for record in records:
             try:
-                ((number, event),) = events_in([record])
-                yield number, self._entry(event)
+                yield record["dynamodb"]["SequenceNumber"], self._entry(event_in(record))
             except (ValueError, KeyError) as error:
                 _log("a record of the stream holds no event", error)
                 yield record["dynamodb"]["SequenceNumber"], None
 
     def _entry(self, event: dict[str, Any]) -> PutEventsRequestEntryTypeDef:
         detail = {"schema_version": SCHEMA_VERSION, "event_id": event["hash"], "team": self._team, **event}
-        text = _json(detail)
+        text = to_json(detail)
         if len(text.encode()) > _MOST_BYTES:  # the whole of it is in the ledger
-            text = _json({**detail, "detail": {"omitted": f"{len(text)} characters"}})
+            text = to_json({**detail, "detail": {"omitted": f"{len(text)} characters"}})
         return {
             "EventBusName": self._bus,
             "Source": SOURCE,
@@ -85,10 +85,6 @@ class Outbox:
                 _log("the bus refused an event", answer)
                 return number
         return None
-
-
-def _json(document: object) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _log(what: str, why: object) -> None:

@@ -30,12 +30,6 @@ EXCEPTIONS = (
         source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html",
     ),
     Exempt(
-        "function: anchoring",
-        ("dynamodb:DeleteItem",),
-        "The function takes marks away in threads of its own, whose calls the tests cannot tell from those of others.",
-        source="https://docs.python.org/3/library/concurrent.futures.html",
-    ),
-    Exempt(
         "function: outbox",
         ("sqs:SendMessage",),
         "Lambda tells of what could not be sent for a day in the name of the function's role.",

@@ -10,7 +10,7 @@ import pytest
 
 from labcycle.client.custody.anchors import Unreadable, read_anchors
 from labcycle.config import names
-from labcycle_lambdas.ledger.stream import EVENTS_ONLY
+from labcycle.tracking.custody import EVENTS_ONLY
 from tests.cloud.team import Member, Team
 
 

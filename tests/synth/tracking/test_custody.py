@@ -16,8 +16,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from labcycle.tracking.custody import EVENTS_ONLY, CustodyAnchors, CustodyOutbox
-from labcycle_lambdas.anchoring import age, store
-from labcycle_lambdas.ledger import stream
+from labcycle_lambdas import anchor_age
+from labcycle_lambdas.anchoring import store
 from tests.synth.assembly import Template, alone, as_list, of_type
 
 LEDGER, BUCKET, BUS, QUEUE = "the-ledger", "the-anchors", "the-bus", "the-letters"
@@ -119,7 +119,7 @@ def test_anchoring_takes_away_marks_and_writes_anchors_and_nothing_else(anchors:
     waiting, last = leading("CUSTODY_WAITING"), leading("CUSTODY_ANCHOR")
     objects = f"arn:aws:s3:::{BUCKET}/{store.PREFIX}*"
     assert custody_rights(anchors, function) == [
-        ("dynamodb:DeleteItem", "Table", waiting),
+        ("dynamodb:BatchWriteItem", "Table", waiting),
         ("dynamodb:GetItem", "Table", last),
         ("dynamodb:PutItem", "Table", last),
         ("dynamodb:Query", "Table", waiting),
@@ -146,7 +146,7 @@ def test_anchoring_is_called_every_hour_and_a_call_that_fails_is_kept(anchors: T
     queue, _ = only(anchors, "AWS::SQS::Queue")
     letters = {"Fn::GetAtt": [queue, "Arn"]}
     _, schedule = only(anchors, "AWS::Scheduler::Schedule")
-    assert (schedule["ScheduleExpression"], schedule["State"]) == ("rate(1 hour)", "ENABLED")
+    assert (schedule["ScheduleExpression"], schedule["State"]) == ("rate(60 minutes)", "ENABLED")
     target = schedule["Target"]
     assert target["Arn"] == {"Fn::GetAtt": [function, "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": letters}
@@ -164,7 +164,7 @@ def test_anchoring_is_called_every_hour_and_a_call_that_fails_is_kept(anchors: T
 def test_the_alarm_is_silent_while_nothing_happens(anchors: Template) -> None:
     topic, _ = only(anchors, "AWS::SNS::Topic")
     _, alarm = only(anchors, "AWS::CloudWatch::Alarm")
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("labcycle/ours", age.NAME)
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("labcycle/ours", anchor_age.NAME)
     assert alarm["Dimensions"] == [{"Name": "team", "Value": "ours"}]
     assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Maximum", 3600, 3 * 3600)
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
@@ -191,8 +191,7 @@ def test_the_source_lets_events_alone_through_and_gives_none_up_in_silence(outbo
     queue, _ = only(outbox, "AWS::SQS::Queue")
     name, source = only(outbox, "AWS::Lambda::EventSourceMapping")
     assert source["EventSourceArn"] == {"Fn::GetAtt": [ledger, "StreamArn"]}
-    assert [json.loads(one["Pattern"]) for one in source["FilterCriteria"]["Filters"]] == [stream.EVENTS_ONLY]
-    assert EVENTS_ONLY == stream.EVENTS_ONLY
+    assert [json.loads(one["Pattern"]) for one in source["FilterCriteria"]["Filters"]] == [EVENTS_ONLY]
     assert source["StartingPosition"] == "TRIM_HORIZON"
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BisectBatchOnFunctionError"] is True

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
+from labcycle_lambdas.anchor_age import age_line
 from labcycle_lambdas.anchoring import handler
-from labcycle_lambdas.anchoring.age import age_line
 from labcycle_lambdas.anchoring.anchoring import Anchoring
 from labcycle_lambdas.anchoring.store import AnchorStore, Taken, key_of
 from labcycle_lambdas.ledger.anchors import Anchors
@@ -53,7 +53,7 @@ def test_an_anchor_holds_what_is_new(custody: Custody, anchoring: Anchoring, s3:
     (first,) = anchoring.anchor()
     assert (first.number, first.subjects) == (1, 2)
     assert anchoring.anchor() == []
-    assert anchoring.oldest() == ""
+    assert Anchors(table).oldest() == ""
     tell(custody, "model/b")
     anchoring.anchor()
     assert heads(s3) == [{"model/a": 2, "model/b": 1}, {"model/b": 2}]
@@ -84,10 +84,10 @@ def test_events_that_come_in_meanwhile_wait_for_the_next(
 
 @pytest.mark.parametrize(
     ("operation", "call"),
-    [("PutObject", 0), ("PutItem", 0), ("DeleteItem", 0), ("DeleteItem", 2), ("GetItem", 0), ("Query", 0)],
+    [("PutObject", 0), ("PutItem", 0), ("BatchWriteItem", 0), ("GetItem", 0), ("Query", 0)],
 )
 def test_a_crash_anywhere_is_mended_by_the_next_call(
-    custody: Custody, anchoring: Anchoring, s3: S3Client, faults: Faults, operation: str, call: int
+    custody: Custody, anchoring: Anchoring, table: Table, s3: S3Client, faults: Faults, operation: str, call: int
 ) -> None:
     tell(custody, "model/a")
     anchoring.anchor()
@@ -102,12 +102,12 @@ def test_a_crash_anywhere_is_mended_by_the_next_call(
     assert operation in faults.struck
     anchoring.anchor()
     assert heads(s3) == [{"model/a": 1}, {"model/a": 2, "model/b": 1, "model/c": 1}]
-    assert anchoring.oldest() == ""
+    assert Anchors(table).oldest() == ""
 
 
 @pytest.mark.parametrize("calls", [(0,), (0, 1, 2, 3, 4, 5)])
 def test_a_lost_answer_of_s3_makes_no_second_anchor(
-    custody: Custody, anchoring: Anchoring, s3: S3Client, faults: Faults, calls: tuple[int, ...]
+    custody: Custody, anchoring: Anchoring, table: Table, s3: S3Client, faults: Faults, calls: tuple[int, ...]
 ) -> None:
     tell(custody, "model/a")
     faults.lose_answer("PutObject", *calls)
@@ -116,7 +116,7 @@ def test_a_lost_answer_of_s3_makes_no_second_anchor(
     except Exception:  # noqa: BLE001 - where no answer came at all, the function fails
         anchoring.anchor()
     assert heads(s3) == [{"model/a": 1}]
-    assert anchoring.oldest() == ""
+    assert Anchors(table).oldest() == ""
 
 
 def test_two_at_once_share_the_work(
@@ -154,14 +154,31 @@ def test_a_number_is_written_once(s3: S3Client) -> None:
     assert (store.read(1), store.read(2)) == (b"{}", None)
 
 
+def test_a_crash_between_two_batches_of_marks_anchors_nothing_twice(
+    custody: Custody, anchoring: Anchoring, s3: S3Client, table: Table, faults: Faults
+) -> None:
+    tell(custody, *(f"run/{number}" for number in range(30)))
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    faults.before("BatchWriteItem", 1, crash)
+    with pytest.raises(KeyboardInterrupt):
+        anchoring.anchor()
+    assert len(list(Anchors(table).waiting())) == 5
+    assert anchoring.anchor() == []
+    assert Anchors(table).oldest() == ""
+    assert [len(of_one) for of_one in heads(s3)] == [30]
+
+
 def test_a_throttled_table_keeps_the_events_waiting(
-    custody: Custody, anchoring: Anchoring, s3: S3Client, faults: Faults
+    custody: Custody, anchoring: Anchoring, table: Table, s3: S3Client, faults: Faults
 ) -> None:
     tell(custody, "model/a")
-    faults.refuse("DeleteItem", "ThrottlingException", *range(9))
+    faults.refuse("BatchWriteItem", "ThrottlingException", *range(9))
     with pytest.raises(Throttled):
         anchoring.anchor()
-    assert anchoring.oldest() != ""
+    assert Anchors(table).oldest() != ""
 
 
 def test_the_handler_tells_the_age_where_something_waited(
@@ -172,7 +189,7 @@ def test_the_handler_tells_the_age_where_something_waited(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    handler._anchoring.cache_clear()
+    handler._made.cache_clear()
     assert handler.handle({}, None) == {"anchors": []}
     assert capsys.readouterr().out == ""
     tell(custody, "model/a")
@@ -190,7 +207,7 @@ def test_the_handler_tells_the_age_where_something_waited(
     with pytest.raises(ClientError, match="SlowDown"):
         handler.handle({}, None)
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["OldestUnanchoredSeconds"] > 0
-    handler._anchoring.cache_clear()
+    handler._made.cache_clear()
 
 
 def test_the_age_in_cloudwatchs_form(clock: Clock) -> None:

@@ -76,6 +76,20 @@ def test_many_items_are_read_at_once_those_that_were_left_over_again(table: Tabl
     assert table.get_many([]) == {}
 
 
+def test_many_items_are_deleted_at_once_those_that_were_left_over_again(table: Table, faults: Faults) -> None:
+    for number in range(60):
+        table.write(Create("p", f"{number:03d}", {}))
+    left = {NAME: [{"DeleteRequest": {"Key": {"pk": {"S": "p"}, "sk": {"S": "007"}}}}]}
+    faults.say("BatchWriteItem", {"UnprocessedItems": left}, 0)
+    table.delete_many(("p", f"{number:03d}") for number in range(25))
+    assert [item.sk for item in table.query("p")] == [f"{number:03d}" for number in range(60) if number != 7]
+    table.delete_many(("p", f"{number:03d}") for number in range(70))
+    assert list(table.query("p")) == []
+    faults.say("BatchWriteItem", {"UnprocessedItems": left}, *range(20))
+    with pytest.raises(Throttled):
+        table.delete_many([("p", "007")])
+
+
 def test_a_check_holds_the_others_back(table: Table) -> None:
     table.write(Create("p", "s", {"n": 1}))
     old = read(table)

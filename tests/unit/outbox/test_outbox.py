@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from labcycle.tracking.custody import EVENTS_ONLY
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.registry import PinnedFile, Registry
-from labcycle_lambdas.ledger.stream import EVENTS_ONLY
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.outbox import handler

@@ -10,6 +10,6 @@ NAME = "OldestUnanchoredSeconds"
 
 
 def age_line(team: str, oldest: str, now: datetime) -> str:
-    """The metric, as a line of the log; `oldest` as `Anchoring.oldest` tells it."""
+    """The metric, as a line of the log; `oldest` as `Anchors.oldest` tells it."""
     seconds = max(0.0, (now - datetime.fromisoformat(oldest)).total_seconds()) if oldest else 0.0
     return metric_line(team, NAME, seconds, "Seconds", now)
