@@ -277,7 +277,8 @@ class ExperimentTracking(Construct):
         more = ("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem")
         allow(self.tracking_function, [*_LEDGER_ACTIONS, *more], [self.table.table_arn])
         allow_key(self.tracking_function, self.encryption_key, "read and write items", "write objects", region=region)
-        allow(self.lifecycle_function, _LEDGER_ACTIONS, [self.table.table_arn])
+        # To verify reads the points of metrics that went on after a registration, many at once.
+        allow(self.lifecycle_function, [*_LEDGER_ACTIONS, "dynamodb:BatchGetItem"], [self.table.table_arn])
         allow_key(self.lifecycle_function, self.encryption_key, "read and write items", "read objects", region=region)
         listing = {"StringLike": {"s3:prefix": ["experiments/*"]}}
         allow(self.tracking_function, ["s3:ListBucket", "s3:ListBucketVersions"], [bucket.bucket_arn], listing)

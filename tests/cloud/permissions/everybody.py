@@ -157,6 +157,7 @@ def live(team: Team) -> None:
         operate,
         let_go,
         keep_custody,
+        look_back,
         put_wheel,
         work_in_workspace,
     ):
@@ -355,6 +356,35 @@ def keep_custody(team: Team) -> None:
         s3 = team.member(name).s3
         for found in s3.list_object_versions(Bucket=bucket, Prefix="custody/")["Versions"]:
             s3.get_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
+
+
+def look_back(team: Team) -> None:
+    """A stakeholder asks how a model came to be, and for what is kept of its registration, after which a metric went on."""
+    scientist, stakeholder = team.member("scientist-1"), team.member("stakeholder-1")
+    experiment = scientist.post("experiments/create", name="long")["experiment_id"]
+    run = scientist.post("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]
+    points = [{"key": "loss", "value": float(n), "timestamp": n, "step": n} for n in range(50)]
+    scientist.post("runs/log-batch", run_id=run["run_id"], metrics=points[:49])
+    scientist.put(run["artifact_uri"], "model/MLmodel", b"flavors: {}\n")
+    scientist.post("registered-models/create", name="long")
+    source = f"{run['artifact_uri']}/model"
+    scientist.post("model-versions/create", name="long", source=source, run_id=run["run_id"])
+    scientist.post("runs/log-batch", run_id=run["run_id"], metrics=points[49:])
+    subject = ("subject", "model/long")
+    for path, query in (
+        ("models/long/explanation", []),
+        ("models/long/custody", []),
+        (f"runs/{run['run_id']}/completeness", []),
+        (f"runs/{run['run_id']}/ancestry", []),
+        ("custody/subjects", []),
+        ("custody/events", [subject]),
+        ("custody/state", []),
+    ):
+        answer = stakeholder.call("GET", f"/labcycle/1.0/{path}", query=query)
+        assert answer.status == 200, f"{path}: {answer}"
+    kept = stakeholder.call("GET", "/labcycle/1.0/custody/registration", query=[subject, ("seq", "2")])
+    assert kept.status == 200, str(kept)
+    assert kept.json()["superseded"] == {"loss": ["49.0", 49, 49]}
 
 
 def _anchor(team: Team, function: str) -> None:
