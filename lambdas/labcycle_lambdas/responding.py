@@ -1,4 +1,4 @@
-"""From an event of API Gateway to its answer: what fails is told in MLflow's shape, and each request leaves one line of log.
+"""From an event of API Gateway to its answer: what fails is told in MLflow's shape and codes, and each request leaves one line of log.
 
 A line has no payload: method, the beginning of the path, status, caller, milliseconds, AWS calls, request id.
 """
@@ -14,7 +14,17 @@ from typing import Any, TypeVar
 
 from labcycle_lambdas.embedded_metric import metric_line
 from labcycle_lambdas.http import Request, Response
-from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, MlflowError
+from labcycle_lambdas.ledger.errors import AlreadyExists, InUse, NotFound, Refused
+from labcycle_lambdas.ledger.table import Throttled
+from labcycle_lambdas.mlflow_error import (
+    INTERNAL_ERROR,
+    REQUEST_LIMIT_EXCEEDED,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_CONFLICT,
+    RESOURCE_DOES_NOT_EXIST,
+    MlflowError,
+    invalid,
+)
 
 THROTTLED = "Throttled"  # the metric: answers with 429 that the ledger or the function gave, which the API's 4xx hides
 _SEGMENTS = 6
@@ -57,6 +67,24 @@ def respond(
     if response.status == 429:
         print(metric_line(team(), THROTTLED, 1, "Count", datetime.now(UTC)))
     return said
+
+
+def answered(answer: Callable[[], Response]) -> Response:
+    """The answer, mistakes of the caller and what the ledger refuses included."""
+    try:
+        return answer()
+    except MlflowError as error:
+        return error.response()
+    except NotFound as error:
+        return MlflowError(RESOURCE_DOES_NOT_EXIST, str(error)).response()
+    except AlreadyExists as error:
+        return MlflowError(RESOURCE_ALREADY_EXISTS, str(error)).response()
+    except Refused as error:
+        return invalid(str(error)).response()
+    except InUse as error:
+        return MlflowError(RESOURCE_CONFLICT, str(error)).response()
+    except Throttled as error:
+        return MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}").response()
 
 
 def _count(**_: object) -> None:

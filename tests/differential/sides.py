@@ -21,6 +21,7 @@ from moto import mock_aws
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.members import Members
 from labcycle_lambdas.tracking.artifacts import ArtifactStore
 from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
@@ -140,7 +141,7 @@ class Ours:
         )
         self._exists = True
         store = ArtifactStore(lambda: self._s3, BUCKET)
-        self._ledgers = Ledgers.over(Table(self._dynamodb, _TABLE), store, "fraud", self._seams.now)
+        self._ledgers = Ledgers.over(Table(self._dynamodb, _TABLE), store, Members("fraud"), self._seams.now)
         self._ledgers.experiments.get("0")  # MLflow's server makes it when it starts
 
     def ask(self, method: str, path: str, query: str, body: bytes, content_type: str) -> Answer:

@@ -16,4 +16,4 @@ class Refused(Exception):
 
 
 class InUse(Exception):
-    """The thing is deployed: it cannot be deleted or renamed."""
+    """Something else holds it, such as a deployment, a version or a rule: it cannot be deleted or renamed."""

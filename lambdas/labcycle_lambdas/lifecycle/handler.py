@@ -28,8 +28,10 @@ def lifecycle() -> Lifecycle:
         environment.artifact_bucket,
         lambda model: server_memory_mb(ssm, environment.team, model),
     )
-    return Lifecycle(table, preflight, environment.team, Members.read(environment.team, environment.members))
+    return Lifecycle(table, preflight, Members.read(environment.team, environment.members))
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return respond(event, "life cycle function", lambda: lifecycle().team, lambda call: lifecycle().answer(call))
+    return respond(
+        event, "life cycle function", lambda: lifecycle().members.team, lambda call: lifecycle().answer(call)
+    )

@@ -36,7 +36,6 @@ RUNTIME_MB = 256  # Python, onnxruntime and numpy, loaded
 # bytes, and the new version, plain and packed. Measured with a matrix of 100 MB: 94 MB before, 589 MB at most.
 COPIES = 5
 _CHUNK_BYTES = 1 << 20
-# Of what is not there S3 says 403 to those who may not list it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 INSTEAD = (
     "Log the model with mlflow.onnx.log_model (skl2onnx.to_onnx converts a scikit-learn model), register that, and "
     "promote the new version."

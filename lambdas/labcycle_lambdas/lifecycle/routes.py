@@ -1,4 +1,4 @@
-"""The life cycle API: which endpoint is served by what, and what each error of the ledger is in MLflow's codes."""
+"""The life cycle API: which endpoint is served by what."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ from functools import cache
 from typing import Any
 
 from labcycle_lambdas.http import Request, Response
-from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.table import Table, Throttled
+from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle import custody, decisions, lineage
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.members import Members, Right
-from labcycle_lambdas.mlflow_error import (
-    ENDPOINT_NOT_FOUND,
-    REQUEST_LIMIT_EXCEEDED,
-    RESOURCE_DOES_NOT_EXIST,
-    MlflowError,
-    invalid,
-)
+from labcycle_lambdas.mlflow_error import ENDPOINT_NOT_FOUND, MlflowError
+from labcycle_lambdas.responding import answered
 
 BASE = "/labcycle/1.0"
 Serve = Callable[[Call], dict[str, Any]]
@@ -46,28 +40,20 @@ RIGHTS: dict[Serve, Right] = {decisions.promote: "promote", decisions.roll_back:
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """Answers requests for one team. Without `members`, they may do what IAM lets their roles."""
+    """Answers requests for one team."""
 
     table: Table
     preflight: Preflight
-    team: str
-    members: Members | None = None
+    members: Members
 
     def answer(self, request: Request) -> Response:
         """The answer, errors of the caller included."""
-        try:
-            serve, path = _find(request)
-            members = self.members or Members(self.team)
-            members.require(RIGHTS.get(serve, "read" if request.method == "GET" else "administer"), request)
-            return Response(body=serve(Call(self.table, self.preflight, members, request, path)))
-        except MlflowError as error:
-            return error.response()
-        except NotFound as error:
-            return MlflowError(RESOURCE_DOES_NOT_EXIST, str(error)).response()
-        except Refused as error:
-            return invalid(str(error)).response()
-        except Throttled as error:
-            return MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}").response()
+        return answered(lambda: self._do(request))
+
+    def _do(self, request: Request) -> Response:
+        serve, path = _find(request)
+        self.members.require(RIGHTS.get(serve, "read" if request.method == "GET" else "administer"), request)
+        return Response(body=serve(Call(self.table, self.preflight, self.members, request, path)))
 
 
 def _find(request: Request) -> tuple[Serve, dict[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from labcycle_lambdas.ledger.errors import Refused
+from labcycle_lambdas.ledger.errors import InUse
 from labcycle_lambdas.ledger.logged_models import LoggedModels
 from labcycle_lambdas.ledger.run_record import Erasable
 from labcycle_lambdas.ledger.runs import Runs
@@ -66,7 +66,7 @@ class Retention:
         ------
         NotFound
             If there is no such run.
-        Refused
+        InUse
             If no rule lets it go, or a version is built from it.
         Throttled
             If AWS did not take it; what was done stays done.
@@ -75,12 +75,12 @@ class Retention:
         state = runs.erasable_one(run_id)
         if not state.begun:
             if (rule := self._rule(state)) is None:
-                raise Refused(
+                raise InUse(
                     f"No rule of this team lets the run {run_id} go: it is {state.status} and {state.stage}, and was changed "
                     f"{(self.now_ms() - state.changed_ms) // 86_400_000} days ago. See tracking.retention in the team file."
                 )
             if kept := Lineage.read(self.table).holds(run_id, self._roots(run_id)):
-                raise Refused(f"The run {run_id} stays: {kept} is built from it.")
+                raise InUse(f"The run {run_id} stays: {kept} is built from it.")
             runs.begin_erasure(run_id, who, {"status": rule.status, "days": rule.days})
         for root in self._roots(run_id):
             for keys in self._versions(root.removeprefix(f"s3://{self.bucket}/").rstrip("/") + "/"):

@@ -8,19 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from labcycle_lambdas.http import Request, Response
-from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiments
-from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.mlflow_error import (
-    ENDPOINT_NOT_FOUND,
-    REQUEST_LIMIT_EXCEEDED,
-    RESOURCE_CONFLICT,
-    RESOURCE_DOES_NOT_EXIST,
-    MlflowError,
-    invalid,
-    json_body,
-)
+from labcycle_lambdas.mlflow_error import ENDPOINT_NOT_FOUND, MlflowError, invalid, json_body
+from labcycle_lambdas.responding import answered
 from labcycle_lambdas.retention.erasure import Retention
 
 PLAN, ERASE = "/labcycle/1.0/retention/plan", "/labcycle/1.0/retention/erase"
@@ -37,16 +28,7 @@ class Api:
 
     def answer(self, request: Request) -> Response:
         """The answer, errors of the caller included."""
-        try:
-            return Response(body=self._do(request))
-        except MlflowError as error:
-            return error.response()
-        except NotFound as error:
-            return MlflowError(RESOURCE_DOES_NOT_EXIST, str(error)).response()
-        except Refused as error:
-            return MlflowError(RESOURCE_CONFLICT, str(error)).response()
-        except Throttled as error:
-            return MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}").response()
+        return answered(lambda: Response(body=self._do(request)))
 
     def _do(self, request: Request) -> dict[str, Any]:
         match request.method, request.path:

@@ -41,14 +41,12 @@ class Ledgers:
         cls,
         table: Table,
         artifacts: ArtifactStore,
-        members: Members | str,
+        members: Members,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         requests_per_second: int = 0,
     ) -> Ledgers:
-        """`members`: a team's name alone stands for members who may do what IAM lets their roles. `requests_per_second`: at
-        which API Gateway throttles the team; 0 where it does not."""
-        members = Members(members) if isinstance(members, str) else members
+        """`requests_per_second`: at which API Gateway throttles the team; 0 where it does not."""
         experiments = Experiments(table, artifacts.root, now)
         return cls(
             members,

@@ -1,4 +1,4 @@
-"""Which endpoint is served by what, and what each error of the ledger is in MLflow's codes.
+"""Which endpoint is served by what.
 
 Paths are MLflow's, below /api/<2.0|3.0>/ or /ajax-api/<2.0|3.0>/. What MLflow knows and this function does not serve
 answers 501, what nobody knows 404: the client retries neither.
@@ -12,19 +12,8 @@ from functools import cache
 from typing import Any
 
 from labcycle_lambdas.http import Request, Response
-from labcycle_lambdas.ledger.errors import AlreadyExists, InUse, NotFound, Refused
-from labcycle_lambdas.ledger.table import Throttled
-from labcycle_lambdas.mlflow_error import (
-    ENDPOINT_NOT_FOUND,
-    NOT_IMPLEMENTED,
-    REQUEST_LIMIT_EXCEEDED,
-    RESOURCE_ALREADY_EXISTS,
-    RESOURCE_CONFLICT,
-    RESOURCE_DOES_NOT_EXIST,
-    MlflowError,
-    invalid,
-    json_body,
-)
+from labcycle_lambdas.mlflow_error import ENDPOINT_NOT_FOUND, NOT_IMPLEMENTED, MlflowError, json_body
+from labcycle_lambdas.responding import answered
 from labcycle_lambdas.tracking import (
     experiments,
     logged_models,
@@ -131,20 +120,7 @@ _FILES = (proxied.upload, presigned.upload)  # their body is a file
 
 def answer(ledgers: Ledgers, request: Request) -> Response:
     """The answer to a request, errors of the caller included."""
-    try:
-        return _do(ledgers, request)
-    except MlflowError as error:
-        return error.response()
-    except NotFound as error:
-        return MlflowError(RESOURCE_DOES_NOT_EXIST, str(error)).response()
-    except AlreadyExists as error:
-        return MlflowError(RESOURCE_ALREADY_EXISTS, str(error)).response()
-    except Refused as error:
-        return invalid(str(error)).response()
-    except InUse as error:
-        return MlflowError(RESOURCE_CONFLICT, str(error)).response()
-    except Throttled as error:
-        return MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}").response()
+    return answered(lambda: _do(ledgers, request))
 
 
 def _do(ledgers: Ledgers, request: Request) -> Response:

@@ -34,6 +34,7 @@ from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.routes import Lifecycle
+from labcycle_lambdas.members import Members
 from tests.unit.serving.workshop import request
 
 NAME, BUCKET, TEAM = "ledger", "anchors", "fraud"
@@ -48,7 +49,7 @@ class Api(TeamApi):
 
     def __init__(self, table: Table) -> None:
         super().__init__("https://tracking.example.com")
-        self._lifecycle = Lifecycle(table, None, TEAM)  # type: ignore[arg-type]
+        self._lifecycle = Lifecycle(table, None, Members(TEAM))  # type: ignore[arg-type]
 
     def call(
         self,

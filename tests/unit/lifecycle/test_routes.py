@@ -38,7 +38,7 @@ ROOT = f"/labcycle/1.0/models/{MODEL}"
 
 @pytest.fixture
 def api(world: World) -> Lifecycle:
-    return Lifecycle(world.table, world.preflight, TEAM)
+    return Lifecycle(world.table, world.preflight, Members(TEAM))
 
 
 def said(api: Lifecycle, method: str, path: str, body: object = b"", **more: str) -> tuple[int, dict[str, Any]]:
@@ -81,7 +81,7 @@ def test_a_decision_names_its_caller(world: World, caller: str) -> None:
     sent, who = CALLERS[caller]
     held = {"reviewer-1": frozenset({"read", "log", "promote"})}
     members = Members(TEAM, held, {ISSUER: {"r1": "reviewer-1"}})
-    api = Lifecycle(world.table, world.preflight, TEAM, members)
+    api = Lifecycle(world.table, world.preflight, members)
     for _ in range(2):
         world.register(classifier())
     for action, body in (("promote", {"version": 1}), ("promote", {"version": 2}), ("rollback", {})):
@@ -239,7 +239,7 @@ def test_the_handler_answers_events(world: World, monkeypatch: pytest.MonkeyPatc
 def test_a_failure_of_ours_is_logged_and_told_by_request(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = Lifecycle(world.table, world.preflight, TEAM)
+    broken = Lifecycle(world.table, world.preflight, Members(TEAM))
     monkeypatch.setattr(handler, "lifecycle", lambda: broken)
     world.dynamodb.delete_table(TableName=TABLE)
     answer = handler.handle(event("GET", f"{ROOT}/deployment"), None)

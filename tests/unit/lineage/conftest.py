@@ -20,6 +20,7 @@ from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.lifecycle.routes import Lifecycle
+from labcycle_lambdas.members import Members
 from labcycle_lambdas.tracking.routes import answer
 from tests.unit.ledger.conftest import NAME
 from tests.unit.tracking.conftest import BUCKET, Api, api  # noqa: F401 - a fixture
@@ -69,7 +70,7 @@ def _split(path: str) -> tuple[str, str]:
 def team(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Team]:  # noqa: F811
     """The stock client is pointed at it."""
     table = Table(api.dynamodb, NAME)
-    made = Team(api, Lifecycle(table, Preflight(table, api.s3, BUCKET), "fraud"))
+    made = Team(api, Lifecycle(table, Preflight(table, api.s3, BUCKET), Members("fraud")))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
