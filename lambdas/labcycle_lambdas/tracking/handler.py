@@ -17,21 +17,17 @@ from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
 
 # All tries together end well before API Gateway gives up at 30 s: a 504 would be retried for minutes by the client.
-# What botocore would do for each call again takes as long as the rest: it composes its name, and checks what we send.
-_CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    parameter_validation=False,
-    user_agent="labcycle",
-)
+_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+# What botocore would do for each call again takes as long as the rest: it composes its name, and checks what `Table` sends,
+# which makes its keys and items itself.
+_LEDGER_CONFIG = _CONFIG.merge(Config(parameter_validation=False, user_agent="labcycle"))
 
 
 @cache
 def ledgers() -> Ledgers:
     """Made once a sandbox. The S3 client is made when it is first needed: most requests do without."""
     environment = Environment.read()
-    table = Table(counted(boto3.client("dynamodb", config=_CONFIG)), environment.ledger_table)
+    table = Table(counted(boto3.client("dynamodb", config=_LEDGER_CONFIG)), environment.ledger_table)
     signing = _CONFIG.merge(SIGNING)
     artifacts = ArtifactStore(lambda: counted(boto3.client("s3", config=signing)), environment.artifact_bucket)
     members = Members.read(environment.team, environment.members)
