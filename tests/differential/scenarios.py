@@ -299,9 +299,12 @@ def _batch(w: Writer) -> Values:
     params = w.once(lambda: {"key": w.pick(v.KEYS), "value": w.pick(v.VALUES)})
     if w.draw.random() < 0.05:
         params *= 2
+    tags = w.several(w.tag)
+    if w.draw.random() < 0.1:
+        tags.append({"key": "mlflow.runName", "value": w.pick(("r9", ""))})
     return {
         "run_id": w.of("run"),
-        **w.maybe(0.8, metrics=w.several(w.metric, 5), params=params, tags=w.several(w.tag)),
+        **w.maybe(0.8, metrics=w.several(w.metric, 5), params=params, tags=tags),
     }
 
 

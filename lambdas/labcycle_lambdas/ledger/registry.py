@@ -151,13 +151,13 @@ class Registry:
 
         def work() -> None:
             header = self._header(name)
+            renamed = self._touch(header, {"renamed_timestamp": milliseconds(self._now)})
             if new_name == name:
-                return self._table.write(self._touch(header, {}))
+                return self._table.write(renamed)
             if self._table.get(MODELS, new_name):
                 raise AlreadyExists(f"Registered Model (name={new_name}) already exists.")
             self._refuse_deployed(name)
-            doc = header.doc | {"last_updated_timestamp": milliseconds(self._now)}
-            writes = (Delete(header), Create(MODELS, new_name, doc), *marks())
+            writes = (Delete(header), Create(MODELS, new_name, renamed.doc), *marks())
             detail = {"new_name": new_name, "uid": header.doc["uid"]}
             self._custody.append(f"model/{name}", "renamed", who, detail, *writes)
 
@@ -280,7 +280,7 @@ class Registry:
             if item.doc["version"] == int(version)
         ]
         files = [PinnedFile(**file) for page in self._table.query(f"FILES#{record.id}") for file in page.doc["files"]]
-        return _model_version(name, record, tuple(sorted(aliases)), files)
+        return _model_version(header, record, tuple(sorted(aliases)), files)
 
     def versions(self, name: str) -> list[ModelVersion]:
         """The living versions, in order. Raises `NotFound`."""
@@ -505,7 +505,7 @@ def _model(header: Item, records: Sequence[Record]) -> RegisteredModel:
     uid = header.doc["uid"]
     own = next((record for record in records if record.id == uid), Record(VERSIONS, uid))
     living = [r for r in records if r.id != uid and r.header and not r.header.doc["deleted"]]
-    versions = [_model_version(header.sk, record) for record in living]
+    versions = [_model_version(header, record) for record in living]
     numbers = {version.version for version in versions}
     aliases = {item.sk.rpartition("/ALIAS/")[2]: int(item.doc["version"]) for item in own.part("ALIAS").items}
     return RegisteredModel(
@@ -521,8 +521,10 @@ def _model(header: Item, records: Sequence[Record]) -> RegisteredModel:
 
 
 def _model_version(
-    name: str, record: Record, aliases: tuple[str, ...] = (), files: Sequence[PinnedFile] = ()
+    header: Item, record: Record, aliases: tuple[str, ...] = (), files: Sequence[PinnedFile] = ()
 ) -> ModelVersion:
     assert record.header
     doc = {key: value for key, value in record.header.doc.items() if key != "deleted"}
-    return ModelVersion(name=name, tags=record.entries("TAGS"), aliases=aliases, files=list(files), **doc)
+    # MLflow's server writes each version anew where the model is renamed.
+    doc["last_updated_timestamp"] = max(doc["last_updated_timestamp"], header.doc.get("renamed_timestamp", 0))
+    return ModelVersion(name=header.sk, tags=record.entries("TAGS"), aliases=aliases, files=list(files), **doc)

@@ -124,9 +124,7 @@ def log_parameter(call: Call) -> Doc:
 def set_tag(call: Call) -> Doc:
     run_id = run_id_of(call.arguments)
     key = check_tag_key(call.arguments.required_text("key"))
-    value = call.arguments.text("value")[:TAG_CHARACTERS]
-    # A run always has a name: an empty one leaves it as it is.
-    _log(call, run_id, tags={} if key == RUN_NAME_TAG and not value else {key: value})
+    _log(call, run_id, tags={key: call.arguments.text("value")[:TAG_CHARACTERS]})
     return {}
 
 
@@ -226,6 +224,8 @@ def _log(
     params: dict[str, str] | None = None,
     tags: dict[str, str] | None = None,
 ) -> None:
+    if tags and not tags.get(RUN_NAME_TAG, "named"):
+        tags = {key: value for key, value in tags.items() if key != RUN_NAME_TAG}  # an empty name leaves it as it is
     of_models = [metric for metric in metrics or [] if metric.model_id]
     for model_id in {metric.model_id for metric in of_models}:
         try:

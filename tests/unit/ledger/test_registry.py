@@ -149,6 +149,10 @@ def test_rename_takes_everything_along(registry: Registry, table: Table) -> None
         registry.rename("cards", "other", WHO)
     renamed = registry.rename("cards", "new name", WHO)
     assert (renamed.aliases, renamed.tags, len(renamed.versions)) == ({"champion": 1}, {"team": "fraud"}, 1)
+    version = registry.version("new name", 1)
+    assert version.creation_timestamp < version.last_updated_timestamp == renamed.last_updated_timestamp
+    registry.update_version("new name", 1, "later", WHO)
+    assert registry.version("new name", 1).last_updated_timestamp > renamed.last_updated_timestamp
     with pytest.raises(NotFound):
         registry.model("cards")
     assert actions(table)[-1] == "renamed"

@@ -194,6 +194,16 @@ def test_long_params_and_tags_are_cut_as_the_stock_server_does(api: Api) -> None
     assert {tag["key"]: len(tag["value"]) for tag in data["tags"]}["t"] == 8000
 
 
+def test_an_empty_name_leaves_a_run_its_name(api: Api) -> None:
+    run_id = api.run(run_name="first")
+    empty = {"key": "mlflow.runName", "value": ""}
+    api.ok("POST", "runs/set-tag", {"run_id": run_id, **empty})
+    api.ok("POST", "runs/log-batch", {"run_id": run_id, "tags": [empty, {"key": "t", "value": ""}]})
+    run = api.ok("GET", "runs/get", {"run_id": run_id})["run"]
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
+    assert (run["info"]["run_name"], tags["mlflow.runName"], tags["t"]) == ("first", "first", "")
+
+
 def test_who_made_a_run_is_what_the_signature_says(api: Api) -> None:
     body = {"experiment_id": "0", "user_id": "forged", "tags": [{"key": "mlflow.user", "value": "forged"}]}
     for arn, user in ((member("ada"), "ada"), (STRANGER, "Admin/ada")):
