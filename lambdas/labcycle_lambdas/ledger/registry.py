@@ -151,13 +151,14 @@ class Registry:
 
         def work() -> None:
             header = self._header(name)
-            renamed = self._touch(header, {"renamed_timestamp": milliseconds(self._now)})
+            now = milliseconds(self._now)
+            doc = header.doc | {"last_updated_timestamp": now, "renamed_timestamp": now}
             if new_name == name:
-                return self._table.write(renamed)
+                return self._table.write(Replace(header, doc))
             if self._table.get(MODELS, new_name):
                 raise AlreadyExists(f"Registered Model (name={new_name}) already exists.")
             self._refuse_deployed(name)
-            writes = (Delete(header), Create(MODELS, new_name, renamed.doc), *marks())
+            writes = (Delete(header), Create(MODELS, new_name, doc), *marks())
             detail = {"new_name": new_name, "uid": header.doc["uid"]}
             self._custody.append(f"model/{name}", "renamed", who, detail, *writes)
 

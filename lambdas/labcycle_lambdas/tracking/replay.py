@@ -51,7 +51,6 @@ REMEMBERED: dict[Serve, Again] = {
     runs.create: lambda call, done: runs.created(call.ledgers.runs.get(done["run_id"])),
     runs.delete_tag: _nothing,
     logged_models.create: _logged_model,
-    logged_models.delete: _nothing,
     logged_models.delete_tag: _nothing,
     registered_models.create: lambda call, done: _model(call, "name"),
     registered_models.rename: lambda call, done: _model(call, "new_name"),

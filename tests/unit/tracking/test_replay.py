@@ -84,7 +84,6 @@ CASES = [
     Case("POST", "runs/create", lambda api: {"experiment_id": "0", "run_name": "r"}, fails=None),
     Case("POST", "runs/delete-tag", tagged_run),
     Case("POST", "logged-models", lambda api: {"experiment_id": "0", "tags": [{"key": "k", "value": "v"}]}, fails=None),
-    Case("DELETE", "logged-models/{model_id}", logged_model),
     Case("DELETE", "logged-models/{model_id}/tags/k", logged_model),
     Case("POST", "registered-models/create", lambda api: {"name": "cards"}, fails=400),
     Case("POST", "registered-models/rename", lambda api: model(api, new_name="new")),
