@@ -4,6 +4,7 @@ It draws constants of all local modules that are imported, too: a worker that ra
 """
 
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 assert callable(providers._get_local_constants)
-providers._get_local_constants = providers.Constants
+providers._get_local_constants = Constants

@@ -16,8 +16,13 @@ LOGGED_MODEL#<model> / HEADER                              -> experiment; never 
 REGISTERED_MODELS / <name>                                 header of a registered model, with its uid
 VERSIONS / <uid>/TAGS/<page>, <uid>/ALIAS/<alias>, <uid>.<version>/HEADER, /TAGS/<page>   all models in one partition
 FILES#<uid>.<version> / <page>                             the pinned files of a version
-REQUEST#<key> / HEADER                                     -> version made by the request of that idempotency key
+REQUEST#<key> / HEADER                                     a request that is done, and what it made; of the API's for a day
 CUSTODY#<subject> / HEAD, <sequence number>                the chain of custody
+CUSTODY_SUBJECTS / <SHA-256 of subject>                    the subjects that have a chain
+CUSTODY_WAITING / <time>#<hash>                            the events that no anchor holds yet
+CUSTODY_ANCHOR / LAST                                      the anchor written last
+EVIDENCE#<SHA-256> / <piece>                               the record of a run as it was when an event fixed it
+LOAD / HEADER                                              how many calls each member makes at the time
 DEPLOYMENT#<model> / CURRENT, DETAIL#<content>             the deployment record, and what its versions bring along
 PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traffic
 DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations

@@ -6,7 +6,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,7 +16,7 @@ from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.points import Metric, rank
 from labcycle_lambdas.ledger.records import HEADER, Record, read, read_all
 from labcycle_lambdas.ledger.repeats import marks
-from labcycle_lambdas.ledger.table import Create, Exists, Replace, Table, Write
+from labcycle_lambdas.ledger.table import Create, Replace, Table, Write
 from labcycle_lambdas.ledger.times import milliseconds
 
 VERSIONS_TAG = "mlflow.modelVersions"
@@ -63,14 +62,13 @@ class LoggedModels:
         self,
         *,
         experiment_id: str,
-        name: str = "",
+        name: str,
         model_type: str = "",
         source_run_id: str = "",
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
-        model_id: str | None = None,
     ) -> LoggedModel:
-        """A new logged model, pending. With a `model_id` that is there already, that one is returned as it is.
+        """A new logged model, pending.
 
         Raises
         ------
@@ -80,10 +78,10 @@ class LoggedModels:
             If the experiment is deleted, or there are more params and tags than one write holds.
         """
         experiment = self._experiments.active(experiment_id)
-        model_id = model_id or f"m-{uuid.uuid4().hex}"
+        model_id = f"m-{uuid.uuid4().hex}"
         time = milliseconds(self._now)
         doc = {
-            "name": name or f"model-{model_id[2:10]}",
+            "name": name,
             "model_type": model_type,
             "source_run_id": source_run_id,
             "status": "LOGGED_MODEL_PENDING",
@@ -93,14 +91,13 @@ class LoggedModels:
             "lifecycle_stage": "active",
         }
         record = Record(f"LOGGED_MODELS#{experiment_id}", model_id)
-        with suppress(Exists):
-            self._table.write(
-                Create(f"LOGGED_MODEL#{model_id}", HEADER, {"experiment_id": experiment_id}),
-                Create(record.pk, f"{model_id}/{HEADER}", doc),
-                *record.part("PARAMS").writes(params or {}),
-                *record.part("TAGS").writes(tags or {}),
-                *marks(model_id=model_id),
-            )
+        self._table.write(
+            Create(f"LOGGED_MODEL#{model_id}", HEADER, {"experiment_id": experiment_id}),
+            Create(record.pk, f"{model_id}/{HEADER}", doc),
+            *record.part("PARAMS").writes(params or {}),
+            *record.part("TAGS").writes(tags or {}),
+            *marks(model_id=model_id),
+        )
         return self.get(model_id)
 
     def get(self, model_id: str, *, deleted: bool = False) -> LoggedModel:

@@ -56,6 +56,13 @@ class Chunk(NamedTuple):
         return self.first + self.span
 
 
+def json_number(value: float) -> float | str:
+    """A value as MLflow writes it: JSON has neither NaN nor infinities."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
 def rank(entry: Entry) -> tuple[int, int, float]:
     """What the latest point is chosen by."""
     value, timestamp, step = entry[:3]

@@ -60,9 +60,11 @@ class Erasable:
     """What decides whether a run is let go. `changed_ms`: when it was written to last. `begun`, `ended`: its erasure."""
 
     run_id: str
+    experiment_id: str
     name: str
     status: str
     stage: Stage
+    artifact_uri: str
     changed_ms: int
     begun: bool
     ended: bool
@@ -168,9 +170,11 @@ def erasable(record: RunRecord, experiment: Experiment) -> Erasable:
     erasure = doc["erasure"]
     return Erasable(
         record.run_id,
+        record.experiment_id,
         doc["name"],
         doc["status"],
         stage_of(doc, experiment),
+        artifact_uri(experiment, record.run_id),
         doc["changed"],
         begun=erasure == BEGUN,
         ended=erasure == ENDED,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody, Event
 from labcycle_lambdas.ledger.deployments import Deployed, Deployments
 from labcycle_lambdas.ledger.errors import NotFound
+from labcycle_lambdas.ledger.points import json_number
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
@@ -80,7 +80,7 @@ def run_doc(reader: RunReader, run: Run) -> dict[str, Any]:
         "end_time": run.end_time,
         "artifact_uri": run.artifact_uri,
         "params": {key: value[:_CUT] for key, value in run.params.items()},
-        "metrics": {key: _number(value) for key, value in run.metrics.items()},
+        "metrics": {key: json_number(value) for key, value in run.metrics.items()},
         "tags": {key: value[:_CUT] for key, value in run.tags.items()},
         "inputs": [asdict(item) for item in reader.inputs(run)],
         "complete": complete(found),
@@ -142,10 +142,3 @@ def _files(found: ModelVersion, deployed: Deployed | None) -> list[dict[str, Any
     """The pinned files; a digest is known of those that were promoted."""
     known = {(file.key, file.version_id): file.sha256 for file in deployed.files} if deployed else {}
     return [asdict(file) | {"sha256": known.get((file.key, file.version_id))} for file in found.files[:MOST_FILES]]
-
-
-def _number(value: float) -> float | str:
-    """As MLflow writes it: JSON has no NaN."""
-    if math.isnan(value):
-        return "NaN"
-    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"

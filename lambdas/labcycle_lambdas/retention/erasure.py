@@ -6,8 +6,8 @@ of a call goes on with the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from labcycle_lambdas.ledger.errors import InUse
@@ -41,22 +41,24 @@ class Retention:
     def plan(self, experiment_id: str, after: str = "") -> tuple[list[dict[str, Any]], str]:
         """What the rules would let go of an experiment, and what lineage keeps of that; nothing is changed.
 
-        A page: `after` is the id of the last run that was looked at, and is given back; "" at the end.
+        A page: `after` is the id of the last run that was looked at, and is given back; "" at the end. A run without a rule
+        is one whose erasure was begun and is not finished.
         """
         states, last = Runs(self.table).erasable(experiment_id, self._may_go, after, _LOOKED_AT)
-        gone = [(state, rule) for state in states if (rule := self._rule(state))]
-        lineage = Lineage.read(self.table) if gone else Lineage({}, {})
+        going = {run.run_id: run for run in states if not run.ended and (run.begun or self._rule(run))}
+        lineage = Lineage.read(self.table) if going else Lineage({}, {})
+        roots = self._roots(experiment_id, going.values())
         return [
             {
-                "run_id": state.run_id,
-                "name": state.name,
-                "status": state.status,
-                "lifecycle_stage": state.stage,
-                "idle_days": (self.now_ms() - state.changed_ms) // 86_400_000,
-                "rule": {"status": rule.status, "days": rule.days},
-                "kept_for": lineage.holds(state.run_id, self._roots(state.run_id)),
+                "run_id": run_id,
+                "name": run.name,
+                "status": run.status,
+                "lifecycle_stage": run.stage,
+                "idle_days": (self.now_ms() - run.changed_ms) // 86_400_000,
+                "rule": asdict(rule) if (rule := self._rule(run)) else None,
+                "kept_for": lineage.holds(run_id, roots[run_id]),
             }
-            for state, rule in gone
+            for run_id, run in going.items()
         ], last
 
     def erase(self, run_id: str, who: Who, has_time: Callable[[], bool]) -> bool:
@@ -72,17 +74,18 @@ class Retention:
             If AWS did not take it; what was done stays done.
         """
         runs = Runs(self.table)
-        state = runs.erasable_one(run_id)
-        if not state.begun:
-            if (rule := self._rule(state)) is None:
+        run = runs.erasable_one(run_id)
+        roots = self._roots(run.experiment_id, [run])[run_id]
+        if not run.begun:
+            if run.ended or (rule := self._rule(run)) is None:
                 raise InUse(
-                    f"No rule of this team lets the run {run_id} go: it is {state.status} and {state.stage}, and was changed "
-                    f"{(self.now_ms() - state.changed_ms) // 86_400_000} days ago. See tracking.retention in the team file."
+                    f"No rule of this team lets the run {run_id} go: it is {run.status} and {run.stage}, and was changed "
+                    f"{(self.now_ms() - run.changed_ms) // 86_400_000} days ago. See tracking.retention in the team file."
                 )
-            if kept := Lineage.read(self.table).holds(run_id, self._roots(run_id)):
+            if kept := Lineage.read(self.table).holds(run_id, roots):
                 raise InUse(f"The run {run_id} stays: {kept} is built from it.")
-            runs.begin_erasure(run_id, who, {"status": rule.status, "days": rule.days})
-        for root in self._roots(run_id):
+            runs.begin_erasure(run_id, who, asdict(rule))
+        for root in roots:
             for keys in self._versions(root.removeprefix(f"s3://{self.bucket}/").rstrip("/") + "/"):
                 if not has_time():
                     return False
@@ -96,19 +99,19 @@ class Retention:
         return first_that_lets_go(self.rules, status, stage, 0, 2**63) is not None
 
     def _rule(self, run: Erasable) -> Rule | None:
-        if run.ended:
-            return None
-        if run.begun:
-            return Rule(run.status.lower(), 0)  # begun by a rule, and not finished
         return first_that_lets_go(self.rules, run.status, run.stage, run.changed_ms, self.now_ms())
 
-    def _roots(self, run_id: str) -> list[str]:
-        """Where the artifacts lie of a run, and of the models that it logged."""
-        run = Runs(self.table).get(run_id)
-        logged = LoggedModels(self.table)
-        models = [m for m in logged.of_experiment(run.experiment_id, deleted=True) if m.source_run_id == run_id]
-        roots = [run.artifact_uri, *(model.artifact_uri for model in models)]
-        return [root for root in roots if root.startswith(f"s3://{self.bucket}/experiments/")]
+    def _roots(self, experiment_id: str, runs: Collection[Erasable]) -> dict[str, list[str]]:
+        """Where the artifacts lie of runs of an experiment, and of the models that they logged, by run."""
+        logged = LoggedModels(self.table).of_experiment(experiment_id, deleted=True) if runs else ()
+        found: dict[str, list[str]] = {run.run_id: [] for run in runs}
+        for run_id, root in [
+            *((run.run_id, run.artifact_uri) for run in runs),
+            *((model.source_run_id, model.artifact_uri) for model in logged),
+        ]:
+            if run_id in found and root.startswith(f"s3://{self.bucket}/experiments/"):
+                found[run_id].append(root)
+        return found
 
     def _delete(self, keys: list[ObjectIdentifierTypeDef]) -> None:
         said = s3_call(

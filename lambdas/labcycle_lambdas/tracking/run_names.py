@@ -123,7 +123,7 @@ _NOUNS = [
 
 def readable_name(identifier: str) -> str:
     """The same name for the same identifier (hexadecimal), so that a repeated request gives the same answer."""
-    number = int(identifier.removeprefix("m-"), 16)
+    number = int(identifier, 16)
     number, adjective = divmod(number, len(_ADJECTIVES))
     number, noun = divmod(number, len(_NOUNS))
     return f"{_ADJECTIVES[adjective]}-{_NOUNS[noun]}-{number % 1000}"

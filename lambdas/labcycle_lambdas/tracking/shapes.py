@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labcycle_lambdas.ledger.experiments import Experiment
 from labcycle_lambdas.ledger.logged_models import LoggedModel
-from labcycle_lambdas.ledger.points import Metric
+from labcycle_lambdas.ledger.points import Metric, json_number
 from labcycle_lambdas.ledger.registry import ModelVersion, RegisteredModel
 from labcycle_lambdas.ledger.run_record import DatasetInput, Run
 
@@ -22,14 +21,6 @@ def pairs(mapping: Mapping[str, str]) -> list[Doc]:
 def filled(**fields: Any) -> Doc:
     """Without the empty lists, and without what is None: protobuf leaves them out."""
     return {key: value for key, value in fields.items() if value is not None and value != []}
-
-
-def double(value: float) -> float | str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
 
 
 def experiment(item: Experiment) -> Doc:
@@ -46,7 +37,7 @@ def experiment(item: Experiment) -> Doc:
 
 
 def metric(item: Metric) -> Doc:
-    return {"key": item.key, "value": double(item.value), "timestamp": item.timestamp, "step": item.step}
+    return {"key": item.key, "value": json_number(item.value), "timestamp": item.timestamp, "step": item.step}
 
 
 def run_info(item: Run) -> Doc:
