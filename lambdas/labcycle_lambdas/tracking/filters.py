@@ -2,7 +2,7 @@
 
     filter     = { "AND" | comparison }
     comparison = identifier operator value | identifier IS [NOT] NULL | identifier [NOT] IN (value, ...)
-    identifier = [prefix "."] key        split at the first dot; the key may be quoted by ` " '
+    identifier = [prefix "."] key        split at the first dot; the key may be quoted by ` ", behind a prefix also by '
     operator   = = | != | < | <= | > | >= | LIKE | ILIKE
     value      = a number, or a string in ' or " without escapes
 
@@ -24,8 +24,9 @@ from labcycle_lambdas.mlflow_error import MlflowError, invalid
 Value = str | float | int | None
 _SPACE = re.compile(r"\s*")
 _AND = re.compile(r"AND\b", re.IGNORECASE)
-_PART = r"`[^`]*`|\"[^\"]*\"|'[^']*'"
-_IDENTIFIER = re.compile(rf"(?:(?:[A-Za-z_]\w*|`[^`]*`)\.)?(?:{_PART}|[^\W\d][\w.]*|(?<=\.)\w[\w.]*)")
+_IDENTIFIER = re.compile(
+    r"(?:(?:[A-Za-z_]\w*|`[^`]*`)\.)?(?:`[^`]*`|\"[^\"]*\"|(?<=\.)'[^']*'|[^\W\d][\w.]*|(?<=\.)\w[\w.]*)"
+)
 _OPERATOR = re.compile(
     r"!=|<=|>=|=(?!=)|<(?!>)|>|I?LIKE\b|NOT\s+IN\b|IN\b|IS\s+NOT\s+NULL\b|IS\s+NULL\b", re.IGNORECASE
 )

@@ -26,6 +26,7 @@ from labcycle_lambdas.tracking.paging import Order, parse_order, sort
         ("tags.mlflow.user = 'ada'", [("tags", "mlflow.user", "=", "ada")]),
         ("tag.`mlflow.prompt.is_prompt` != 'true'", [("tag", "mlflow.prompt.is_prompt", "!=", "true")]),
         ('tags."a b" LIKE \'%x_\'', [("tags", "a b", "LIKE", "%x_")]),
+        ("tags.'a b' = 'x' AND \"name\" = 'y'", [("tags", "a b", "=", "x"), ("", "name", "=", "y")]),
         ("`metrics`.`a/b` = 1.", [("metrics", "a/b", "=", 1.0)]),
         ("name ilike 'A%'", [("", "name", "ILIKE", "A%")]),
         ("run_id not  in ('a', \"b\")", [("", "run_id", "NOT IN", ("a", "b"))]),
@@ -61,6 +62,7 @@ def test_it_parses(text: str, expected: list[tuple[str, str, str, object]]) -> N
         "= 'x'",
         "a =",
         "metrics.a-b = 1",
+        "'name' = 'x'",
     ],
 )
 def test_it_is_refused(text: str) -> None:
