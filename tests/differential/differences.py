@@ -112,7 +112,8 @@ def does_not_fit(step: Step) -> bool:
         parse_dict(values, message())
     except ParseError:
         return True
-    return False
+    enums = [field.name for field in message.DESCRIPTOR.fields if field.enum_type]
+    return any(isinstance(values.get(name), float) for name in enums)  # it takes the whole part
 
 
 def body(step: Step) -> Any:
@@ -264,7 +265,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "half-parsed",
         "Where a field has a wrong type or a number is out of range, that field and all behind it are read as if they "
-        "were not there: a timestamp of 1.5 is stored as 0, with status 200.",
+        "were not there: a timestamp of 1.5 is stored as 0, with status 200. A status of 1.5 counts as the status 1.",
         "400 INVALID_PARAMETER_VALUE, which names the field.",
         "A value that nobody sent must not be stored.",
         lambda e: e.refused and does_not_fit(e.step),
@@ -299,13 +300,14 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "own-words-for-queries",
-        "A filter or order that is refused is explained in the words of the SQL parser behind it.",
+        "A filter or order that is refused is explained in the words of the SQL behind it, at times as a BAD_REQUEST.",
         "The same refusal, in our own words.",
         "There is no SQL here.",
         lambda e: (
             e.on(*_SEARCHES)
             and e.stock.status == e.ours.status == 400
-            and e.stock.code == e.ours.code == "INVALID_PARAMETER_VALUE"
+            and e.stock.code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+            and e.ours.code == "INVALID_PARAMETER_VALUE"
             and any(_texts(e.step))
         ),
     ),

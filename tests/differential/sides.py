@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from labcycle_lambdas.tracking.artifacts import ArtifactStore
 from labcycle_lambdas.tracking.ledgers import Ledgers
 from labcycle_lambdas.tracking.routes import answer
 from tests.differential.seams import Seams
+from tests.unit.ledger.tables import make_table
 from tests.unit.tracking.conftest import BUCKET, REGION
 from tests.unit.tracking.server import event, member, serving
 
@@ -130,15 +132,7 @@ class Ours:
     def empty(self) -> None:
         if self._exists:
             self._dynamodb.delete_table(TableName=_TABLE)
-        self._dynamodb.create_table(
-            TableName=_TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(self._dynamodb, _TABLE)
         self._exists = True
         store = ArtifactStore(lambda: self._s3, BUCKET)
         self._ledgers = Ledgers.over(Table(self._dynamodb, _TABLE), store, Members("fraud"), self._seams.now)
@@ -157,7 +151,7 @@ class Ours:
             self._seams.next_request("ours")
             return member(SIGNER)
 
-        with serving(self._ledgers, arn) as address:
+        with serving(partial(answer, self._ledgers), arn) as address:
             yield address
 
 

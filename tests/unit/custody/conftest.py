@@ -35,6 +35,7 @@ from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
+from tests.unit.ledger.tables import make_table
 from tests.unit.serving.workshop import request
 
 NAME, BUCKET, TEAM = "ledger", "anchors", "fraud"
@@ -149,15 +150,7 @@ def story() -> Iterator[Story]:
         access = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "s"}
         client, s3 = boto3.client("dynamodb", **access), boto3.client("s3", **access)  # type: ignore[call-overload]
         s3.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-        client.create_table(
-            TableName=NAME,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(client, NAME)
         table = Table(client, NAME)
         experiments = Experiments(table, "s3://artifacts/experiments")
         runs, registry = Runs(table, experiments=experiments), Registry(table)

@@ -21,6 +21,7 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from labcycle_lambdas.ledger import custody
 from labcycle_lambdas.ledger import table as ledger_table
 from labcycle_lambdas.ledger.table import Table
+from tests.unit.ledger.tables import make_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -136,15 +137,7 @@ def client(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> Iterator[DynamoDB
         made = boto3.client(
             "dynamodb", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="s", config=config
         )
-        made.create_table(
-            TableName=NAME,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(made, NAME)
         yield made
 
 

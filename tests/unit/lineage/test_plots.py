@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,10 @@ def coordinates(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [*((float(x), float(y)) for x, _, y in (word.partition(",") for word in words)), *line.dots]
 
 
-@given(st.lists(st.tuples(st.integers(-(2**62), 2**62).map(float), st.floats()), max_size=30))
+SOME = st.floats() | st.sampled_from([sys.float_info.max, -sys.float_info.max, 5e-324, 0.0])
+
+
+@given(st.lists(st.tuples(st.integers(-(2**62), 2**62).map(float), SOME), max_size=30))
 def test_every_value_that_is_a_number_is_drawn_inside(points: list[tuple[float, float]]) -> None:
     drawn = coordinates(sorted(points, key=lambda point: point[0]))
     assert len(drawn) == sum(1 for _, y in points if math.isfinite(y))
@@ -25,6 +29,9 @@ def test_every_value_that_is_a_number_is_drawn_inside(points: list[tuple[float, 
 def test_where_values_lie() -> None:
     assert coordinates([(0, 0), (1, 1)]) == [(62, 154), (348, 10)]
     assert len({y for _, y in coordinates([(0, 1.0), (1, 1.0 + 1e-15)])}) == 1
+    most = sys.float_info.max
+    assert coordinates([(0, -most), (1, 0), (2, most)]) == [(62, 154), (205, 82), (348, 10)]
+    assert coordinates([(0, most)]) == [(205, 10)]
     assert plot("t", {"a": [(0, math.nan)]}).empty
     assert plot("t", {}).empty
 

@@ -1,4 +1,4 @@
-"""A local HTTP server in front of the tracking function: requests become API Gateway events (payload 2.0)."""
+"""A local HTTP server in front of a function: requests become API Gateway events (payload 2.0). And the stock client of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from labcycle_lambdas.http import Request
-from labcycle_lambdas.tracking.ledgers import Ledgers
-from labcycle_lambdas.tracking.routes import answer
+import mlflow
+import pytest
+
+from labcycle_lambdas.http import Request, Response
 
 ACCOUNT = "111122223333"
 ISSUER = "https://issuer.example"
@@ -65,7 +67,9 @@ class Recorder:
 
 
 @contextmanager
-def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorder | None = None) -> Iterator[str]:
+def serving(
+    answer: Callable[[Request], Response], caller: Callable[[], str] = member, recorder: Recorder | None = None
+) -> Iterator[str]:
     """The address of a server on a free port of 127.0.0.1."""
     record = recorder or Recorder()
 
@@ -76,8 +80,8 @@ def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorde
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            made = event(self.command, unquote(parts.path), parts.query, body, arn(), headers)
-            said = answer(ledgers, Request.from_event(made)).to_event()
+            made = event(self.command, unquote(parts.path), parts.query, body, caller(), headers)
+            said = answer(Request.from_event(made)).to_event()
             content = base64.b64decode(said["body"]) if said["isBase64Encoded"] else said["body"].encode()
             record.calls.append((self.command, unquote(parts.path), said["statusCode"]))
             record.asked.append(body)
@@ -99,7 +103,7 @@ def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorde
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -107,3 +111,22 @@ def serving(ledgers: Ledgers, arn: Callable[[], str] = member, recorder: Recorde
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def stock_client(address: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
+    """The stock client is pointed at an address, and works in a folder; runs that it left open are ended."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("GIT_PYTHON_REFRESH", "quiet")
+    monkeypatch.setattr(mlflow.tracking.fluent, "_active_experiment_id", None)  # of another test's set_experiment
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    monkeypatch.chdir(folder)
+    mlflow.set_tracking_uri(address)
+    mlflow.set_registry_uri(address)
+    try:
+        yield
+    finally:
+        while mlflow.active_run():
+            mlflow.end_run()
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -13,8 +14,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 from sklearn.linear_model import LogisticRegression
 
+from labcycle_lambdas.tracking.routes import answer
 from tests.unit.tracking.conftest import Api
-from tests.unit.tracking.server import Recorder, serving
+from tests.unit.tracking.server import Recorder, serving, stock_client
 
 
 @pytest.fixture
@@ -26,17 +28,9 @@ def recorder() -> Recorder:
 def session(api: Api, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """The stock client is pointed at the function; afterwards all that it asked was served."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("GIT_PYTHON_REFRESH", "quiet")
-    monkeypatch.chdir(tmp_path)
-    with serving(api.ledgers, recorder=recorder) as address:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        mlflow.set_tracking_uri(address)
-        mlflow.set_registry_uri(address)
+    answers = partial(answer, api.ledgers)
+    with serving(answers, recorder=recorder) as address, stock_client(address, monkeypatch, tmp_path):
         yield address
-        while mlflow.active_run():
-            mlflow.end_run()
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
     assert [call for call in recorder.calls if call[2] >= 500] == []
 
 

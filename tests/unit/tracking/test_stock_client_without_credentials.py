@@ -7,6 +7,7 @@ import logging
 import random
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -22,8 +23,9 @@ from sklearn.linear_model import LogisticRegression
 
 from labcycle.client.mlflow_headers import LabcycleHeaderProvider
 from labcycle_lambdas.tracking.artifacts import SIGNING, ArtifactStore
+from labcycle_lambdas.tracking.routes import answer
 from tests.unit.tracking.conftest import BUCKET, REGION, Api
-from tests.unit.tracking.server import Recorder, serving, subject
+from tests.unit.tracking.server import Recorder, serving, stock_client, subject
 from tests.unit.tracking.test_stock_client import data
 
 MIB = 1024**2
@@ -59,22 +61,14 @@ def session(
         ("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(MIB)),
         ("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(5 * MIB)),
         ("MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE", str(2 * MIB)),
-        ("GIT_PYTHON_REFRESH", "quiet"),
     ):
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
     registry = header_registry.RequestHeaderProviderRegistry()
     registry.register(LabcycleHeaderProvider)
     monkeypatch.setattr(header_registry, "_request_header_provider_registry", registry)
-    with serving(dataclasses.replace(api.ledgers, artifacts=bucket), subject, recorder) as address:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        mlflow.set_tracking_uri(address)
-        mlflow.set_registry_uri(address)
+    answers = partial(answer, dataclasses.replace(api.ledgers, artifacts=bucket))
+    with serving(answers, subject, recorder) as address, stock_client(address, monkeypatch, tmp_path):
         yield address
-        while mlflow.active_run():
-            mlflow.end_run()
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
     assert [call for call in recorder.calls if call[2] >= 500] == []
     assert max(map(len, recorder.asked + recorder.bodies)) < MIB, "nothing large passed the function"
 
