@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,8 +61,8 @@ def plot(title: str, series: Mapping[str, Sequence[tuple[float, float]]], names:
     xs, ys = _range([x for x, _ in drawn]), _range([y for _, y in drawn])
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
-        x = LEFT + (point[0] - xs[0]) / (xs[1] - xs[0]) * (WIDTH - LEFT - RIGHT)
-        y = HEIGHT - BOTTOM - (point[1] - ys[0]) / (ys[1] - ys[0]) * (HEIGHT - TOP - BOTTOM)
+        x = LEFT + _share(point[0], *xs) * (WIDTH - LEFT - RIGHT)
+        y = HEIGHT - BOTTOM - _share(point[1], *ys) * (HEIGHT - TOP - BOTTOM)
         return round(x, 1), round(y, 1)
 
     lines = []
@@ -69,7 +70,7 @@ def plot(title: str, series: Mapping[str, Sequence[tuple[float, float]]], names:
         runs = _whole(points)
         segments = [" ".join("{},{}".format(*place(point)) for point in run) for run in runs if len(run) > 1]
         lines.append(Line(label, segments, [place(run[0]) for run in runs if len(run) == 1]))
-    middle = (ys[0] + ys[1]) / 2
+    middle = ys[0] / 2 + ys[1] / 2
     y_ticks = [Tick(place((xs[0], y))[1], _label(y)) for y in (ys[0], middle, ys[1])]
     if names is None:
         shown = sorted({min(x for x, _ in drawn), max(x for x, _ in drawn)})
@@ -100,12 +101,17 @@ def _whole(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, floa
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    if not math.isfinite(high - low):  # the ends of the doubles
-        return low / 2, high / 2
     if high - low <= max(abs(low), abs(high)) * 1e-9:  # noise of the last digits would fill the plot
         around = abs(low) / 10 or 1.0
-        return low - around, high + around
+        return max(low - around, -sys.float_info.max), min(high + around, sys.float_info.max)
     return low, high
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others: 0 to 1."""
+    if not math.isfinite(high - low):  # the ends of the doubles
+        value, low, high = value / 4, low / 4, high / 4
+    return (value - low) / (high - low)
 
 
 def _label(value: float) -> str:
