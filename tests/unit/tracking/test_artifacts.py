@@ -50,6 +50,13 @@ def redirected(api: Api, method: str, path: str, query: str = "", body: bytes = 
     return str(said["headers"]["location"])
 
 
+def test_an_empty_file_is_there_at_once(api: Api) -> None:
+    path = f"0/{api.run()}/artifacts/__init__.py"
+    said = api.answer(event("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}", "", b"", member()))
+    assert (said["statusCode"], said["body"]) == (200, "{}")
+    assert content(api, f"experiments/{path}") == b""
+
+
 def content(api: Api, key: str) -> bytes:
     return api.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
