@@ -27,6 +27,7 @@ from urllib.parse import unquote
 import boto3
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.models import responses_mock
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from labcycle.errors import LabcycleError
@@ -113,7 +114,11 @@ class LocalApi:
 
     def answer(self, asked: signature.SentRequest) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body. A signed request must be signed right. An unsigned one is taken for one with the member's token, who has no
-        credentials of AWS: its artifacts go through addresses that the function signs."""
+        credentials of AWS: its artifacts go through addresses that the function signs. A web page of somebody else is refused."""
+        port = self._server.server_address[1]
+        own = (f"{HOST}:{port}", f"localhost:{port}")
+        if asked.header("host") not in own or (asked.header("origin") or "").removeprefix("http://") not in ("", *own):
+            return _said(403, f"This is for programs of this machine, which call it http://{own[0]} or http://{own[1]}")
         if asked.path == RESET:
             if asked.method != "POST":
                 return _said(405, f"{RESET} takes POST")
@@ -158,6 +163,7 @@ class LocalApi:
         os.environ.update(_VARIABLES)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for each object
         self._ending.enter_context(mock_aws(config=cast(Any, {"core": {"mock_credentials": False}})))
+        responses_mock.stop(allow_assert=False)  # whose copies of bodies `requests` cannot send again after a redirect
         _one_call_at_a_time(self._ending)
         self._aws = ThreadedMotoServer(HOST, 0, verbose=False)
         self._aws.start()
@@ -192,8 +198,11 @@ def _handler(
         disable_nagle_algorithm = True
 
         def serve(self) -> None:
-            length = self.headers.get("Content-Length") or "0"
-            body = self.rfile.read(int(length)) if length.isdigit() else b""
+            try:
+                body = _body(self)
+            except ValueError:
+                self.close_connection = True
+                return self.send_error(400)
             path, _, query = self.path.partition("?")
             asked = signature.SentRequest(self.command, path, query, tuple(self.headers.items()), body)
             status, headers, content = answer(asked)
@@ -210,6 +219,22 @@ def _handler(
         def log_message(self, format: str, *arguments: object) -> None: ...
 
     return Handler
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    """What a request brings along, in chunks or not. Raises `ValueError`."""
+    if request.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        length = request.headers.get("Content-Length") or "0"
+        if not length.isdigit():
+            raise ValueError(length)
+        return request.rfile.read(int(length))
+    parts = []
+    while size := int(request.rfile.readline().partition(b";")[0], 16):
+        parts.append(request.rfile.read(size))
+        request.rfile.readline()
+    while request.rfile.readline().strip():  # trailers
+        pass
+    return b"".join(parts)
 
 
 def _event(asked: signature.SentRequest) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def notices(as_json: AsJson = False) -> None:
 
 @app.command()
 def api(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.")] = 5000,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.", min=0, max=65535)] = 5000,
     as_json: AsJson = False,
 ) -> None:
     """Serve the tracking and life cycle API of one team from memory, without a local cloud. It ends with Ctrl-C."""

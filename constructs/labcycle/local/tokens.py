@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,21 +58,29 @@ def verify(token: str, *, issuer: str, audience: Sequence[str], keys: Mapping[st
     digest = _DIGESTS.get(str(header.get("alg")))
     if key is None or key.get("kty") != "RSA" or digest is None:
         raise TokenRefused(f"the issuer has no RSA key {header.get('kid')} for {header.get('alg')}")
-    numbers = rsa.RSAPublicNumbers(*(int.from_bytes(_decoded(key[part]), "big") for part in ("e", "n")))
     try:
+        numbers = rsa.RSAPublicNumbers(*(int.from_bytes(_decoded(key[part]), "big") for part in ("e", "n")))
         numbers.public_key().verify(signed, f"{head}.{payload}".encode(), padding.PKCS1v15(), digest())
     except InvalidSignature:
         raise TokenRefused("the signature does not match") from None
+    except (KeyError, TypeError, ValueError):
+        raise TokenRefused(f"the issuer's key {header.get('kid')} is none") from None
     if claims.get("iss") != issuer:
         raise TokenRefused(f"it is of the issuer {claims.get('iss')}")
     meant = claims.get("aud", claims.get("client_id"))
-    if not set(meant if isinstance(meant, list) else [meant]) & set(audience):
+    if not any(one in audience for one in (meant if isinstance(meant, list) else [meant])):
         raise TokenRefused(f"it is meant for {meant}")
-    if not isinstance(claims.get("exp"), int | float) or claims["exp"] <= now:
+    if not now < _moment(claims, "exp", -math.inf):
         raise TokenRefused("it has ended")
-    if any(claims.get(begin, now) > now for begin in ("nbf", "iat")):
+    if not all(_moment(claims, begin, now) <= now for begin in ("nbf", "iat")):
         raise TokenRefused("it has not begun")
     return claims
+
+
+def _moment(claims: Mapping[str, Any], name: str, absent: float) -> float:
+    """Seconds since 1970; not a number, which compares false with every time, for what is none."""
+    value = claims.get(name, absent)
+    return value if isinstance(value, int | float) else math.nan
 
 
 def as_claims(claims: Mapping[str, Any]) -> dict[str, str]:

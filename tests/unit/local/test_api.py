@@ -10,15 +10,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import mlflow
 import pytest
 import requests
+from mlflow.tracking import MlflowClient
 
 from labcycle.client.signing import canonical_url, sign
 from labcycle.local.api import BUCKET, CREDENTIALS, LAMBDA_BYTES, MEMBER, RESET, LocalApi, PortTaken
+from tests.unit.tracking.server import stock_client
 
 MLFLOW = "/api/2.0/mlflow"
 
@@ -92,6 +96,45 @@ def test_artifacts_of_who_does_not_sign_are_behind_the_api(connection: Connectio
     said = requests.get(url, timeout=30)
     assert (said.status_code, said.content) == (200, b"text")
     assert [hop.status_code for hop in said.history] == [307]
+
+
+def test_a_client_in_this_process_logs_files(served: LocalApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "full.txt").write_text("text")
+    with stock_client(served.address, monkeypatch, tmp_path):
+        with mlflow.start_run() as run:
+            mlflow.log_artifacts(str(tmp_path))
+        files = {file.path: file.file_size for file in MlflowClient().list_artifacts(run.info.run_id)}
+    assert files == {"empty.txt": 0, "full.txt": 4}
+
+
+def test_a_body_may_come_in_chunks(connection: Connection) -> None:
+    body = json.dumps({"name": "e" * 40}).encode()
+    connection.http.request(
+        "POST",
+        f"{MLFLOW}/experiments/create",
+        iter([body[:20], body[20:]]),
+        {"Content-Type": "application/json"},
+        encode_chunked=True,
+    )
+    assert json.loads(connection.http.getresponse().read()).keys() == {"experiment_id"}
+    assert connection.call("GET", f"{MLFLOW}/experiments/get-by-name?experiment_name={'e' * 40}")[0] == 200
+
+
+@pytest.mark.parametrize("header", [{"Content-Length": "x"}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}])
+def test_a_body_without_an_end_is_refused(connection: Connection, header: dict[str, str]) -> None:
+    connection.http.putrequest("POST", f"{MLFLOW}/experiments/create")
+    for name, value in header.items():
+        connection.http.putheader(name, value)
+    connection.http.endheaders(b"zz\r\n")
+    assert connection.http.getresponse().status == 400
+
+
+@pytest.mark.parametrize(
+    "header", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Host": "127.0.0.1:1"}]
+)
+def test_web_pages_of_others_are_refused(connection: Connection, header: dict[str, str]) -> None:
+    assert connection.call("POST", RESET, headers=header)[0] == 403
 
 
 def _run(connection: Connection, *, signed: bool = False) -> Any:

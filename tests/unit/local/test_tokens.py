@@ -48,6 +48,11 @@ def test_client_id_counts_where_there_is_no_audience(issuer: LocalIssuer) -> Non
         ({"exp": NOW}, "ended"),
         ({"exp": "never"}, "ended"),
         ({"exp": None}, "ended"),
+        ({"exp": float("nan")}, "ended"),
+        ({"aud": {"lab": 1}}, "meant for"),
+        ({"aud": [["lab"]]}, "meant for"),
+        ({"nbf": "x"}, "not begun"),
+        ({"iat": float("nan")}, "not begun"),
         ({"nbf": NOW + 1}, "not begun"),
         ({"iat": NOW + 1}, "not begun"),
     ],
@@ -70,6 +75,13 @@ def test_a_forged_token_is_refused(issuer: LocalIssuer) -> None:
         check(issuer, f"{unsigned}.{payload}.")
     with pytest.raises(TokenRefused, match="no RSA key"):
         check(issuer, token, {"keys": []})
+
+
+@pytest.mark.parametrize("change", [{"n": None}, {"n": 7}, {"e": "AA"}])
+def test_a_key_that_is_none_lets_nobody_in(issuer: LocalIssuer, change: dict[str, Any]) -> None:
+    key = {name: value for name, value in {**issuer.keys["keys"][0], **change}.items() if value is not None}
+    with pytest.raises(TokenRefused, match="key trial is none"):
+        check(issuer, issuer.token("ada", "lab", **OTHERS), {"keys": [key]})
 
 
 @pytest.mark.parametrize("token", ["garbage", "a.b.c", "a.b", "..", "W10.W10.W10", "é.é.é"])
