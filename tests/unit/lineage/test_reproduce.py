@@ -102,6 +102,35 @@ def test_what_does_not_come_out_the_same_is_told(team: Team, call: Call, tmp_pat
     }
 
 
+def test_data_that_is_not_all_that_the_run_read(team: Team, call: Call, tmp_path: Path) -> None:  # noqa: F811
+    source = recipe_run(team)
+    other = b"x,y\n9,0\n"
+    team.api.file("data/other/rows.csv", other)
+    dataset = {
+        "name": "other",
+        "digest": compute_pandas_digest(pd.read_csv(BytesIO(other))),
+        "source_type": "s3",
+        "source": json.dumps({"uri": f"s3://{BUCKET}/data/other/rows.csv"}),
+    }
+    context = [{"key": "mlflow.data.context", "value": "training"}]
+    team.api.ok("POST", "runs/log-inputs", {"run_id": source, "datasets": [{"dataset": dataset, "tags": context}]})
+
+    def told(*more: object, code: int = 2) -> str:
+        said = call("runs", "reproduce", source, "--reuse-environment", *more)
+        assert said.exit_code == code, said.output
+        return " ".join(said.output.split())
+
+    assert "have a file rows.csv" in told()
+    (tmp_path / "rows.csv").write_bytes(CSV)
+    assert "note: the data is not what the run read" in told("--data", tmp_path / "rows.csv", code=0)
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    assert "there is no such CSV file (*.csv)" in told("--data", tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv").write_bytes(b"")
+    assert "rows.csv is no CSV file with a heading: No columns to parse" in told("--data", tmp_path)
+    (tmp_path / "rows.csv").write_bytes(b"x\n\xff\n")
+    assert "rows.csv is no CSV file with a heading: 'utf-8'" in told("--data", tmp_path)
+
+
 def test_a_commit_with_its_diff_is_run_as_it_was_started(
     team: Team,
     call: Call,  # noqa: F811
