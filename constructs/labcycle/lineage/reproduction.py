@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from labcycle.client import record
+from labcycle.client.uncommitted import short
 from labcycle.lineage.artifacts import Artifacts
 from labcycle.lineage.cannot_reproduce import CannotReproduce
 from labcycle.lineage.code import RECIPE, Code, restore
@@ -22,7 +23,7 @@ from labcycle.lineage.interpreter import Interpreter, fresh, reused
 from labcycle.lineage.libraries import lock_of
 from labcycle.lineage.runs_client import REPRODUCES, Run, RunsClient
 from labcycle.lineage.training_data import fetch
-from labcycle.lineage.verdict import Tolerance, judge
+from labcycle.lineage.verdict import SYSTEM, Tolerance, compared, judge
 
 VERDICT, REPRODUCED, NOT_REPRODUCED, FAILED = "lineage.verdict", "reproduced", "not reproduced", "could not run"
 REPORT, OUTPUT = "reproduction.json", "output.log"
@@ -59,8 +60,7 @@ class Reproduction:
             If ledger or artifacts cannot be read or written.
         """
         source = self.client.run(run_id)
-        if not source.metrics:
-            raise CannotReproduce(f"run {run_id} has no metric: there is nothing to compare a second run with.")
+        _comparable(source, wanted.tolerance)
         self.say(f"reproducing {source.name} ({run_id})")
         code = restore(source, self.artifacts, folder, repository=wanted.repository, command=wanted.command or None)
         self.say(f"code: {'its recipe' if code.recipe else 'commit ' + source.tags[record.COMMIT]}")
@@ -105,7 +105,7 @@ class Reproduction:
             "reproduces": source.run_id,
             "run_id": made,
             "reproduced": same,
-            "tolerance": {"relative": tolerance.everything, **tolerance.metrics},
+            "tolerance": tolerance.document(),
             "metrics": judged,
             "code": {"origin": code.origin, "command": code.command},
             "environment": {
@@ -167,3 +167,15 @@ class Reproduction:
         if done.returncode:
             last = "\n".join(done.stdout.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])
             raise CannotReproduce(f"{' '.join(code.command)} ended with exit code {done.returncode}:\n{last}")
+
+
+def _comparable(run: Run, tolerance: Tolerance) -> None:
+    metrics = sorted(compared(run.metrics))
+    if not metrics:
+        raise CannotReproduce(
+            f"run {run.run_id} has no metric (those below {SYSTEM} do not count): there is nothing to compare a second run with."
+        )
+    if unknown := sorted(tolerance.metrics.keys() - set(metrics)):
+        raise CannotReproduce(
+            f"--tolerance {unknown[0]}=...: run {run.run_id} has no such metric; allowed are {short(metrics)}."
+        )

@@ -111,7 +111,7 @@ def print_reproduction(report: Mapping[str, Any]) -> None:
         console.print(f"other packages than recorded: {_few(packages, 5)}", markup=False)
     for note in report["notes"]:
         console.print(f"note: {note}", markup=False)
-    tolerance = f"{report['tolerance']['relative']:g}"
+    tolerance = figure(report["tolerance"]["relative"])
     wrong = sum(1 for metric in report["metrics"] if not metric["same"])
     if report["reproduced"]:
         console.print(f"[bold green]reproduced[/]: all {len(rows)} metrics within {tolerance}")

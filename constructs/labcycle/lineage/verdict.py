@@ -43,11 +43,23 @@ class Tolerance:
                 everything = size
         return cls(everything, named)
 
+    def document(self) -> dict[str, Any]:
+        """`relative`, and `metrics` with one of their own; infinity as text, as JSON has none."""
+        return {
+            "relative": number(self.everything),
+            "metrics": {key: number(size) for key, size in self.metrics.items()},
+        }
+
     def holds(self, key: str, a: float, b: float) -> bool:
         size = self.metrics.get(key, self.everything)
         if math.isinf(size) or a == b or (math.isnan(a) and math.isnan(b)):
             return True
         return math.isclose(a, b, rel_tol=size, abs_tol=ABSOLUTE)
+
+
+def compared(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Those that a second run is held against."""
+    return {key: value for key, value in metrics.items() if not key.startswith(SYSTEM)}
 
 
 def judge(was: Mapping[str, float], now: Mapping[str, float], tolerance: Tolerance) -> list[dict[str, Any]]:
@@ -59,6 +71,5 @@ def judge(was: Mapping[str, float], now: Mapping[str, float], tolerance: Toleran
             "now": number(now.get(key)),
             "same": key in now and tolerance.holds(key, value, now[key]),
         }
-        for key, value in sorted(was.items())
-        if not key.startswith(SYSTEM)
+        for key, value in sorted(compared(was).items())
     ]

@@ -95,6 +95,7 @@ def test_what_does_not_come_out_the_same_is_told(team: Team, call: Call, tmp_pat
     assert "note: the data is not what the run read" in shown.output
     assert verdicts(team) == [("not reproduced", "FINISHED")]
     report = document(call(*words, "--tolerance", "0.1", "--tolerance", "gone=inf", "--json"), 1)
+    assert report["tolerance"] == {"relative": 0.1, "metrics": {"gone": "Infinity"}}
     assert {m["key"]: (m["now"] is None, m["same"]) for m in report["metrics"]} == {
         "gone": (True, False),
         "mean": (False, True),
@@ -190,6 +191,7 @@ def test_what_cannot_run_says_why(team: Team, call: Call, tmp_path: Path) -> Non
         assert (said.exit_code, says in said.output) == (2, True), said.output
 
     refused(a_run(team), "has no metric")
+    refused(a_run(team, metrics={"system/cpu": 1.0}), "has no metric (those below system/ do not count)")
     bare = a_run(team, metrics={"a": 1.0})
     refused(bare, "nothing says which code it ran")
     log(team, bare, tags={"mlflow.source.git.commit": "0" * 40, "mlflow.source.name": "train.py"})
@@ -197,6 +199,7 @@ def test_what_cannot_run_says_why(team: Team, call: Call, tmp_path: Path) -> Non
     assert verdicts(team) == []
     refused(recipe_run(team), "no such CSV file", "--data", tmp_path / "none.csv")
     refused(recipe_run(team), "write a number of 0 or more", "--tolerance", "x")
+    refused(recipe_run(team), "has no such metric; allowed are mean, odd.", "--tolerance", "accurcy=1")
     without = a_run(team, params={"C": "2"}, metrics={"mean": 1.0})
     team.artifact(without, "recipe/train.py", RECIPE)
     refused(without, "says where it lies. Give its CSV files: --data PATH")
