@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from labcycle.client.api import LifecycleClient
+from labcycle.client.tables import print_table
 
 Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -83,11 +83,8 @@ def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
     if not live:
         typer.echo(f"{model}: no version is live; promote one: labcycle promote {model} VERSION")
         return
-    table = Table(title=f"{model}, generation {deployment['generation']}", title_justify="left")
-    for heading in ("version", "state", "promoted", "by", "SHA-256", "run"):
-        table.add_column(heading)
-    for state, entry in [("live", live), *(("previous", entry) for entry in deployment["previous"])]:
-        table.add_row(
+    rows = [
+        (
             str(entry["version"]),
             state,
             entry["promoted_at"],
@@ -95,20 +92,21 @@ def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
             entry["model_file"]["sha256"][:16],
             entry["source_run"] or "",
         )
-    Console().print(table)
+        for state, entry in [("live", live), *(("previous", entry) for entry in deployment["previous"])]
+    ]
+    headings = ("version", "state", "promoted", "by", "SHA-256", "run")
+    print_table(f"{model}, generation {deployment['generation']}", headings, rows)
     if live["reference"] is None:
         typer.echo("no drift check: the version came without a profile reference")
 
 
 def _print_history(model: str, said: Mapping[str, Any]) -> None:
-    table = Table(title=model, title_justify="left")
-    for heading in ("#", "at", "action", "who", "detail"):
-        table.add_column(heading)
+    rows = []
     for event in said["events"]:
         who = event["who"]["member"] or event["who"]["role"]
         detail = ", ".join(f"{key} {value}" for key, value in event["detail"].items() if value not in (None, ""))
-        table.add_row(str(event["seq"]), event["at"], event["action"], who, detail)
-    Console().print(table)
+        rows.append((str(event["seq"]), event["at"], event["action"], who, detail))
+    print_table(model, ("#", "at", "action", "who", "detail"), rows)
     if said["verified"]:
         typer.echo("the chain of hashes is whole")
     for problem in said["problems"]:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from labcycle.client.api import LIFECYCLE, ApiError, TeamApi
+from labcycle.client.tables import print_table
+from labcycle.errors import LabcycleError
 
 _PATH = f"{LIFECYCLE}/retention"
 
@@ -75,7 +76,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _erase(client: RetentionClient, runs: list[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
-    """What went, and why others did not: they changed, or a version was built from them, since the plan was made."""
+    """What went, and why others did not: they changed, or a version was built from them, since the plan was made.
+
+    Any other trouble meets the next run too: it ends there, and what went until then is told.
+    """
     erased: list[str] = []
     refused: dict[str, str] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -83,26 +87,26 @@ def _erase(client: RetentionClient, runs: list[dict[str, Any]]) -> tuple[list[st
             try:
                 client.erase(run["run_id"])
                 erased.append(run["run_id"])
-            except ApiError as error:
-                if error.status not in (404, 409):
-                    raise
+            except LabcycleError as error:
                 refused[run["run_id"]] = str(error)
+                if not (isinstance(error, ApiError) and error.status in (404, 409)):
+                    break
     return erased, refused
 
 
 def _print(plan: dict[str, Any], going: int, erased: list[str], refused: dict[str, str], *, apply: bool) -> None:
     rules = ", ".join(f"{rule['status']} after {rule['days']} days" for rule in plan["rules"])
-    table = Table(title=f"rules: {rules}", title_justify="left")
-    for heading in ("run", "name", "experiment", "status", "idle days", "kept for"):
-        table.add_column(heading)
+    rows = []
     for run in plan["runs"]:
         status = "deleted" if run["lifecycle_stage"] == "deleted" else run["status"].lower()
         kept = run["kept_for"] or ""
-        table.add_row(run["run_id"], run["name"], run["experiment_id"], status, str(run["idle_days"]), kept)
-    if plan["runs"]:
-        Console().print(table)
+        rows.append((run["run_id"], run["name"], run["experiment_id"], status, str(run["idle_days"]), kept))
+    if rows:
+        print_table(f"rules: {rules}", ("run", "name", "experiment", "status", "idle days", "kept for"), rows)
     for run_id, why in refused.items():
-        typer.echo(f"{run_id} stays: {why}", err=True)
+        typer.echo(f"{run_id} was not let go: {why}", err=True)
+    if apply and (untried := going - len(erased) - len(refused)):
+        typer.echo(f"stopped there: {untried} more runs were not tried", err=True)
     if apply:
         typer.echo(f"{len(erased)} runs were let go; their records stay")
     elif going:

@@ -68,8 +68,39 @@ def test_what_changed_since_the_plan_stays_and_is_told(
 
     monkeypatch.setattr(RetentionClient, "plan", then_register)
     said = run("--apply")
-    assert said.exit_code == 1 and f"{run_id} stays" in said.output and "m version 1" in said.output
+    assert said.exit_code == 1 and f"{run_id} was not let go" in said.output and "m version 1" in said.output
     assert versions(api, run_id) == 4
+
+
+@pytest.mark.parametrize("status", [0, 403, 503])
+def test_what_went_is_told_where_the_api_refuses_on_the_way(
+    api: Api, keeper: Keeper, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    for _ in range(6):
+        logged(api)
+    erase, asked = RetentionClient.erase, []
+
+    def refused_at_every_second(client: RetentionClient, run_id: str) -> None:
+        asked.append(run_id)
+        if len(asked) % 2 == 0:
+            raise ApiError("no more for you", status=status)
+        erase(client, run_id)
+
+    monkeypatch.setattr(RetentionClient, "erase", refused_at_every_second)
+    said = run("--apply")
+    assert said.exit_code == 1 and "1 runs were let go" in said.output
+    assert f"{asked[1]} was not let go: no more for you" in said.output
+    assert "stopped there: 4 more runs were not tried" in said.output
+    told = run("--apply", "--json")
+    document = json.loads(told.stdout)
+    assert (told.exit_code, document["erased"], document["refused"]) == (1, [asked[2]], {asked[3]: "no more for you"})
+
+
+def test_a_name_with_brackets_is_shown_as_it_is(api: Api, keeper: Keeper) -> None:
+    run_id = logged(api)
+    api.ok("POST", "runs/update", {"run_id": run_id, "run_name": "[/a]"})
+    said = run("--apply")
+    assert said.exit_code == 0 and "[/a]" in said.stdout and "1 runs were let go" in said.stdout
 
 
 def test_a_team_without_rules_is_told_how_to_have_some(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
