@@ -16,6 +16,7 @@ from typing import Any
 
 from labcycle.client import record
 from labcycle.client.uncommitted import short
+from labcycle.errors import LabcycleError
 from labcycle.lineage.artifacts import Artifacts
 from labcycle.lineage.cannot_reproduce import CannotReproduce
 from labcycle.lineage.code import RECIPE, Code, restore
@@ -57,7 +58,7 @@ class Reproduction:
         CannotReproduce
             If it could not run; where the new run was there already, its verdict says so.
         ApiError, ArtifactError
-            If ledger or artifacts cannot be read or written.
+            If ledger or artifacts cannot be read or written. The verdict says so here, too.
         """
         source = self.client.run(run_id)
         _comparable(source, wanted.tolerance)
@@ -90,39 +91,52 @@ class Reproduction:
             **({} if code.recipe else kept),
         }
         made = self.client.create(source.experiment_id, tags, name=f"reproduces {source.name}"[:250])
-        self.say(f"running {' '.join(code.command)} as run {made}, a process on this machine")
         try:
+            self.say(f"running {' '.join(code.command)} as run {made}, a process on this machine")
             metrics = (
                 self._recipe(source, code, python, root, made) if code.recipe else self._script(code, python, made)
             )
-        except (CannotReproduce, KeyboardInterrupt):
-            self.client.log(made, tags={VERDICT: FAILED})
-            self.client.set_status(made, "FAILED")
+            judged = judge(source.metrics, metrics, tolerance)
+            report = {
+                "reproduces": source.run_id,
+                "run_id": made,
+                "reproduced": all(metric["same"] for metric in judged),
+                "tolerance": tolerance.document(),
+                "metrics": judged,
+                "code": {"origin": code.origin, "command": code.command},
+                "environment": {
+                    "reused": python.reused,
+                    "different": [
+                        {"package": name, "recorded": was, "here": here}
+                        for name, (was, here) in list(python.different.items())[:_SHOWN_DIFFERENCES]
+                    ],
+                },
+                "ran": "as a process on this machine",
+                "notes": notes,
+            }
+            self._end(made, report)
+        except KeyboardInterrupt:
+            self._give_up(made, "KILLED")
             raise
-        judged = judge(source.metrics, metrics, tolerance)
-        same = all(metric["same"] for metric in judged)
-        report = {
-            "reproduces": source.run_id,
-            "run_id": made,
-            "reproduced": same,
-            "tolerance": tolerance.document(),
-            "metrics": judged,
-            "code": {"origin": code.origin, "command": code.command},
-            "environment": {
-                "reused": python.reused,
-                "different": [
-                    {"package": name, "recorded": was, "here": here}
-                    for name, (was, here) in list(python.different.items())[:_SHOWN_DIFFERENCES]
-                ],
-            },
-            "ran": "as a process on this machine",
-            "notes": notes,
-        }
-        new = self.client.run(made)
-        self.artifacts.write(new.artifact_uri, f"{record.FOLDER}/{REPORT}", json.dumps(report, indent=2).encode())
-        self.client.log(made, tags={VERDICT: REPRODUCED if same else NOT_REPRODUCED})
-        self.client.set_status(made, "FINISHED")
+        except (LabcycleError, OSError) as error:
+            self._give_up(made, "FAILED")
+            if isinstance(error, OSError):
+                raise CannotReproduce(f"run {made} ended half way: {error}") from error
+            raise
         return report
+
+    def _end(self, made: str, report: dict[str, Any]) -> None:
+        uri = self.client.run(made).artifact_uri
+        self.artifacts.write(uri, f"{record.FOLDER}/{REPORT}", json.dumps(report, indent=2).encode())
+        self.client.log(made, tags={VERDICT: REPRODUCED if report["reproduced"] else NOT_REPRODUCED})
+        self.client.set_status(made, "FINISHED")
+
+    def _give_up(self, made: str, status: str) -> None:
+        try:
+            self.client.log(made, tags={VERDICT: FAILED})
+            self.client.set_status(made, status)
+        except LabcycleError as error:
+            self.say(f"run {made} does not say that it ended: {error}")
 
     def _recipe(self, source: Run, code: Code, python: Interpreter, root: Path, made: str) -> dict[str, float]:
         recipe = {path.relative_to(code.folder): path.read_bytes() for path in code.folder.rglob("*") if path.is_file()}

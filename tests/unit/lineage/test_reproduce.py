@@ -12,8 +12,14 @@ import pandas as pd
 import pytest
 from mlflow.data.digest_utils import compute_pandas_digest
 
+from labcycle.client.api import ApiError
 from labcycle.client.surroundings import lock
 from labcycle.client.uncommitted import find_checkout, uncommitted
+from labcycle.errors import LabcycleError
+from labcycle.lineage.artifacts import ArtifactError, Artifacts
+from labcycle.lineage.cannot_reproduce import CannotReproduce
+from labcycle.lineage.reproduction import Reproduction, Wanted
+from labcycle.lineage.runs_client import RunsClient
 from labcycle.lineage.verdict import Tolerance, judge
 from tests.unit.client.test_uncommitted import git, repository  # noqa: F401 - a fixture
 from tests.unit.lineage.conftest import Team
@@ -213,6 +219,50 @@ def test_what_cannot_run_says_why(team: Team, call: Call, tmp_path: Path) -> Non
     assert verdicts(team) == [("could not run", "FAILED")] * 2
     team.api.ok("POST", "experiments/delete", {"experiment_id": "0"})
     refused(failing, "active")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ArtifactError("S3 says no"), "FAILED"),
+        (ApiError("the API says no", status=403), "FAILED"),
+        (PermissionError(13, "the disk says no"), "FAILED"),
+        (KeyboardInterrupt(), "KILLED"),
+    ],
+)
+def test_whatever_ends_it_the_new_run_ends_with_a_verdict(
+    team: Team, tmp_path: Path, error: BaseException, status: str
+) -> None:
+    class Failing(Artifacts):
+        """Does not take the report."""
+
+        def write(self, root: str, path: str, content: bytes) -> None:
+            if path.endswith("reproduction.json"):
+                raise error
+            super().write(root, path, content)
+
+    client = RunsClient()
+    reproduction = Reproduction(client, Failing(client), lambda line: None)
+    with pytest.raises((LabcycleError, KeyboardInterrupt)):
+        reproduction(recipe_run(team), Wanted(reuse_environment=True), tmp_path / "new")
+    assert verdicts(team) == [("could not run", status)]
+
+
+def test_an_end_that_cannot_be_told_hides_no_error(team: Team, tmp_path: Path) -> None:
+    class Gone(RunsClient):
+        """Closed runs can be written no more."""
+
+        def set_status(self, run_id: str, status: str) -> None:
+            raise ApiError(f"no {status}")
+
+    said: list[str] = []
+    with pytest.raises(CannotReproduce, match="out of luck"):
+        Reproduction(Gone(), Artifacts(Gone()), said.append)(
+            recipe_run(team, recipe=b"raise SystemExit('out of luck')"),
+            Wanted(reuse_environment=True),
+            tmp_path / "new",
+        )
+    assert said[-1].endswith("does not say that it ended: no FAILED")
 
 
 def test_a_fresh_environment(team: Team, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
