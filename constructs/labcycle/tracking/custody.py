@@ -138,7 +138,7 @@ class CustodyAnchors(Construct):
 class CustodyOutbox(Construct):
     """Sends each event of custody from the ledger's stream to the team's bus: nothing is sent that was not written.
 
-    An event is tried for a day, as long as the stream keeps it, and the batch is halved around one that does not get
+    An event is tried for 23 hours, nearly as long as the stream keeps it, and the batch is halved around one that does not get
     through; what is given up leaves a dead letter, and stays in the ledger. Idle, it costs nothing.
 
     Parameters
@@ -197,8 +197,8 @@ class CustodyOutbox(Construct):
             starting_position="TRIM_HORIZON",
             batch_size=100,
             maximum_batching_window_in_seconds=1,
-            maximum_record_age_in_seconds=86_400,
-            maximum_retry_attempts=100,
+            maximum_record_age_in_seconds=82_800,  # the stream keeps it for 24 hours: given up before, it leaves a letter
+            maximum_retry_attempts=10_000,  # the most: the age ends it
             bisect_batch_on_function_error=True,
             function_response_types=["ReportBatchItemFailures"],
             filter_criteria=lambda_.CfnEventSourceMapping.FilterCriteriaProperty(

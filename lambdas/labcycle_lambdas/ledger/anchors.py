@@ -54,7 +54,7 @@ class Anchors:
 
     def oldest(self) -> str:
         """Since when the oldest event waits; "" where none does."""
-        return next((event.at for event in self.waiting()), "")
+        return next((item.sk.partition("#")[0] for item in self._table.query(WAITING, page_items=1)), "")
 
     def settle(self, held: Iterable[Waiting]) -> None:
         """An anchor holds these events. Raises `Throttled`, with some of them settled."""

@@ -164,10 +164,19 @@ class Table:
                 raise Throttled("DynamoDB did not answer for all items")
         return found
 
-    def query(self, pk: str, prefix: str = "", *, after: str | None = None, last_first: bool = False) -> Iterator[Item]:
+    def query(
+        self,
+        pk: str,
+        prefix: str = "",
+        *,
+        after: str | None = None,
+        last_first: bool = False,
+        page_items: int | None = None,
+    ) -> Iterator[Item]:
         """Items of a partition whose sort key starts with `prefix`, in the order of their sort keys, read page by page.
 
         `after`: only those behind this sort key. `last_first`: in the other direction, which `after` goes in too.
+        `page_items`: so many are read at once; absent, as many as are in 1 MB.
         """
         if not _is_key(pk, prefix or "-"):
             return
@@ -190,6 +199,8 @@ class Table:
             }
             if start:
                 arguments["ExclusiveStartKey"] = start
+            if page_items:
+                arguments["Limit"] = page_items
             with _translated():
                 page = self._client.query(**arguments)
             for raw in page["Items"]:

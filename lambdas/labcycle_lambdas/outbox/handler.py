@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ import boto3
 
 from labcycle_lambdas.anchor_age import age_line
 from labcycle_lambdas.ledger.anchors import Anchors
-from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.table import Table, Throttled
 from labcycle_lambdas.outbox.environment import Environment
 from labcycle_lambdas.outbox.outbox import Outbox
 
@@ -25,7 +26,8 @@ def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     outbox, anchors = _made(environment)
     failed = outbox.send(event["Records"])
     # Told here, since only where something happens can anchoring fall behind, and anchoring itself may not run at all.
-    print(age_line(environment.team, anchors.oldest(), datetime.now(UTC)))
+    with suppress(Throttled):  # the events are sent, and must not be sent again for it
+        print(age_line(environment.team, anchors.oldest(), datetime.now(UTC)))
     return {"batchItemFailures": [{"itemIdentifier": failed}] if failed else []}
 
 

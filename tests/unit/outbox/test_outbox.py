@@ -19,7 +19,7 @@ from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.outbox import handler
 from labcycle_lambdas.outbox.environment import Environment
 from labcycle_lambdas.outbox.outbox import Outbox
-from tests.unit.ledger.conftest import NAME, client, clock, faults, table  # noqa: F401
+from tests.unit.ledger.conftest import NAME, Faults, client, clock, faults, table  # noqa: F401
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "custody-event.schema.json").read_text())
 WHO = Who("scientist-1", "labcycle-fraud-scientist-1", "scientist-1")
@@ -144,7 +144,10 @@ def test_an_event_too_large_for_the_bus_comes_without_its_detail(
 
 
 def test_the_handler_reports_what_failed_and_how_long_events_wait(
-    records: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    records: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    faults: Faults,  # noqa: F811
 ) -> None:
     for name, value in {"LEDGER_TABLE": NAME, "EVENT_BUS": "labcycle-fraud", "TEAM": "fraud"}.items():
         monkeypatch.setenv(name, value)
@@ -159,4 +162,7 @@ def test_the_handler_reports_what_failed_and_how_long_events_wait(
     assert "refused" in lines[0]["message"]
     assert lines[-1]["OldestUnanchoredSeconds"] >= 0
     assert handler.handle({"Records": records}, None) == {"batchItemFailures": []}
+    faults.refuse("Query", "ThrottlingException", *range(20))
+    assert handler.handle({"Records": records}, None) == {"batchItemFailures": []}, "they are sent"
+    assert "Query" in faults.struck
     handler._made.cache_clear()
