@@ -260,7 +260,7 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
 
 def _issuers() -> st.SearchStrategy[list[Data]]:
     """Few, since each is an API."""
-    differ = (lambda issuer: str(issuer["name"]), lambda issuer: str(issuer["url"]))
+    differ = (lambda issuer: names.token_url_output(issuer["name"]), lambda issuer: str(issuer["url"]))
     return st.lists(mapping(Issuer), max_size=2, unique_by=differ)
 
 

@@ -14,6 +14,7 @@ from ipaddress import IPv4Network
 from itertools import chain
 from typing import Any
 
+from .names import token_url_output
 from .problem import Path
 from .regions import is_zone_of, known_regions
 
@@ -118,7 +119,17 @@ def tracking_rules(tracking: Any) -> Iterator[Broken]:
                 "Remove one of them",
             )
     first: dict[str, int] = {}
+    outputs: dict[str, tuple[int, str]] = {}
     for i, issuer in _items(tracking, "issuers"):
+        name = _get(issuer, "name")
+        if isinstance(name, str):
+            j, other = outputs.setdefault(output := token_url_output(name), (i, name))
+            if name != other:
+                yield Broken(
+                    ("issuers", i, "name"),
+                    f"got {name}, whose output {output} is that of issuers[{j}] already; allowed names that differ in more "
+                    "than hyphens. Choose another name",
+                )
         url = _get(issuer, "url")
         if isinstance(url, str) and first.setdefault(url, i) != i:
             yield Broken(

@@ -240,10 +240,6 @@ class ExperimentTracking(Construct):
         """Answers with a 5xx status a minute: ours, never the caller's."""
         return metric_errors(self.api)
 
-    def metric_throttled(self) -> cloudwatch.Metric:
-        """Requests a minute that Lambda refused for want of concurrency."""
-        return self.tracking_function.metric_throttles(period=Duration.minutes(1), statistic="Sum")
-
     def _bucket(self, retention: Duration, access_logs: s3.IBucket | None) -> s3.Bucket:
         stack = Stack.of(self)
         return s3.Bucket(
@@ -323,6 +319,7 @@ _ASKED_BY_POST = (
     "experiments/search",
     "experiments/search-datasets",
     "logged-models/search",
+    "registered-models/get-latest-versions",
     "runs/search",
 )
 _CHANGING = ("DELETE", "PATCH", "POST", "PUT")

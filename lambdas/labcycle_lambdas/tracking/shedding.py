@@ -1,6 +1,6 @@
 """Load of one member that would starve the others is put off.
 
-API Gateway throttles the team as a whole: at its limit it refuses whoever comes, and a sweep comes most often. So callers
+API Gateway throttles a door as a whole: at its limit it refuses whoever comes, and a sweep comes most often. So callers
 are counted, in each sandbox and from time to time over all of them. Where the team is near its limit, who makes more than
 an equal share of it is asked to come back in a second. A sandbox puts the same call off once alone, since a client gives up
 after some repeats: a sweep becomes slower, and loses nothing.
@@ -30,7 +30,7 @@ class Shedding:
     Parameters
     ----------
     requests_per_second
-        At which API Gateway throttles the team; 0 where it does not, and nothing is put off.
+        At which API Gateway throttles a door; 0 where it does not, and nothing is put off.
     clock
         Seconds since 1970, the same for all sandboxes.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from aws_cdk.assertions import Template as Assertions
 
 from labcycle.tracking import ExperimentTracking
 from labcycle_lambdas.ledger.table import EXPIRES
+from labcycle_lambdas.tracking.rights import needed
+from labcycle_lambdas.tracking.routes import ROUTES
 from tests.synth.assembly import Template, alone, as_list, of_type, resources, statements
 
 
@@ -53,6 +56,16 @@ def granted(template: Template, role: str) -> dict[str, set[str]]:
 def routes(resources_: set[str]) -> set[str]:
     """METHOD/path of execute-api ARNs."""
     return {r.partition("/$default/")[2].strip('"]}') for r in resources_}
+
+
+def test_who_may_read_may_ask_whatever_reads(template: Template) -> None:
+    reading = {
+        re.sub(r"^/[0-9.]+/mlflow/", "", path)
+        for (method, path), operation in ROUTES.items()
+        if method == "POST" and needed(method, operation) == "read"
+    }
+    asked = routes(granted(template, "read")["execute-api:Invoke"])
+    assert {what.removeprefix("POST/api/*/mlflow/") for what in asked if what.startswith("POST/api/")} == reading
 
 
 def test_an_api_that_keeps_failing_is_told_where_there_is_a_topic(template: Template) -> None:
@@ -224,7 +237,7 @@ def test_scientists_log_but_do_not_promote(template: Template) -> None:
     assert "s3:PutObject" in log and "s3:DeleteObject" not in log
     assert all("experiments/*" in r or "data/*" in r for r in log["s3:PutObject"])
     assert "s3:PutObject" not in read
-    asks = ("/presigned-download-url", "/search", "/search-datasets")
+    asks = ("/presigned-download-url", "/search", "/search-datasets", "/get-latest-versions")
     assert all(route.startswith("GET/") or route.endswith(asks) for route in routes(read["execute-api:Invoke"]))
     assert routes(promote["execute-api:Invoke"]) == {"POST/labcycle/1.0/models/*", "GET/labcycle/*"}
     assert set(promote) == {"execute-api:Invoke"}
@@ -248,11 +261,9 @@ def test_a_sandbox_lets_its_table_go_but_never_its_bucket() -> None:
 
 def test_settings_reach_the_template() -> None:
     def build(stack: Stack) -> None:
-        tracking = ExperimentTracking(
+        ExperimentTracking(
             stack, "T", team="ours", artifact_retention=Duration.days(30), requests_per_second=7, burst=9
         )
-        metric = tracking.metric_throttled().to_metric_config().metric_stat
-        assert metric and metric.metric_name == "Throttles"
 
     template = alone(build)
     (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage")

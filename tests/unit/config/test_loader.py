@@ -215,6 +215,14 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "got i0, the name of issuers[0] already",
         ),
         (
+            (
+                RETENTION,
+                issuers("https://a.example.com", "https://b.example.com").replace("i0", "a1b").replace("i1", "a-1b"),
+            ),
+            "tracking.issuers[1].name",
+            "got a-1b, whose output TrackingUrlA1B is that of issuers[0] already; allowed names that differ in more",
+        ),
+        (
             ("roles: [reviewer, lead]", "roles: [lead]\n    tokens: [{issuer: company, subject: r-1}]"),
             "members[1].tokens[0].issuer",
             "got company; allowed the name of an issuer in tracking.issuers. Add it there",
