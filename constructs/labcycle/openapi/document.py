@@ -13,8 +13,20 @@ _ABOUT = """\
 Experiments, runs, models and their life cycle, for one team. The protocol below /api is MLflow's; the same is served below
 /ajax-api. Numbers of 64 bits may be sent as text. Fields that are not known are ignored.
 
-Requests are signed with Signature Version 4 for `execute-api`. A request that creates or removes may carry the header
-`Idempotency-Key`: repeats with the same key are one request."""
+Each address of a team takes one of the two: Signature Version 4 for `execute-api`, or a token of one issuer. A request that
+creates or removes may carry the header `Idempotency-Key`: repeats with the same key are one request."""
+# Signature Version 4 as tools that know it expect it:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html
+_SECURITY = {
+    "signature": {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "description": "AWS Signature Version 4 of the caller's role.",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    },
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
 _LIMITED = {"$ref": "#/components/responses/Busy"}
 _REFUSED = {"$ref": "#/components/responses/Refused"}
 
@@ -30,7 +42,9 @@ def document() -> dict[str, Any]:
         "info": {"title": "labcycle", "version": "1.0", "description": _ABOUT},
         "tags": [{"name": group} for group in GROUPS],
         "paths": paths,
+        "security": [{name: []} for name in _SECURITY],
         "components": {
+            "securitySchemes": _SECURITY,
             "schemas": SCHEMAS,
             "responses": {
                 "Refused": _response("The caller's mistake.", ref("Error")),

@@ -672,6 +672,44 @@ LIFECYCLE = (
     ),
 )
 
+_RULE = shape({"status!": STRING, "days!": INT64})
+RETENTION = (
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "retention/plan",
+        "Which runs of an experiment the team's rules would let go, and what keeps them; `next` asks for those behind. Only where a "
+        "team has rules.",
+        {"experiment_id": STRING, "after": STRING},
+        shape(
+            {
+                "rules!": array(_RULE),
+                "experiment_id!": STRING,
+                "runs!": array(
+                    shape(
+                        {
+                            "run_id!": RUN_ID,
+                            "name!": STRING,
+                            "status!": STRING,
+                            "lifecycle_stage!": STRING,
+                            "idle_days!": INT64,
+                            "rule!": nullable(_RULE),
+                            "kept_for!": nullable(STRING),
+                        }
+                    )
+                ),
+                "next!": nullable(shape({"experiment_id!": STRING, "after!": STRING})),
+            }
+        ),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "retention/erase",
+        "Let a run go that the rules let go: its artifacts and points. Again, until it is finished.",
+        {"run_id!": RUN_ID},
+        shape({"run_id!": RUN_ID, "finished!": BOOLEAN}),
+    ),
+)
+
 GROUPS: dict[str, tuple[Endpoint, ...]] = {
     "Experiments": EXPERIMENTS,
     "Runs": RUNS,
@@ -682,4 +720,5 @@ GROUPS: dict[str, tuple[Endpoint, ...]] = {
     "Artifacts": ARTIFACTS,
     "Server": SERVER,
     "Life cycle": LIFECYCLE,
+    "Retention": RETENTION,
 }

@@ -14,7 +14,8 @@ from labcycle_lambdas.mlflow_error import ENDPOINT_NOT_FOUND, MlflowError, inval
 from labcycle_lambdas.responding import answered
 from labcycle_lambdas.retention.erasure import Retention
 
-PLAN, ERASE = "/labcycle/1.0/retention/plan", "/labcycle/1.0/retention/erase"
+BASE = "/labcycle/1.0/retention/"
+PLAN, ERASE = ("GET", f"{BASE}plan"), ("POST", f"{BASE}erase")
 _SECONDS = 20  # of the 30 that API Gateway waits
 
 
@@ -32,15 +33,15 @@ class Api:
 
     def _do(self, request: Request) -> dict[str, Any]:
         match request.method, request.path:
-            case "GET", path if path == PLAN:
+            case asked if asked == PLAN:
                 self.members.require("read", request)
                 return self._plan(dict(request.query))
-            case "POST", path if path == ERASE:
+            case asked if asked == ERASE:
                 self.members.require("erase", request)
                 return self._erase(request)
         raise MlflowError(
             ENDPOINT_NOT_FOUND,
-            f"No endpoint {request.method} {request.path[:200]}. There are GET {PLAN} and POST {ERASE}.",
+            f"No endpoint {request.method} {request.path[:200]}. There are {' '.join(PLAN)} and {' '.join(ERASE)}.",
         )
 
     def _plan(self, query: dict[str, str]) -> dict[str, Any]:

@@ -28,9 +28,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from labcycle.openapi import document
-from labcycle_lambdas.lifecycle import handler as lifecycle
-from labcycle_lambdas.tracking import handler as tracking
-from tests.unit.tracking.sandbox import Sandbox
+from tests.unit.tracking.sandbox import Sandbox, function_of
 from tests.unit.tracking.server import event, member
 from tests.unit.tracking.world import World, build
 
@@ -73,8 +71,7 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     kind = {"content-type": environ.get("CONTENT_TYPE", "")}
     made = event(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), body, member(), kind)
-    function = lifecycle if path.startswith("/labcycle/") else tracking
-    said = function.handle(made, None)
+    said = function_of(path).handle(made, None)
     content = base64.b64decode(said["body"]) if said["isBase64Encoded"] else said["body"].encode()
     start_response(f"{said['statusCode']} {HTTPStatus(said['statusCode']).phrase}", list(said["headers"].items()))
     return [content]

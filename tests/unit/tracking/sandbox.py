@@ -25,6 +25,8 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from labcycle_lambdas.lifecycle import handler as lifecycle
+from labcycle_lambdas.retention import handler as retention
+from labcycle_lambdas.retention.routes import BASE
 from labcycle_lambdas.tracking import handler as tracking
 from labcycle_lambdas.tracking import ledgers
 from tests.unit.tracking.dynamodb import MemoryDynamoDB
@@ -37,13 +39,21 @@ _VARIABLES = {
     "LEDGER_TABLE": TABLE,
     "ARTIFACT_BUCKET": BUCKET,
     "TEAM": "fraud",
+    "RETENTION": '[{"status": "deleted", "days": 1}]',
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": REGION,
 }
 _JSON = HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"})
 
+_FUNCTIONS = {BASE: retention, "/labcycle/": lifecycle, "/": tracking}  # the longest prefix first
+
 Send = Callable[[], Any]
+
+
+def function_of(path: str) -> ModuleType:
+    """The handler that API Gateway sends a path to."""
+    return next(function for prefix, function in _FUNCTIONS.items() if path.startswith(prefix) or prefix == "/")
 
 
 @dataclass
@@ -88,7 +98,7 @@ class Sandbox:
             self._s3 = boto3.client("s3")
             self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
             self._s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-            for function in (tracking, lifecycle):
+            for function in _FUNCTIONS.values():
                 _start_cold(function)
                 stack.callback(_start_cold, function)
             yield self
@@ -109,11 +119,10 @@ class Sandbox:
         query = urlencode(body, doseq=True) if method == "GET" and body else query
         raw = b"" if method == "GET" or body is None else json.dumps(body).encode()
         headers = {"idempotency-key": key} if key else {}
-        function = lifecycle if path.startswith("/labcycle/") else tracking
         made = event(method, path, query, raw, member(name), headers)
         self._here.trouble = trouble
         try:
-            said = function.handle(made, None)
+            said = function_of(path).handle(made, None)
         finally:
             self._here.trouble = None
         text = said["body"]

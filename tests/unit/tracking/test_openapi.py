@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from labcycle.openapi import document
 from labcycle_lambdas.lifecycle import routes as lifecycle
+from labcycle_lambdas.retention import routes as retention
 from labcycle_lambdas.tracking import routes as tracking
 from tests.unit.tracking.fuzz import Fuzz, operations
 from tests.unit.tracking.sandbox import Sandbox
@@ -37,7 +38,10 @@ def test_the_published_document_is_this_one() -> None:
 
 
 def test_what_is_documented_is_what_is_served() -> None:
-    served = {(method, f"{lifecycle.BASE}{path}") for method, path in lifecycle.ROUTES}
+    served = {(method, f"{lifecycle.BASE}{path}") for method, path in lifecycle.ROUTES} | {
+        retention.PLAN,
+        retention.ERASE,
+    }
     for method, path in tracking.ROUTES:
         served.add((method, re.sub(r"\.\.\.\}", "}", f"/api{path}" if path[1].isdigit() else path)))
     assert sorted(operations()) == sorted(served)
