@@ -139,12 +139,9 @@ def reproduce(
     reproduction = Reproduction(client, Artifacts(client), lambda line: typer.echo(line, err=True))
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="labcycle-reproduce-") as place:
-            report = reproduction(run, wanted, Path(place))
+            report = reproduction(run, wanted, Path(place) / "run")
     else:
-        if folder.exists():
-            raise LabcycleError(f"--folder {folder}: it is there already. Name a new one")
-        folder.mkdir(parents=True)
-        report = reproduction(run, wanted, folder.resolve())
+        report = reproduction(run, wanted, folder.absolute())
     _print_json(report) if as_json else text.print_reproduction(report)
     if not report["reproduced"]:
         raise typer.Exit(1)

@@ -53,6 +53,11 @@ class Reproduction:
     def __call__(self, run_id: str, wanted: Wanted, folder: Path) -> dict[str, Any]:
         """The report: `reproduced`, `metrics`, the new `run_id`, and what was made again how. It is on the new run, too.
 
+        Parameters
+        ----------
+        folder
+            Where it is done: a new folder, made where there is such a run.
+
         Raises
         ------
         CannotReproduce
@@ -62,6 +67,7 @@ class Reproduction:
         """
         source = self.client.run(run_id)
         _comparable(source, wanted.tolerance)
+        _make(folder)
         self.say(f"reproducing {source.name} ({run_id})")
         code = restore(source, self.artifacts, folder, repository=wanted.repository, command=wanted.command or None)
         self.say(f"code: {'its recipe' if code.recipe else 'commit ' + source.tags[record.COMMIT]}")
@@ -181,6 +187,17 @@ class Reproduction:
         if done.returncode:
             last = "\n".join(done.stdout.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])
             raise CannotReproduce(f"{' '.join(code.command)} ended with exit code {done.returncode}:\n{last}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise CannotReproduce(f"the folder {folder} is there already. Name a new one: --folder PATH.") from None
+    except OSError as error:
+        raise CannotReproduce(
+            f"the folder {folder} cannot be made: {error.strerror}. Name a new one, where you may write: --folder PATH."
+        ) from None
 
 
 def _comparable(run: Run, tolerance: Tolerance) -> None:

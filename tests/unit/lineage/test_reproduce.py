@@ -196,7 +196,11 @@ def test_what_cannot_run_says_why(team: Team, call: Call, tmp_path: Path) -> Non
         said = call("runs", "reproduce", run_id, "--reuse-environment", *more)
         assert (said.exit_code, says in said.output) == (2, True), said.output
 
-    refused(a_run(team), "has no metric")
+    refused("nobody", "not found", "--folder", tmp_path / "a" / "new")
+    refused(a_run(team), "has no metric", "--folder", tmp_path / "a" / "new")
+    assert list(tmp_path.glob("a")) == []  # it can be named again
+    (tmp_path / "file").touch()
+    refused(recipe_run(team), "cannot be made: Not a directory", "--folder", tmp_path / "file" / "new")
     refused(a_run(team, metrics={"system/cpu": 1.0}), "has no metric (those below system/ do not count)")
     bare = a_run(team, metrics={"a": 1.0})
     refused(bare, "nothing says which code it ran")
