@@ -74,17 +74,22 @@ def sign(
     """
     url = canonical_url(url)
     credentials = credentials or _credentials()
-    host = urlsplit(url).hostname or ""
-    found = _HOST.search(host)
-    region = found[1] if found else region or os.environ.get("AWS_REGION") or _session().region_name
-    if not region:
-        raise CannotSign(f"the region of {host} is not known: set AWS_REGION")
     # Only what cannot change on its way is signed beside the host and the date: the type of the content.
     signed = {name: value for name, value in (headers or {}).items() if name.lower() == "content-type"}
     request = AWSRequest(method=method, url=url, headers=signed, data=body or b"")
     # Frozen: key, secret and token of one moment, also where another thread refreshes them meanwhile.
-    SigV4Auth(credentials.get_frozen_credentials(), SERVICE, region).add_auth(request)
+    SigV4Auth(credentials.get_frozen_credentials(), SERVICE, region_of(url, region)).add_auth(request)
     return {**(headers or {}), **dict(request.headers.items())}
+
+
+def region_of(url: str, region: str | None = None) -> str:
+    """The region that the host of an API tells; else `region`, else that of the usual AWS chain. Raises `CannotSign`."""
+    host = urlsplit(url).hostname or ""
+    found = _HOST.search(host)
+    known = found[1] if found else region or os.environ.get("AWS_REGION") or _session().region_name
+    if not known:
+        raise CannotSign(f"the region of {host} is not known: set AWS_REGION")
+    return known
 
 
 def _credentials() -> Credentials:

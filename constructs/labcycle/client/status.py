@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from labcycle.client.api import LIFECYCLE, ApiError, TeamApi
-from labcycle.client.custody.anchors import region_of
+from labcycle.client.signing import CannotSign, region_of
 from labcycle.config import names
 
 _LAST_HOUR = timedelta(hours=1)
@@ -64,7 +64,11 @@ def look(api: TeamApi, session: Any, now: datetime) -> Status:
     made.reachable, made.team, made.last_anchor = True, state["team"], state["last_anchor"]
     oldest = state["waiting"][0]["at"] if state["waiting"] else None
     made.behind_seconds = int((now - datetime.fromisoformat(oldest)).total_seconds()) if oldest else 0
-    region = region_of(api.address, session)
+    try:
+        region = region_of(api.address)
+    except CannotSign as error:
+        made.hidden.append(f"the addresses, the alarms, errors and throttles: {error}")
+        return made
     _look(made, "the addresses", lambda: _doors(made, session.client("ssm", region_name=region)))
     cloudwatch = session.client("cloudwatch", region_name=region)
     _look(made, "the alarms", lambda: _alarms(made, cloudwatch))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from labcycle.client import signing
 from labcycle.client.mlflow_auth import LabcycleAuthProvider, SignedRequest, _forget_signature
-from labcycle.client.signing import CannotSign, canonical_url, sign
+from labcycle.client.signing import CannotSign, canonical_url, region_of, sign
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "the-session-token")
 HOST = "https://abc123.execute-api.eu-west-1.amazonaws.com"
@@ -167,6 +167,12 @@ def test_the_region_comes_from_the_host_before_anything_else() -> None:
     assert "/eu-west-1/execute-api/" in headers["Authorization"]
     local = sign("GET", "http://127.0.0.1:4566/x", credentials=CREDENTIALS, region="us-east-1")
     assert "/us-east-1/execute-api/" in local["Authorization"]
+
+
+@pytest.mark.parametrize("host", ["abc", "abc-vpce-0a1b", "my-api.vpce-0a1b-x"])
+@pytest.mark.parametrize("end", ["amazonaws.com", "vpce.amazonaws.com", "amazonaws.com.cn"])
+def test_every_form_of_host_tells_its_region(host: str, end: str) -> None:
+    assert region_of(f"https://{host}.execute-api.cn-north-1.{end}/x", "us-east-1") == "cn-north-1"
 
 
 def test_without_credentials_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,6 +106,17 @@ def test_what_may_not_be_seen_is_said(session: boto3.Session, monkeypatch: pytes
     found = status.look(Api({**STATE, "waiting": [], "last_anchor": None}), session, NOW)
     assert (found.alarms, found.hidden, found.well) == (None, ["the alarms: AccessDenied"], True)
     assert (found.behind_seconds, found.last_anchor) == (0, None)
+
+
+def test_without_a_region_only_the_api_is_asked(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    api = Api(STATE)
+    api.address = "https://tracking.example.com"
+    found = status.look(api, session, NOW)
+    assert (found.reachable, found.alarms, found.last_hour) == (True, None, None)
+    assert len(found.hidden) == 1 and "set AWS_REGION" in found.hidden[0]
 
 
 def test_an_api_that_does_not_answer(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:

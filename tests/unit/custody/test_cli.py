@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from moto.core.botocore_stubber import MockRawResponse
 from typer.testing import CliRunner, Result
 
 from labcycle.cli import app
 from labcycle.client.custody import cli
-from labcycle.client.custody.anchors import Unreadable
 from labcycle.config import names
 from tests.unit.custody.conftest import BUCKET, MODEL, Api, Story, text_of, with_text
 
@@ -78,18 +81,52 @@ def test_a_subject_that_nobody_knows_is_the_callers_mistake(member: Story) -> No
     assert "the team fraud knows no model/nobody. Give model/NAME, experiment/ID or run/ID" in plain(done)
 
 
+@pytest.mark.parametrize("service", ["s3", "sts"])
 def test_who_may_not_read_the_anchors_is_told_so_and_may_verify_the_rest(
-    member: Story, monkeypatch: pytest.MonkeyPatch
+    member: Story, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    def refused(s3: Any, bucket: str) -> Any:
-        raise Unreadable(f"s3://{bucket}/custody/ answers AccessDenied: no")
-
-    monkeypatch.setattr(cli, "read_anchors", refused)
-    done = verify()
+    session = boto3.Session()
+    session.events.register_first(f"before-send.{service}", refused)  # type: ignore[arg-type]
+    monkeypatch.setattr(boto3, "Session", lambda: session)
+    done, said = run("verify"), run("verify", "--json")
     assert done.exit_code == 0
-    assert f"note: The anchors were not compared: s3://{BUCKET}/custody/ answers AccessDenied" in done.output
+    assert "note: The anchors were not compared: " in done.output and "AccessDenied" in done.output
     assert "anchors say" not in done.output
-    assert json.loads(verify("--json").output)["anchors"] is None
+    assert json.loads(said.output)["anchors"] is None
+
+
+def refused(request: Any, **_: Any) -> AWSResponse:
+    """As S3 and STS say it."""
+    error = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    body = error if ".s3." in request.url else b"<ErrorResponse>" + error + b"</ErrorResponse>"
+    return AWSResponse(request.url, 403, HTTPHeaders(), MockRawResponse(body))
+
+
+@pytest.mark.parametrize("bucket", [(), ("--anchors", BUCKET)])
+def test_who_has_a_token_and_no_credentials_verifies_and_exports_all_but_the_anchors(
+    member: Story, monkeypatch: pytest.MonkeyPatch, bucket: tuple[str, ...]
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    done = run("verify", *bucket)
+    assert done.exit_code == 0
+    assert "note: The anchors were not compared: Unable to locate credentials." in done.output
+    assert "whole: 8 events of 3 subjects" in done.output
+    exported = run("export", *bucket)
+    assert exported.exit_code == 0
+    assert json.loads(exported.output.splitlines()[-1])["why_not"] == "Unable to locate credentials"
+
+
+def test_where_no_region_is_known_the_anchors_are_not_compared(member: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    done = run("verify")
+    assert done.exit_code == 0
+    assert "not compared: the region of tracking.example.com is not known: set AWS_REGION" in plain(done)
 
 
 def test_a_bucket_that_is_not_there_is_no_traceback(member: Story) -> None:

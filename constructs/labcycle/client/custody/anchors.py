@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from labcycle.client.custody.material import AnchorObject
+from labcycle.client.signing import CannotSign, region_of
 from labcycle.config import names
 
 PREFIX = "custody/"
 _AT_ONCE = 16
-_API = re.compile(r"[a-z0-9]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 
 
 class Unreadable(Exception):
     """The anchors may not be read, or are not there; the message says why."""
 
 
-def region_of(address: str, session: Any) -> str:
-    """The region of the API at `address`; of the session, where the address does not tell."""
-    match = _API.fullmatch(urlsplit(address).hostname or "")
-    return str(match[1] if match else session.region_name)
+def anchors_of(team: str, address: str, bucket: str = "") -> list[AnchorObject]:
+    """Every anchor of a team, by the credentials of the usual AWS chain. Raises `Unreadable`.
 
-
-def bucket_of(team: str, address: str, session: Any) -> str:
-    """The name of a team's anchor bucket, in the account of the credentials and the region of the API at `address`."""
-    region = region_of(address, session)
-    account = session.client("sts", region_name=region).get_caller_identity()["Account"]
-    return names.bucket(team, "anchors", account, region)
+    Parameters
+    ----------
+    bucket
+        Absent: the team's, in the account of the credentials and the region of the API at `address`.
+    """
+    try:
+        session = boto3.Session()
+        return read_anchors(session.client("s3"), bucket or _bucket_of(team, region_of(address), session))
+    except ClientError as error:  # of STS
+        raise Unreadable(f"the account of your credentials is not known: {error}") from None
+    except (BotoCoreError, CannotSign) as error:
+        raise Unreadable(str(error).rstrip(".")) from None
 
 
 def read_anchors(s3: Any, bucket: str) -> list[AnchorObject]:
     """Every anchor that was ever written, also one that a delete marker hides. Raises `Unreadable`."""
-    from botocore.exceptions import ClientError
-
     versions: dict[str, list[dict[str, Any]]] = {}
     hidden: set[str] = set()
     try:
@@ -48,6 +51,11 @@ def read_anchors(s3: Any, bucket: str) -> list[AnchorObject]:
     except ClientError as error:
         said = error.response["Error"]
         raise Unreadable(f"s3://{bucket}/{PREFIX} answers {said.get('Code')}: {said.get('Message')}") from None
+
+
+def _bucket_of(team: str, region: str, session: boto3.Session) -> str:
+    account = session.client("sts", region_name=region).get_caller_identity()["Account"]
+    return names.bucket(team, "anchors", account, region)
 
 
 def _first(s3: Any, bucket: str, key: str, versions: list[dict[str, Any]], hidden: bool) -> AnchorObject:

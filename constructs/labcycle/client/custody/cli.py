@@ -10,9 +10,9 @@ import typer
 import urllib3
 
 from labcycle.client.api import TeamApi
-from labcycle.client.custody.anchors import bucket_of, read_anchors
+from labcycle.client.custody.anchors import anchors_of
 from labcycle.client.custody.collect import AT_ONCE, collect, known_subjects
-from labcycle.client.custody.material import AnchorObject, Material
+from labcycle.client.custody.material import Material
 from labcycle.client.custody.verification import Verdict, verify
 from labcycle.errors import LabcycleError
 
@@ -56,15 +56,8 @@ def register(app: typer.Typer) -> None:
 
 def _collect(subject: str | None, bucket: str) -> Material:
     api = TeamApi(pool=urllib3.PoolManager(maxsize=AT_ONCE))
-
-    def read(team: str) -> list[AnchorObject]:
-        import boto3
-
-        session = boto3.Session()
-        return read_anchors(session.client("s3"), bucket or bucket_of(team, api.address, session))
-
     wanted = [subject if "/" in subject else f"model/{subject}"] if subject else []
-    found = collect(api, read, wanted)
+    found = collect(api, lambda team: anchors_of(team, api.address, bucket), wanted)
     for name in wanted:
         if not found.chains[name].events and name not in known_subjects(found):
             raise LabcycleError(
