@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import site
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -29,6 +31,17 @@ class Interpreter:
     reused: bool
     different: dict[str, tuple[str | None, str | None]]
 
+    def variables(self, given: Mapping[str, str]) -> dict[str, str]:
+        """`given`, so that `python3`, scripts and what packages put on the path are this interpreter's, too."""
+        binaries = Path(self.path).parent
+        found = {**given, "PATH": os.pathsep.join([str(binaries), given.get("PATH", os.defpath)])}
+        if self.reused:
+            return {**found, "PYTHONUSERBASE": site.getuserbase()}  # else it moves with HOME
+        return {
+            **{key: value for key, value in found.items() if key not in ("PYTHONPATH", "PYTHONHOME")},
+            "VIRTUAL_ENV": str(binaries.parent),
+        }
+
 
 def reused(lock: Lock | None) -> Interpreter:
     """The Python that runs this, and how its packages differ from the lock."""
@@ -51,21 +64,24 @@ def fresh(run: Run, lock: Lock | None, folder: Path, say: Callable[[str], object
             f"run {run.run_id} recorded no libraries (no lineage/requirements.txt, no model with a requirements.txt). Run it "
             f"with the packages that are installed here: --reuse-environment."
         )
-    _run([_python(run), "-m", "venv", str(folder)], "a virtual environment cannot be made")
-    path = str(folder / "bin" / "python")
+    _run([_python(run), "-m", "venv", str(folder)], "a virtual environment cannot be made", os.environ)
+    python = Interpreter(str(folder / "bin" / "python"), False, {})
+    variables = python.variables(os.environ)  # what lies on PYTHONPATH is not installed
     requirements = folder / "requirements.txt"
     requirements.write_text(lock.text)
     say(f"installing {len(lock.packages())} packages of {lock.origin}, with what pip says")
     # A whole lock has nothing to resolve.
     options = ["--no-deps"] if lock.whole else []
     _run(
-        [path, "-m", "pip", "install", "--disable-pip-version-check", *options, "-r", str(requirements)],
+        [python.path, "-m", "pip", "install", "--disable-pip-version-check", *options, "-r", str(requirements)],
         f"the packages of {lock.origin} cannot be installed. Try --reuse-environment, or mend pip's index",
+        variables,
         lambda line: say(f"  {line.partition(' (from')[0]}") if line.startswith(_PROGRESS) else None,
     )
     if lock.whole:
-        _bring_along(Path(_run([path, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], "").strip()))
-    return Interpreter(path, False, {})
+        where = [python.path, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        _bring_along(Path(_run(where, "the new environment does not work", variables).strip()))
+    return python
 
 
 def _python(run: Run) -> str:
@@ -99,11 +115,16 @@ def _bring_along(site_packages: Path) -> None:
     (about / "entry_points.txt").write_text(known.read_text("entry_points.txt") or "")
 
 
-def _run(command: list[str], otherwise: str, hear: Callable[[str], object] = lambda line: None) -> str:
+def _run(
+    command: list[str],
+    otherwise: str,
+    variables: Mapping[str, str],
+    hear: Callable[[str], object] = lambda line: None,
+) -> str:
     """What the command prints; `hear` is told each line at once."""
     lines: list[str] = []
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:

@@ -22,6 +22,7 @@ from labcycle.lineage.cannot_reproduce import CannotReproduce
 from labcycle.lineage.code import RECIPE, Code, restore
 from labcycle.lineage.interpreter import Interpreter, fresh, reused
 from labcycle.lineage.libraries import lock_of
+from labcycle.lineage.recipe_variables import recipe_variables
 from labcycle.lineage.runs_client import REPRODUCES, Run, RunsClient
 from labcycle.lineage.training_data import fetch
 from labcycle.lineage.verdict import SYSTEM, Tolerance, compared, judge
@@ -148,9 +149,9 @@ class Reproduction:
         recipe = {path.relative_to(code.folder): path.read_bytes() for path in code.folder.rglob("*") if path.is_file()}
         (root / "input" / "config").mkdir(parents=True)
         (root / "input" / "config" / "hyperparameters.json").write_text(json.dumps(source.params))
-        hidden = ("AWS_", "MLFLOW_", "LABCYCLE_TOKEN")
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
-        self._start(code, python, {**environment, _TRAINING_ROOT: str(root)}, made)
+        home = root.parent / "home"
+        home.mkdir()
+        self._start(code, python, {**recipe_variables(os.environ, home), _TRAINING_ROOT: str(root)}, made)
         try:
             said = json.loads((root / "output" / "data" / "metrics.json").read_text())
             metrics = {str(key): float(value) for key, value in said.items()}
@@ -174,11 +175,16 @@ class Reproduction:
             )
         return metrics
 
-    def _start(self, code: Code, python: Interpreter, environment: dict[str, str], made: str) -> None:
+    def _start(self, code: Code, python: Interpreter, variables: dict[str, str], made: str) -> None:
         command = [python.path if word == "python" and i == 0 else word for i, word in enumerate(code.command)]
         try:
             done = subprocess.run(
-                command, check=False, cwd=code.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                command,
+                check=False,
+                cwd=code.folder,
+                env=python.variables(variables),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
         except OSError as error:
             raise CannotReproduce(f"{code.command[0]} cannot be started: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ from tests.unit.lineage.test_commands import Call, a_run, call, document, log  #
 from tests.unit.tracking.conftest import BUCKET
 
 CSV = b"x,y\n1,0\n2,1\n4,1\n"
-# The mean of x, times C; it must not see the caller's credentials.
+# The mean of x, times C; it must not see the caller's variables.
 RECIPE = b"""
 import csv, json, os, pathlib
-assert not [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]
+assert not {"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI", "A_TOKEN"} & os.environ.keys()
+assert os.environ["AWS_CONFIG_FILE"] == os.environ["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+assert os.environ["AWS_EC2_METADATA_DISABLED"] == "true" and not list(pathlib.Path.home().iterdir())
+assert os.environ["LC_ALL"] == "C.UTF-8"
 root = pathlib.Path(os.environ["LABCYCLE_TRAINING_ROOT"])
 settings = json.loads((root / "input/config/hyperparameters.json").read_text())
 rows = [row for f in sorted((root / "input/data/training").glob("*.csv")) for row in csv.DictReader(f.open())]
@@ -47,6 +51,12 @@ url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/log-metric"
 headers = {"content-type": "application/json"}
 urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers))
 """
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", "of the caller")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
 
 def recipe_run(team: Team, *, mean: float = 7 / 3 * 2, recipe: bytes = RECIPE, data: bytes = CSV, **more: Any) -> str:
@@ -269,11 +279,42 @@ def test_an_end_that_cannot_be_told_hides_no_error(team: Team, tmp_path: Path) -
     assert said[-1].endswith("does not say that it ended: no FAILED")
 
 
-def test_a_fresh_environment(team: Team, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_every_python_of_a_command_is_the_one_that_is_meant(
+    team: Team,
+    call: Call,  # noqa: F811
+    repository: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = f"import sys; sys.argv = ['', str(float(sys.prefix == {sys.prefix!r}))]"
+    (repository / "train.py").write_text(here + SCRIPT)
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "train")
+    checkout = find_checkout(repository)
+    assert checkout
+    source = a_run(team, metrics={"loss": 1.0}, tags={"mlflow.source.git.commit": checkout.commit})
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    for command in (("python", "train.py"), ("python3", "train.py"), ("sh", "-c", "python3 train.py")):
+        words = ("--reuse-environment", "--repository", repository, "--", *command)
+        said = call("runs", "reproduce", source, *words)
+        assert said.exit_code == 0, said.output
+
+
+def test_a_fresh_environment(
+    team: Team,
+    call: Call,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "boto3.py").touch()
+    (tmp_path / "no_such_package-1.dist-info").mkdir()
+    (tmp_path / "no_such_package-1.dist-info" / "METADATA").write_text("Name: no-such-package\nVersion: 1\n")
     alone = RECIPE + (
-        b"import importlib.metadata as m, importlib.util as u, sys\n"
+        b"import importlib.metadata as m, importlib.util as u, subprocess, sys\n"
+        b"asked = 'python3 -c \"import sys; print(sys.prefix)\"'\n"
+        b"assert subprocess.check_output(asked, shell=True, text=True).strip() == sys.prefix == os.environ['VIRTUAL_ENV']\n"
         b"assert sys.prefix != sys.base_prefix and u.find_spec('boto3') is None\n"
         b"assert [e.name for e in m.entry_points(group='mlflow.request_auth_provider')] == ['labcycle']\n"
     )
