@@ -17,6 +17,7 @@ import urllib3
 # The address of a container's own description, inside of it. `ImageID` is the digest of the image.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-response.html
 _ECS = "ECS_CONTAINER_METADATA_URI_V4"
+_CONDA_BUILDS = re.compile(r"/croot/|/feedstock_root/|/conda-bld/|/tmp/build/")
 IMAGE = "LABCYCLE_IMAGE"  # what started the container may say it outright
 
 
@@ -49,20 +50,30 @@ def _line(name: str, found: Distribution) -> str:
         origin = json.loads(found.read_text("direct_url.json") or "{}")
     except ValueError:
         origin = {}
-    url = _without_credentials(str(origin.get("url") or ""))
-    if not url:
+    url = str(origin.get("url") or "")
+    if not url or _is_conda(url, found):
         return pinned
     if "dir_info" in origin or url.startswith("file:"):
         return f"# {pinned} was installed from a folder or file"
-    version = origin.get("vcs_info")
+    version, below = origin.get("vcs_info"), origin.get("subdirectory")
+    address = without_credentials(url)
     if isinstance(version, dict):
-        return f"{name} @ {version.get('vcs')}+{url}@{version.get('commit_id')}"
-    return f"{name} @ {url}"
+        address = f"{version.get('vcs')}+{address}@{version.get('commit_id')}"
+    return f"{name} @ {address}" + (f"#subdirectory={below}" if below else "")
 
 
-def _without_credentials(url: str) -> str:
+def _is_conda(url: str, found: Distribution) -> bool:
+    """Whether it is a package of conda, whose address is a folder of the machine that built it."""
+    by_conda = (found.read_text("INSTALLER") or "").strip() == "conda"
+    return url.startswith("file:") and (by_conda or bool(_CONDA_BUILDS.search(url)))
+
+
+def without_credentials(url: str) -> str:
+    """An address without user, password and query; `git` is kept, which is the user of every ssh address."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url
+    user, _, host = parts.netloc.rpartition("@")
+    kept = "git@" if parts.scheme.endswith("ssh") and user.partition(":")[0] == "git" else ""
+    return urlunsplit(parts._replace(netloc=kept + host, query="", fragment=""))
 
 
 def _image() -> str:

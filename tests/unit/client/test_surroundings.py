@@ -12,14 +12,23 @@ import pytest
 from labcycle.client import surroundings as module
 from labcycle.client.surroundings import lock, surroundings
 
+CONDA_BUILDS = [
+    "file:///croot/numpy_and_numpy_base_1682520569166/work",
+    "file:///home/conda/feedstock_root/build_artifacts/numpy_1687808358489/work",
+    "file:///tmp/build/80754af9/attrs_1642510447205/work",
+    "file:///opt/conda/conda-bld/certifi_1655968806487/work/certifi",
+]
+
 
 class Installed:
-    def __init__(self, name: str | None, number: str = "1", origin: object = None) -> None:
+    def __init__(self, name: str | None, number: str = "1", origin: object = None, installer: str = "pip") -> None:
         self.metadata = {"Name": name}
         self.version = number
-        self._origin = origin
+        self._origin, self._installer = origin, installer
 
     def read_text(self, name: str) -> str | None:
+        if name == "INSTALLER":
+            return f"{self._installer}\n"
         assert name == "direct_url.json"
         return self._origin if isinstance(self._origin, str) else json.dumps(self._origin) if self._origin else None
 
@@ -39,15 +48,23 @@ def test_where_packages_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
         Installed("wheel-of", "4", {"url": "file:///tmp/a.whl", "archive_info": {}}),
         Installed("fetched", "5", {"url": "https://example.com/a.whl", "archive_info": {}}),
         Installed("cloned", "6", git),
+        Installed("by-ssh", "8", {**git, "url": "ssh://git@example.com/x.git", "subdirectory": "a/b"}),
+        Installed("signed", "9", {"url": "https://example.com/b.whl?token=x#sha256=0a", "archive_info": {}}),
+        *(Installed(f"conda-{i}", "1", {"url": url, "dir_info": {}}) for i, url in enumerate(CONDA_BUILDS)),
+        Installed("conda-9", "1", {"url": "file:///work/ci_py311/numpy", "dir_info": {}}, "conda"),
         Installed("odd", "7", "{"),
         Installed(None),
     ]
     monkeypatch.setattr(module, "distributions", lambda: found)
     assert lock().splitlines() == [
+        "by-ssh @ git+ssh://git@example.com/x.git@abc#subdirectory=a/b",
         "cloned @ git+https://example.com/x.git@abc",
+        *(f"conda-{i}==1" for i in range(len(CONDA_BUILDS))),
+        "conda-9==1",
         "fetched @ https://example.com/a.whl",
         "# mine==3 was installed from a folder or file",
         "odd==7",
+        "signed @ https://example.com/b.whl",
         "# wheel-of==4 was installed from a folder or file",
         "Zope.Interface==2",
     ]
