@@ -31,6 +31,12 @@ class Lock:
         """Version of each package, by its normal name."""
         return packages(self.text)
 
+    def on_no_index(self) -> dict[str, str]:
+        """Those that are comments: installed from a folder or file, so that pip cannot install them again."""
+        comments = {line for line in self.text.splitlines() if line.lstrip().startswith("#")}
+        pinned = packages("\n".join(line for line in self.text.splitlines() if line not in comments))
+        return {name: version for name, version in self.packages().items() if name not in pinned}
+
 
 def packages(text: str) -> dict[str, str]:
     """Version, or address, of each package that requirements pin."""

@@ -86,6 +86,7 @@ class Reproduction:
             )
         else:
             python = fresh(source, lock, folder / "environment", self.say)
+        notes += python.notes
         return self._run(source, code, python, wanted.tolerance, root, notes)
 
     def _run(

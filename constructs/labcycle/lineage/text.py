@@ -104,7 +104,7 @@ def print_reproduction(report: Mapping[str, Any]) -> None:
         for m in report["metrics"]
     ]
     _table(console, f"run {report['reproduces']} against {report['run_id']}", ("metric", "was", "now", ""), rows)
-    if report["environment"]["reused"] and report["environment"]["different"]:
+    if report["environment"]["different"]:
         packages = [
             f"{d['package']} {d['here']} (recorded {d['recorded']})" for d in report["environment"]["different"]
         ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -326,9 +328,12 @@ def test_a_fresh_environment(
         team.artifact(source, "lineage/requirements.txt", text)
         log(team, source, tags={"lineage.requirements": hashlib.sha256(text).hexdigest()})
 
-    locked(b"# mine==1 was installed from a folder or file\n")
+    here = f"# labcycle=={version('labcycle')} was installed from a folder or file\n"
+    locked(b"# mine==1 was installed from a folder or file\n" + here.encode())
     report = document(call("runs", "reproduce", source, "--json"))
     assert (report["reproduced"], report["environment"]["reused"]) == (True, False)
+    assert report["environment"]["different"] == [{"package": "mine", "recorded": "1", "here": None}]
+    assert [note for note in report["notes"] if "mine 1 was installed from a folder" in note]
     locked(b"no-such-package==1\n")
     said = call("runs", "reproduce", source)
     assert (said.exit_code, "no-such-package==1" in said.output) == (2, True), said.output
@@ -336,6 +341,31 @@ def test_a_fresh_environment(
     log(team, source, tags={"lineage.python": "3.2.1"})
     said = call("runs", "reproduce", source)
     assert (said.exit_code, "there is no python3.2 on the path" in said.output) == (2, True), said.output
+
+
+def test_what_a_model_needs_is_joined_by_what_signs(
+    team: Team,
+    call: Call,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    for name in ("boto3", "small"):
+        with ZipFile(tmp_path / f"{name}-1-py3-none-any.whl", "w") as wheel:
+            about = f"{name}-1.dist-info"
+            wheel.writestr(f"{name}.py", "")
+            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{about}/RECORD", "")
+    source = recipe_run(team, recipe=RECIPE + b"import boto3, small, labcycle.client.mlflow_headers\n")
+    asked = {"experiment_id": "0", "source_run_id": source}
+    model = team.api.ok("POST", "logged-models", asked)["model"]["info"]
+    team.api.ok("POST", "runs/outputs", {"run_id": source, "models": [{"model_id": model["model_id"], "step": 0}]})
+    root = model["artifact_uri"].removeprefix(f"s3://{BUCKET}/")
+    team.api.file(f"{root}/requirements.txt", b"small==1\n")
+    report = document(call("runs", "reproduce", source, "--json"))
+    assert (report["reproduced"], report["environment"]["different"]) == (True, [])
 
 
 def test_packages_that_differ_are_told(team: Team, call: Call) -> None:  # noqa: F811
