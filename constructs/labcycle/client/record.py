@@ -76,8 +76,10 @@ def snapshot(folder: Path | str | None = None) -> Snapshot:
     }
     left_out, code = _code(Path(folder) if folder else _script_folder(), files, tags)
     files[SNAPSHOT] = json.dumps({"code": code, "environment": around, "left_out": left_out}, indent=2).encode()
-    # An empty tag takes the place of one that an earlier call set; else it is not needed.
-    tags = {key: value[:_TAG_CHARACTERS] for key, value in tags.items() if value or key in (UNCOMMITTED, LEFT_OUT)}
+    # An empty tag takes the place of one that an earlier snapshot set. A commit may be of whoever started the run instead.
+    there = mlflow.get_run(run.info.run_id).data.tags
+    earlier = {key for key in tags if there.get(key) and (key.startswith("lineage.") or there.get(UNCOMMITTED))}
+    tags = {key: value[:_TAG_CHARACTERS] for key, value in tags.items() if value or key in earlier}
     with tempfile.TemporaryDirectory() as place:
         for name, content in files.items():
             (Path(place) / name).write_bytes(content)
@@ -88,8 +90,12 @@ def snapshot(folder: Path | str | None = None) -> Snapshot:
 
 def _code(folder: Path, files: dict[str, bytes], tags: dict[str, str]) -> tuple[list[str], dict[str, Any]]:
     """Adds the diff to `files` and what is known of the code to `tags`; tells what was left out, and how it was started."""
-    tags[UNCOMMITTED] = tags[LEFT_OUT] = ""
-    checkout = find_checkout(folder)
+    tags |= dict.fromkeys((COMMIT, BRANCH, REMOTE, UNCOMMITTED, LEFT_OUT, COMMAND), "")
+    try:
+        checkout = find_checkout(folder)
+    except GitFailed as error:
+        tags[LEFT_OUT] = f"the code: {error}"
+        return [tags[LEFT_OUT]], {}
     if checkout is None:
         return ["the code: it is in no git checkout"], {}
     left_out: list[str] = []

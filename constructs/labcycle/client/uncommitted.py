@@ -34,6 +34,7 @@ _SECRET_TEXTS = re.compile(
     rb"|(?i:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"'][^\"'\s]{8,}[\"']"
 )
 _SUBMODULE = "160000"
+_IN_NONE = "not a git repository (or any"  # of the parent directories; with another ending, one that is broken
 
 
 class GitFailed(Exception):
@@ -59,11 +60,19 @@ class Uncommitted:
 
 
 def find_checkout(folder: Path) -> Checkout | None:
-    """The git checkout that `folder` is in, None where it is in none, or git is not installed."""
+    """The git checkout that `folder` is in, None where it is in none.
+
+    Raises
+    ------
+    GitFailed
+        If git is not there, or refuses: in a container, say, where the checkout is another user's.
+    """
     try:
         root = Path(os.fsdecode(git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n")))
-    except GitFailed:
-        return None
+    except GitFailed as error:
+        if _IN_NONE in str(error):
+            return None
+        raise
     return Checkout(
         root,
         _told(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"),

@@ -87,7 +87,10 @@ def _recorded(run: Run, artifacts: Artifacts) -> dict[str, Any]:
 
 
 def _check_out(run: Run, commit: str, artifacts: Artifacts, repository: Path, target: Path) -> list[str]:
-    checkout = find_checkout(repository)
+    try:
+        checkout = find_checkout(repository)
+    except GitFailed as error:
+        raise CannotReproduce(f"{repository} cannot be read: {error}") from None
     if checkout is None:
         raise CannotReproduce(
             f"{repository} is in no git checkout. Name one that has the commit {commit}: --repository PATH."

@@ -91,8 +91,8 @@ def _environment(run: Run) -> dict[str, str]:
 
 
 def _code(a: Run, b: Run, checkout: Path) -> dict[str, Any]:
-    commits = [run.tags.get(record.COMMIT) for run in (a, b)]
-    changes = [run.tags.get(record.UNCOMMITTED) for run in (a, b)]
+    commits = [run.tags.get(record.COMMIT) or None for run in (a, b)]
+    changes = [run.tags.get(record.UNCOMMITTED) or None for run in (a, b)]
     return {
         "commit": {"a": commits[0], "b": commits[1]},
         "uncommitted": {"a": changes[0], "b": changes[1]},
@@ -103,10 +103,10 @@ def _code(a: Run, b: Run, checkout: Path) -> dict[str, Any]:
 
 def _files(folder: Path, old: str | None, new: str | None) -> list[str] | None:
     """What changed from commit to commit, a line a file; None where this checkout does not have both."""
-    checkout = find_checkout(folder)
-    if checkout is None or not (is_commit(old) and is_commit(new)):
-        return None
     try:
+        checkout = find_checkout(folder)
+        if checkout is None or not (is_commit(old) and is_commit(new)):
+            return None
         told = git(checkout.root, "diff", "--no-ext-diff", "--name-status", str(old), str(new), "--")
     except GitFailed:
         return None

@@ -114,6 +114,49 @@ def test_in_no_repository_and_before_the_first_commit(
     assert (found["code"], found["libraries"]) == ("missing", "found")
 
 
+def test_where_git_refuses_it_says_what_git_says(
+    team: Team,  # noqa: F811
+    repository: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with mlflow.start_run() as run:
+        (said,) = record.snapshot(repository).left_out
+    assert said.startswith("the code: fatal: detected dubious ownership")
+    assert team.tags(run.info.run_id)["lineage.left_out"] == said
+
+
+def test_the_later_snapshot_counts(
+    team: Team,  # noqa: F811
+    repository: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("LABCYCLE_IMAGE", "repository/image@sha256:1")
+    git(repository, "remote", "add", "origin", "https://example.com/x.git")
+    started(monkeypatch, "python", "train.py")
+    with mlflow.start_run() as run:
+        before = record.snapshot(repository).tags
+        assert {record.COMMIT, record.BRANCH, record.REMOTE, record.COMMAND, record.IMAGE} < set(before)
+        assert "" not in before.values()
+        monkeypatch.delenv("LABCYCLE_IMAGE")
+        after = record.snapshot(tmp_path).tags
+    tags = team.tags(run.info.run_id)
+    assert set(after) == set(before)
+    for key in (record.COMMIT, record.BRANCH, record.REMOTE, record.UNCOMMITTED, record.COMMAND, record.IMAGE):
+        assert tags[key] == ""
+    assert states(team, run.info.run_id)["code"] == "missing"
+
+
+def test_a_commit_that_somebody_else_told_stays(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with mlflow.start_run(tags={record.COMMIT: "a" * 40}) as run:
+        for _ in range(2):
+            assert "" not in record.snapshot(tmp_path).tags.values()
+    assert team.tags(run.info.run_id)[record.COMMIT] == "a" * 40
+
+
 def test_without_a_run() -> None:
     with pytest.raises(LabcycleError, match="no run is active"):
         record.snapshot()

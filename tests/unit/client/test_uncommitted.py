@@ -60,8 +60,22 @@ def test_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "--quiet")
     empty = find_checkout(tmp_path)
     assert empty and empty.commit == ""
-    monkeypatch.setenv("PATH", "")
-    assert find_checkout(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("PATH", "", "git is not installed"),
+        ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1", "dubious ownership"),  # as root over a mounted checkout
+        ("GIT_DIR", "gone", "not a git repository: 'gone'"),
+    ],
+)
+def test_where_git_does_not_tell_it_says_why(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(GitFailed, match=says):
+        find_checkout(repository)
 
 
 def test_a_clean_checkout_has_no_diff(repository: Path) -> None:
