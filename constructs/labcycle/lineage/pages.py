@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from labcycle.client.api import ApiError
 from labcycle.lineage.comparison import number
 from labcycle.lineage.plots import Plot, ordered, plot
 from labcycle.lineage.runs_client import Run, RunsClient
@@ -35,10 +36,13 @@ _MARKDOWN = Environment(
 
 
 def when(milliseconds: int | None) -> str:
-    """UTC, to the second; "" for none."""
+    """UTC, to the second; "" for none, and the number itself where it is no time, as nanoseconds are not."""
     if not milliseconds:
         return ""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return str(milliseconds)
 
 
 def figure(value: float | str | None) -> str:
@@ -110,7 +114,7 @@ def _over_versions(client: RunsClient, model: str, metrics: list[str]) -> list[P
     versions = [v for v in client.versions(model, MOST_VERSIONS) if v.get("run_id")]
     if len(versions) < 2:
         return []
-    runs = [client.run(version["run_id"]).metrics for version in versions]
+    runs = [_metrics(client, version["run_id"]) for version in versions]
     names = [f"v{version['version']}" for version in versions]
     found = []
     for key in metrics[:MOST_PLOTS]:
@@ -119,6 +123,16 @@ def _over_versions(client: RunsClient, model: str, metrics: list[str]) -> list[P
         if sum(1 for _, value in points if number(value) == value) > 1 and not drawn.empty:
             found.append(drawn)
     return found
+
+
+def _metrics(client: RunsClient, run_id: str) -> dict[str, float]:
+    """None of a run that is not in this ledger."""
+    try:
+        return client.run(run_id).metrics
+    except ApiError as error:
+        if error.status == 404:
+            return {}
+        raise
 
 
 def _card(explained: Mapping[str, Any]) -> dict[str, Any]:

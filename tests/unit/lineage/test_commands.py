@@ -147,6 +147,22 @@ def test_explain_of_a_model_without_a_run(team: Team, call: Call, tmp_path: Path
         assert "registered without a run" in said
 
 
+def test_explain_where_a_run_is_gone_or_has_no_time(team: Team, call: Call, tmp_path: Path) -> None:
+    nanoseconds = 1_791_000_000_000_000_000
+    run_id = team.api.run(start_time=nanoseconds)
+    log(team, run_id, metrics={"loss": 0.5})
+    register(team, a_run(team, metrics={"loss": 0.7}))
+    register(team, "f" * 32)
+    register(team, run_id)
+    shown = call("explain", MODEL, "--html", tmp_path / "c.html", "--markdown", tmp_path / "c.md")
+    assert shown.exit_code == 0, shown.output
+    for said in (shown.output, (tmp_path / "c.html").read_text(), (tmp_path / "c.md").read_text()):
+        assert str(nanoseconds) in said
+    dots = [tag for tag, _ in Page((tmp_path / "c.html").read_text()).tags if tag == "circle"]
+    assert len(dots) == 2  # a gap between them
+    assert str(nanoseconds) in call("runs", "compare", run_id, run_id).output
+
+
 @pytest.mark.parametrize(
     ("text", "parsed"),
     [
