@@ -83,7 +83,12 @@ def _tags(run: Run) -> dict[str, str]:
 
 
 def _data(run: Run) -> dict[str, str]:
-    return {f"{d.name} ({d.context or 'no context'})": d.digest or "no digest" for d in run.datasets}
+    """The digests of each name, which MLflow calls `dataset` where none was given."""
+    found: dict[str, set[str]] = {}
+    for dataset in run.datasets:
+        key = f"{dataset.name} ({dataset.context or 'no context'})"
+        found.setdefault(key, set()).add(dataset.digest or "no digest")
+    return {key: ", ".join(sorted(digests)) for key, digests in found.items()}
 
 
 def _environment(run: Run) -> dict[str, str]:
@@ -93,10 +98,13 @@ def _environment(run: Run) -> dict[str, str]:
 def _code(a: Run, b: Run, checkout: Path) -> dict[str, Any]:
     commits = [run.tags.get(record.COMMIT) or None for run in (a, b)]
     changes = [run.tags.get(record.UNCOMMITTED) or None for run in (a, b)]
+    left_out = [(run, run.tags[record.LEFT_OUT]) for run in (a, b) if run.tags.get(record.LEFT_OUT)]
+    recorded_same = None not in (*commits, *changes) and commits[0] == commits[1] and changes[0] == changes[1]
     return {
         "commit": {"a": commits[0], "b": commits[1]},
         "uncommitted": {"a": changes[0], "b": changes[1]},
-        "same": None not in (*commits, *changes) and commits[0] == commits[1] and changes[0] == changes[1],
+        "same": recorded_same and not left_out,
+        "unknown": [f"what run {run.run_id} left out is not known: {names}" for run, names in left_out],
         "files": _files(checkout, *commits) if all(commits) and commits[0] != commits[1] else None,
     }
 

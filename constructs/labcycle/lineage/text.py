@@ -88,7 +88,7 @@ def print_comparison(said: Mapping[str, Any]) -> None:
         console.print("code: the same commit, and the same changes in none")
     else:
         rows = [[key, *(code[key][side] or "not recorded" for side in "ab")] for key in ("commit", "uncommitted")]
-        _table(console, "code", ("", "A", "B"), rows)
+        _table(console, "code" + "".join(f"; {line}" for line in code["unknown"]), ("", "A", "B"), rows)
     for line in (code["files"] or [])[:_SHOWN]:
         console.print(f"  {line}", markup=False)
     if len(code["files"] or []) > _SHOWN:

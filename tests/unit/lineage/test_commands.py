@@ -248,6 +248,25 @@ def test_compare_says_what_it_cannot_tell(team: Team, call: Call) -> None:
     assert document(call("runs", "compare", b, b, "--json"))["params"] == {"different": [], "same": 0}
 
 
+def test_compare_where_code_was_left_out_and_data_has_one_name(team: Team, call: Call, tmp_path: Path) -> None:
+    tags = {"mlflow.source.git.commit": "0" * 40, "lineage.uncommitted": "none"}
+    a, b = a_run(team, "a", tags=tags), a_run(team, "b", tags=tags)
+    for run_id, digests in ((a, ("0a", "0c")), (b, ("0b", "0c"))):
+        sets = [{"name": "dataset", "digest": digest, "source_type": "s3", "source": "{}"} for digest in digests]
+        body = {"run_id": run_id, "datasets": [{"dataset": one, "tags": []} for one in sets]}
+        team.api.ok("POST", "runs/log-inputs", body)
+    said = document(call("runs", "compare", a, b, "--json"))
+    assert said["data"]["different"] == [{"key": "dataset (no context)", "a": "0a, 0c", "b": "0b, 0c"}]
+    assert (said["code"]["same"], said["code"]["unknown"]) == (True, [])
+    log(team, b, tags={"lineage.left_out": "größer.csv (2.0 MB, more than 1 MB)"})
+    lacks = f"what run {b} left out is not known: größer.csv (2.0 MB, more than 1 MB)"
+    said = document(call("runs", "compare", a, b, "--json"))
+    assert (said["code"]["same"], said["code"]["unknown"]) == (False, [lacks])
+    shown = call("runs", "compare", a, b, "--html", tmp_path / "c.html")
+    assert lacks in " ".join(shown.output.split())
+    assert lacks in Page((tmp_path / "c.html").read_text()).words
+
+
 def test_derive_and_ancestry(team: Team, call: Call) -> None:
     source = a_run(team, "größer/kleiner", params={"C": "1", "seed": "7"})
     made = document(call("runs", "derive", source, "--set", "C=0.1", "--set", "note=a=b", "--name", "next", "--json"))
