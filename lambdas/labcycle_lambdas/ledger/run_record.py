@@ -19,7 +19,13 @@ from labcycle_lambdas.ledger.records import HEADER
 from labcycle_lambdas.ledger.table import Create, Doc, Item, Replace, Table, Write
 
 REST, LATEST = "REST/", "LATEST/"
-PARAM, TAG, DATASET, INPUT, OUTPUT = "p/", "t/", "d/", "i/", "o/"  # what an entry of the rest is, before its own key
+PARAM, TAG, DATASET, INPUT, OUTPUT = KINDS = (
+    "p/",
+    "t/",
+    "d/",
+    "i/",
+    "o/",
+)  # of an entry of the rest, before its own key
 DIRTY = "DIRTY/"
 BEGUN, ENDED = "begun", "ended"  # of an erasure, in the header
 _LATEST_BYTES = 6_000  # in the header
@@ -85,7 +91,7 @@ class RunRecord:
 
     def entries(self, kind: str) -> dict[str, Any]:
         """What the rest has of a kind, by its own keys."""
-        return of_kind(self.rest.entries(), kind)
+        return {key[len(kind) :]: value for key, value in self.rest.entries().items() if key.startswith(kind)}
 
     def latest(self) -> dict[str, Entry]:
         return {**self.header.doc["latest"], **self.overflow.entries()}
@@ -155,10 +161,6 @@ def read(table: Table, run_id: str) -> RunRecord | None:
     return record_of(run_id, table.query(partition(run_id)))
 
 
-def of_kind(entries: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    return {key[len(kind) :]: value for key, value in entries.items() if key.startswith(kind)}
-
-
 def stage_of(header: Doc, experiment: Experiment) -> Stage:
     """The stage set last: the run's own, unless all runs of the experiment were moved after it was set."""
     own: Stage = header["stage"]
@@ -190,7 +192,10 @@ def run_of(
 ) -> Run:
     """A run, from what is stored of it."""
     points = {key: Metric(key, float(value), timestamp, step) for key, (value, timestamp, step) in latest.items()}
-    outputs = [key.rpartition("@") for key in of_kind(rest, OUTPUT)]
+    kinds: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    for key, value in rest.items():  # once: a search makes thousands of runs
+        kinds[key[:2]][key[2:]] = value
+    outputs = [key.rpartition("@") for key in kinds[OUTPUT]]
     return Run(
         run_id=run_id,
         experiment_id=experiment.experiment_id,
@@ -201,11 +206,11 @@ def run_of(
         user_id=header["user_id"],
         lifecycle_stage=stage_of(header, experiment),
         artifact_uri=artifact_uri(experiment, run_id),
-        params=of_kind(rest, PARAM),
+        params=kinds[PARAM],
         metrics={key: metric.value for key, metric in points.items()},
-        tags=of_kind(rest, TAG),
+        tags=kinds[TAG],
         latest=points,
-        dataset_keys=of_kind(rest, DATASET),
-        model_inputs=list(of_kind(rest, INPUT)),
+        dataset_keys=kinds[DATASET],
+        model_inputs=list(kinds[INPUT]),
         model_outputs=[(model, int(step)) for model, _, step in outputs],
     )

@@ -40,7 +40,7 @@ from labcycle_lambdas.tracking.paging import (
 )
 
 MOST = 50_000
-_AT_ONCE = 100
+_AT_ONCE = 500
 _KINDS = {
     "attribute": ("", "attribute", "attributes", "attr", "run"),
     "metric": ("metric", "metrics"),
