@@ -121,7 +121,9 @@ def test_a_body_may_come_in_chunks(connection: Connection) -> None:
     assert connection.call("GET", f"{MLFLOW}/experiments/get-by-name?experiment_name={'e' * 40}")[0] == 200
 
 
-@pytest.mark.parametrize("header", [{"Content-Length": "x"}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}])
+@pytest.mark.parametrize(
+    "header", [{"Content-Length": "x"}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}]
+)
 def test_a_body_without_an_end_is_refused(connection: Connection, header: dict[str, str]) -> None:
     connection.http.putrequest("POST", f"{MLFLOW}/experiments/create")
     for name, value in header.items():
