@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from labcycle.client.surroundings import lock, surroundings
-from labcycle.client.uncommitted import GitFailed, find_checkout, short, uncommitted
+from labcycle.client.uncommitted import GitFailed, find_checkout, looks_secret, short, uncommitted
 from labcycle.errors import LabcycleError
 
 FOLDER = "lineage"  # of artifacts
@@ -33,7 +33,8 @@ PYTHON, PLATFORM, IMAGE, GPU = "lineage.python", "lineage.platform", "lineage.im
 COMMAND = "lineage.command"
 CLEAN = "none"
 _TAG_CHARACTERS = 5_000
-_SECRET_OPTION = re.compile(r"-.*(passw|secret|token|api.?key|credential)", re.IGNORECASE)
+# An option, or an assignment such as Hydra's; max_tokens and tokenizer hold no secret.
+_SECRET_OPTION = re.compile(r"(?:-|(?=[^=]+=))[^=]*(passw|secret|token(?![a-z])|api.?key|credential)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _code(folder: Path, files: dict[str, bytes], tags: dict[str, str]) -> tuple[
             left_out += found.left_out
     tags[LEFT_OUT] = short(left_out)
     command, working = _command(checkout.root)
-    if any(_SECRET_OPTION.match(word) for word in command):
+    if any(_SECRET_OPTION.match(word) or looks_secret(os.fsencode(word)) for word in command):
         left_out.append("the command: it looks like it holds a secret")
     elif command and len(said := json.dumps(command)) <= _TAG_CHARACTERS:
         code |= {"command": command, "folder": working}

@@ -23,15 +23,24 @@ MOST_FILES = 1_000
 _TIMEOUT_SECONDS = 60
 _SECRET_NAMES = (
     *(".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "id_rsa*", "id_ed25519*", "id_ecdsa*"),
-    *(".netrc", ".npmrc", ".pypirc", ".git-credentials", "credentials", "credentials.*", "*secret*"),
+    *(".envrc", ".netrc", ".npmrc", ".pypirc", ".git-credentials", "credentials", "credentials.*", "*secret*"),
 )
 _SECRET_TEXTS = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY"
     rb"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    rb"|\bgh[pousr]_[A-Za-z0-9]{36}"
+    rb"|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_\w{22}"
+    rb"|\bhf_[A-Za-z0-9]{30}"
+    rb"|\bsk-(?=[A-Za-z_-]*\d)[\w-]{20}"  # with a digit: names of styles begin so, too
     rb"|\bxox[abprs]-[A-Za-z0-9-]{10}"
+    rb"|\beyJ[\w-]{10,}\.eyJ[\w-]{10}"  # a JWT
+    rb"|://[^\s/:@\"'{]*:(?![{$<*%])[^\s/@\"']+@"
     rb"|(?i:aws_secret_access_key|aws_session_token)[\"']?\s*[=:]\s*\S"
-    rb"|(?i:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"'][^\"'\s]{8,}[\"']"
+    # A name, closing quotes and brackets; in a notebook each quote has a backslash.
+    rb"|(?i:password|passwd|secret(?:_?key)?|token|api[_-]?key)[\"'\]\\]*[ \t]*(?:"
+    # A text, perhaps behind a type; what begins with < or a brace is a template or a model's special token.
+    rb"(?::[ \t]*[\w.\[\], |]+)?[=:][ \t]*[bfruBFRU]{0,2}\\?[\"'](?![<{]|\$[{(])[^\"'\s\\]{8,}\\?[\"']"
+    # Or without quotes, as in YAML and in a shell: with a digit, but no number, path, variable, or expression of a name.
+    rb"|[=:][ \t]*(?![A-Za-z_]\w*\.|[\d._+*/-]+(?:[\s\"'\\]|$))(?=\S*\d)[\w+!@%^-][^\s\"'\\()\[\]{}<>$,;]{7,}(?:[\s\"'\\]|$))"
 )
 _SUBMODULE = "160000"
 _IN_NONE = "not a git repository (or any"  # of the parent directories; with another ending, one that is broken
@@ -153,6 +162,11 @@ def is_commit(text: str | None) -> bool:
     return bool(text and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", text))
 
 
+def looks_secret(text: bytes) -> bool:
+    """Whether a part of it has the form of a secret. No form finds them all."""
+    return bool(_SECRET_TEXTS.search(text))
+
+
 def _new_files(root: Path) -> tuple[list[str], list[str]]:
     """Files that git does not know and does not ignore: those to take, and those left out."""
     listed = git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")
@@ -197,7 +211,7 @@ def _without_secrets(diff: bytes) -> tuple[bytes, list[str]]:
     left_out, size = [], 0
     for section in re.split(rb"^(?=diff --git )", diff, flags=re.MULTILINE):
         name = section.partition(b"\n")[0].rpartition(b" b/")[2].decode(errors="replace")
-        if _SECRET_TEXTS.search(section):
+        if looks_secret(section):
             left_out.append(f"{name} (a line of it looks like a secret)")
         elif len(section) > FILE_BYTES * 2 or size + len(section) > DIFF_BYTES:
             left_out.append(f"{name} (its changes take {len(section) / 1e6:.1f} MB)")

@@ -83,6 +83,9 @@ def test_what_was_left_out_is_told_until_it_is_mended(team: Team, repository: Pa
     [
         (["train.py", "--api-key", "x"], "it looks like it holds a secret"),
         (["train.py", "--token=x"], "it looks like it holds a secret"),
+        (["train.py", "db.password=hunter2"], "it looks like it holds a secret"),
+        (["train.py", "--db", "postgres://u:pw@h/d"], "it looks like it holds a secret"),
+        (["train.py", "sk-" + "a1" * 20], "it looks like it holds a secret"),
         (["x" * 6000], "it runs in a notebook, or is too long"),
     ],
 )
@@ -98,6 +101,18 @@ def test_a_command_with_a_secret_or_too_long_is_not_recorded(
         made = record.snapshot(repository)
     assert made.left_out == (f"the command: {why}",)
     assert "lineage.command" not in team.tags(run.info.run_id)
+
+
+def test_a_command_that_only_sounds_like_a_secret_is_recorded(
+    team: Team,  # noqa: F811
+    repository: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["train.py", "--max-tokens", "128", "tokenizer=bert", "data/secret-santa.csv", "rate=0.1"]
+    started(monkeypatch, "python", *words)
+    with mlflow.start_run() as run:
+        assert record.snapshot(repository).left_out == ()
+    assert json.loads(team.tags(run.info.run_id)["lineage.command"]) == ["python", *words]
 
 
 def test_in_no_repository_and_before_the_first_commit(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labcycle.client import uncommitted as module
-from labcycle.client.uncommitted import GitFailed, find_checkout, uncommitted
+from labcycle.client.uncommitted import GitFailed, find_checkout, looks_secret, uncommitted
 
 
 def git(folder: Path, *words: str) -> str:
@@ -114,11 +114,13 @@ def test_a_deleted_file_and_a_users_own_settings(repository: Path) -> None:
     ("name", "content", "why"),
     [
         (".env", "A=1", "its name says"),
+        (".envrc", "hidden words", "its name says"),
         ("deploy.pem", "hidden words", "its name says"),
         ("conf/Secrets.yaml", "hidden words", "its name says"),
         ("a.py", "key = 'AKIA" + "A" * 16 + "'", "looks like a secret"),
         ("a.py", "-----BEGIN RSA PRIVATE KEY-----", "looks like a secret"),
         ("a.py", "password = 'correct-horse'", "looks like a secret"),
+        ("a.ipynb", r'"password = \"hunter2hunter2\"\n"', "looks like a secret"),
         ("a.bin", "x" * 1_000_001, "1.0 MB, more than 1 MB"),
     ],
 )
@@ -131,6 +133,67 @@ def test_what_is_never_taken(repository: Path, name: str, content: str, why: str
     assert content[:20] not in diff
     assert len(left_out) == 1
     assert left_out[0].startswith(name) and why in left_out[0]
+
+
+KEY = "sk-proj-" + "aB3dE6gH9" * 5
+SECRETS = [
+    f"llm = Client({KEY!r})",
+    "hf_" + "aB3" * 12,
+    "ghp_" + "a" * 36,
+    "github_pat_" + "aB3" * 12,
+    "eyJ" + "a" * 20 + ".eyJ" + "b" * 20 + ".c",
+    "connect('postgres://ada:pw@host/db')",
+    "redis://:pw@host",
+    "host=h password=hunter2hunter2 user=u",
+    'os.environ["MY_API_KEY"] = "correct-horse"',
+    r'"os.environ[\"MY_TOKEN\"] = \"correct-horse\"\n",',
+    r'"%env MY_TOKEN=hunter2hunter2\n",',
+    'password: str = "correct-horse"',
+    'password: str | None = "correct-horse"',
+    "password = b'correct-horse'",
+    "{'api-key': 'correct-horse'}",
+    "SECRET_KEY = 'django-insecure'",
+    "  db_password: hunter2hunter2  # of the test",
+    "export DB_PASSWORD=hunter2hunter2",
+    "MY_SECRET=hunter2hunter2 python train.py",
+]
+NO_SECRETS = [
+    "token = tokenizer.encode(text)",
+    "token = config.token_2024",
+    "password=os.environ['DB_PASSWORD'],",
+    "api_key=os.getenv('API_KEY', 'default-value-1'),",
+    "client(api_key=anthropic_api_key2)",
+    "token = vocabulary_of_words",
+    "token = vectors[index12345]",
+    "if not token:\n    word2vec_model",
+    "if token == other_token12:",
+    "secret: str",
+    "token: dict[str, Int64Array]",
+    "max_tokens = 1234567890",
+    "price_per_token = 0.00000015",
+    "tokenizer=bert_base_v2_uncased",
+    "pad_token='<|endoftext|>'",
+    "hf_model_for_sequence_classification_1",
+    "secret: /run/secrets/token1234",
+    "TOKEN=$(cat /run/token1234)",
+    "TOKEN=${TOKEN12345}",
+    "token: ${{ secrets.TOKEN1234 }}",
+    "f'postgres://{user}:{password}@host'",
+    "'postgres://%s:%s@host'",
+    "ssh://git@host:22/x",
+    "http://localhost:8000/x@y",
+    "<div class='sk-estimator-doc-link sk-toggleable__content'>",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_what_looks_like_a_secret(text: str) -> None:
+    assert looks_secret(text.encode())
+
+
+@pytest.mark.parametrize("text", NO_SECRETS)
+def test_what_looks_like_none(text: str) -> None:
+    assert not looks_secret(text.encode())
 
 
 def test_a_committed_secret_file_that_changed_is_left_out(repository: Path) -> None:
