@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit, urlunsplit
+
+from labcycle.client.surroundings import without_credentials
 
 FILE_BYTES = 1_000_000
 DIFF_BYTES = 10_000_000
@@ -86,7 +87,7 @@ def find_checkout(folder: Path) -> Checkout | None:
         root,
         _told(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"),
         _told(root, "symbolic-ref", "--short", "--quiet", "HEAD"),
-        _without_credentials(_told(root, "remote", "get-url", "origin")),
+        without_credentials(_told(root, "remote", "get-url", "origin")),
     )
 
 
@@ -226,13 +227,6 @@ def _told(root: Path, *arguments: str) -> str:
         return git(root, *arguments).decode(errors="replace").strip()
     except GitFailed:
         return ""
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.scheme or "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def short(names: Sequence[str], most: int = 10) -> str:

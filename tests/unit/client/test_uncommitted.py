@@ -49,6 +49,9 @@ def test_what_a_checkout_is(repository: Path) -> None:
     assert found is not None
     assert (found.root, found.branch, found.remote) == (repository, "main", "https://example.com/x.git")
     assert found.commit == git(repository, "rev-parse", "HEAD").strip()
+    git(repository, "remote", "set-url", "origin", "ssh://git@example.com/x.git")
+    by_ssh = find_checkout(repository)
+    assert by_ssh and by_ssh.remote == "ssh://git@example.com/x.git"
     git(repository, "checkout", "--quiet", "--detach")
     detached = find_checkout(repository)
     assert detached and (detached.commit, detached.branch) == (found.commit, "")
