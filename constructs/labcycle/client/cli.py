@@ -107,7 +107,9 @@ def _print_history(model: str, said: Mapping[str, Any]) -> None:
         detail = ", ".join(f"{key} {value}" for key, value in event["detail"].items() if value not in (None, ""))
         rows.append((str(event["seq"]), event["at"], event["action"], who, detail))
     print_table(model, ("#", "at", "action", "who", "detail"), rows)
-    if said["verified"]:
+    if not said["events"]:
+        typer.echo("no event tells of it under this name")
+    elif said["verified"]:
         typer.echo("the chain of hashes is whole")
     for problem in said["problems"]:
         typer.echo(f"broken: {problem}", err=True)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labcycle_lambdas.ledger.anchors import mark
-from labcycle_lambdas.ledger.table import Changed, Create, Exists, Put, Replace, Table, Throttled, Write, pause
+from labcycle_lambdas.ledger.table import Changed, Create, Exists, Item, Put, Replace, Table, Throttled, Write, pause
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
 
@@ -85,15 +85,7 @@ class Custody:
         pk = f"{_PREFIX}{subject}"
         for attempt in range(_ATTEMPTS):
             head = self._table.get(pk, _HEAD)
-            seq = head.doc["seq"] + 1 if head else 1
-            previous = head.doc["hash"] if head else GENESIS
-            event = Event(subject, seq, stamp(self._now()), action, who.to_doc(), dict(detail), previous, "")
-            event = Event(**{**asdict(event), "hash": event.computed_hash()})
-            new_head = {"seq": seq, "hash": event.hash}
-            move = Replace(head, new_head) if head else Create(pk, _HEAD, new_head)
-            writes: list[Write] = [move, Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
-            if seq == 1:
-                writes.append(Put(SUBJECTS, hashlib.sha256(subject.encode()).hexdigest(), {"subject": subject}))
+            event, writes = self._event(head, subject, action, who, detail)
             try:
                 self._table.write(*writes, *also)
                 return event
@@ -103,6 +95,29 @@ class Custody:
                     raise  # the chain stands still: it is a condition of `also`
                 pause(attempt)
         raise Throttled(f"the custody chain of {subject} is written by too many at once")
+
+    def writes(self, subject: str, action: str, who: Who, detail: Mapping[str, Any]) -> list[Write]:
+        """What adds an event to a second chain, for `also` of `append`.
+
+        Writing it raises `Exists` or `Changed` where that chain went on in between: make it again then.
+        """
+        return self._event(self._table.get(f"{_PREFIX}{subject}", _HEAD), subject, action, who, detail)[1]
+
+    def _event(
+        self, head: Item | None, subject: str, action: str, who: Who, detail: Mapping[str, Any]
+    ) -> tuple[Event, list[Write]]:
+        """The event that comes behind `head`, and what writes it."""
+        pk = f"{_PREFIX}{subject}"
+        seq = head.doc["seq"] + 1 if head else 1
+        previous = head.doc["hash"] if head else GENESIS
+        event = Event(subject, seq, stamp(self._now()), action, who.to_doc(), dict(detail), previous, "")
+        event = Event(**{**asdict(event), "hash": event.computed_hash()})
+        new_head = {"seq": seq, "hash": event.hash}
+        move = Replace(head, new_head) if head else Create(pk, _HEAD, new_head)
+        writes: list[Write] = [move, Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
+        if seq == 1:
+            writes.append(Put(SUBJECTS, hashlib.sha256(subject.encode()).hexdigest(), {"subject": subject}))
+        return event, writes
 
     def events(self, subject: str) -> list[Event]:
         """The chain of `subject`, oldest first."""

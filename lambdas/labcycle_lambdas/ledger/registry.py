@@ -1,7 +1,7 @@
 """The model registry: registered models, their versions with the exact bytes they stand for, aliases, tags.
 
 A registered model has a `uid` beside its name, so that a rename is one small transaction. Every change is an event in the
-chain `model/<name>`, written in the same transaction.
+chain `model/<name>`, written in the same transaction; a rename is one in both names' chains.
 """
 
 from __future__ import annotations
@@ -158,9 +158,14 @@ class Registry:
             if self._table.get(MODELS, new_name):
                 raise AlreadyExists(f"Registered Model (name={new_name}) already exists.")
             self._refuse_deployed(name)
-            writes = (Delete(header), Create(MODELS, new_name, doc), *marks())
-            detail = {"new_name": new_name, "uid": header.doc["uid"]}
-            self._custody.append(f"model/{name}", "renamed", who, detail, *writes)
+            uid = header.doc["uid"]
+            writes = (
+                Delete(header),
+                Create(MODELS, new_name, doc),
+                *self._custody.writes(f"model/{new_name}", "renamed_from", who, {"old_name": name, "uid": uid}),
+                *marks(),
+            )
+            self._custody.append(f"model/{name}", "renamed", who, {"new_name": new_name, "uid": uid}, *writes)
 
         self._table.until_unchanged(work)
         return self.model(new_name)

@@ -13,6 +13,7 @@ from labcycle_lambdas.ledger.registry import ModelVersion, Registry
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.lineage.ancestry import ancestry
+from labcycle_lambdas.lineage.life import life
 from labcycle_lambdas.lineage.parts import complete, parts
 from labcycle_lambdas.lineage.run_reader import RunReader
 
@@ -39,9 +40,7 @@ def explain(reader: RunReader, model: str, *, version: int | None = None, alias:
     is_live = live is not None and live.version == found.version
     was = next((p for p in current.previous if p.version == found.version), None)
     bytes_known = live if is_live else deployments.whole(model, was) if was else None
-    custody = Custody(reader.table)
-    events = custody.events(f"model/{model}")
-    problems = custody.verify(f"model/{model}")
+    events, problems = life(Custody(reader.table), model)
     mine = [event for event in events if _touches(event, found.version)]
     went_live = next(
         (e for e in reversed(mine) if e.action in _WENT_LIVE and e.detail["version"] == found.version), None

@@ -41,3 +41,8 @@ def test_a_promoter_with_brackets_is_shown_as_it_is(monkeypatch: pytest.MonkeyPa
     }
     answer = {"deployment": {"live": live, "previous": [], "generation": 1}}
     assert "ada [/a]" in said(monkeypatch, answer, "deployment", "cards")
+
+
+def test_of_nothing_it_does_not_say_that_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = said(monkeypatch, {"events": [], "verified": True, "problems": []}, "history", "cards")
+    assert "no event tells of it" in output and "whole" not in output
