@@ -66,6 +66,13 @@ def test_one_changed_byte_of_custody_is_found(story: Story, number: int, at: int
         assert where in {(finding.subject, finding.event) for finding in findings}
 
 
+def test_a_changed_time_of_the_last_anchor_is_found(story: Story) -> None:
+    key = ("CUSTODY_ANCHOR", "LAST")
+    item = story.items(lambda pk, sk: (pk, sk) == key)[key]
+    with story.instead((key, with_text(item, text_of(item).replace('"at":"2', '"at":"1')))):
+        assert "it is not the one of which the ledger says that it was written" in seen(story)
+
+
 @pytest.mark.parametrize(
     ("part", "says"), [(PARAM, "learning_rate"), (TAG, "mlflow.source.git.commit"), (repr(METRIC), "auc")]
 )

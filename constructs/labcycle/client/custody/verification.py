@@ -212,7 +212,8 @@ def _anchors(objects: list[AnchorObject], material: Material) -> tuple[list[Find
             anchors.append(anchor)
         previous, expected = hashlib.sha256(thing.content.encode(errors="surrogatepass")).hexdigest(), number + 1
     last = material.last_anchor or {"number": 0}
-    if objects and last["number"] == expected - 1 and last["sha256"] != previous:
+    told = {"number": expected - 1, "sha256": previous, "at": anchors[-1]["at"] if anchors else None}
+    if objects and last["number"] == expected - 1 and last != told:
         wrong(expected - 1, "it is not the one of which the ledger says that it was written")
     for missing in range(expected, int(last["number"]) + 1):
         wrong(missing, "it was deleted: the ledger says that it was written")
