@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.custody import Custody, Event
 from labcycle_lambdas.ledger.registry import Registry
 from tests.unit.lineage.conftest import REVIEWER, Team
 from tests.unit.lineage.test_explanation import register
@@ -99,7 +99,8 @@ def test_a_chain_of_the_new_name_may_go_on_meanwhile(
     team: Team, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(team, name="a")
-    custody, writes, interrupted = Custody(team.table), Custody.writes, []
+    custody, writes = Custody(team.table), Custody.writes
+    interrupted: list[Event] = []
 
     def then_another_event(one: Custody, *what: Any) -> Any:
         made = writes(one, *what)
