@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.mlflow_error import REQUEST_LIMIT_EXCEEDED, MlflowError
-from labcycle_lambdas.responding import counted, respond
+from labcycle_lambdas.responding import client, respond
 
 ARN = "arn:aws:sts::123456789012:assumed-role/labcycle-fraud-ada/ada"
 
@@ -33,13 +32,14 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_request_leaves_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_leaves_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with mock_aws():
-        client = counted(boto3.client("sqs", "eu-west-1", aws_access_key_id="a", aws_secret_access_key="s"))
+        queues = client("sqs")
 
         def answer(request: Request) -> Response:
-            client.list_queues()
-            client.list_queues()
+            queues.list_queues()
+            queues.list_queues()
             return Response(body={"run_id": "secret"})
 
         assert respond(event(), "function", lambda: "fraud", answer)["statusCode"] == 200

@@ -5,26 +5,24 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import boto3
-
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle.environment import Environment
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.responding import counted, respond
+from labcycle_lambdas.responding import client, respond
 
 
 @cache
 def lifecycle() -> Lifecycle:
     """Made once a sandbox."""
     environment = Environment.read()
-    table = Table(counted(boto3.client("dynamodb")), environment.ledger_table)
-    ssm = boto3.client("ssm")
+    table = Table(client("dynamodb"), environment.ledger_table)
+    ssm = client("ssm")
     preflight = Preflight(
         table,
-        counted(boto3.client("s3")),
+        client("s3"),
         environment.artifact_bucket,
         lambda model: server_memory_mb(ssm, environment.team, model),
     )

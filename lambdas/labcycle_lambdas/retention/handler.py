@@ -6,12 +6,11 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.responding import counted, respond
+from labcycle_lambdas.responding import client, respond
 from labcycle_lambdas.retention.environment import Environment
 from labcycle_lambdas.retention.erasure import Retention
 from labcycle_lambdas.retention.routes import Api
@@ -24,10 +23,9 @@ _CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard",
 def api() -> Api:
     """Made once a sandbox."""
     environment = Environment.read()
-    client = cache(lambda: counted(boto3.client("s3", config=_CONFIG)))
     retention = Retention(
-        Table(counted(boto3.client("dynamodb", config=_CONFIG)), environment.ledger_table),
-        client,
+        Table(client("dynamodb", _CONFIG), environment.ledger_table),
+        cache(lambda: client("s3", _CONFIG)),
         environment.artifact_bucket,
         read_rules(environment.rules),
         lambda: int(time.time() * 1000),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.responding import counted, respond
+from labcycle_lambdas.responding import client, respond
 from labcycle_lambdas.tracking.artifacts import SIGNING, ArtifactStore
 from labcycle_lambdas.tracking.environment import Environment
 from labcycle_lambdas.tracking.ledgers import Ledgers
@@ -27,9 +26,9 @@ _LEDGER_CONFIG = _CONFIG.merge(Config(parameter_validation=False, user_agent="la
 def ledgers() -> Ledgers:
     """Made once a sandbox. The S3 client is made when it is first needed: most requests do without."""
     environment = Environment.read()
-    table = Table(counted(boto3.client("dynamodb", config=_LEDGER_CONFIG)), environment.ledger_table)
+    table = Table(client("dynamodb", _LEDGER_CONFIG), environment.ledger_table)
     signing = _CONFIG.merge(SIGNING)
-    artifacts = ArtifactStore(lambda: counted(boto3.client("s3", config=signing)), environment.artifact_bucket)
+    artifacts = ArtifactStore(lambda: client("s3", signing), environment.artifact_bucket)
     members = Members.read(environment.team, environment.members)
     return Ledgers.over(table, artifacts, members, requests_per_second=environment.requests_per_second)
 
