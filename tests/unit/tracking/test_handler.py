@@ -76,4 +76,6 @@ def test_a_cold_start_imports_little() -> None:
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    assert loaded.isdisjoint({"mlflow", "numpy", "pandas", "yaml", "onnxruntime", "pydantic", "labcycle", "aws_cdk", "boto3"})
+    assert loaded.isdisjoint(
+        {"mlflow", "numpy", "pandas", "yaml", "onnxruntime", "pydantic", "labcycle", "aws_cdk", "boto3"}
+    )
