@@ -67,8 +67,9 @@ class LoggedModels:
         source_run_id: str = "",
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        model_id: str | None = None,
     ) -> LoggedModel:
-        """A new logged model, pending.
+        """A new logged model, pending; with a new `model_id`, unless the caller made one.
 
         Raises
         ------
@@ -78,7 +79,7 @@ class LoggedModels:
             If the experiment is deleted, or there are more params and tags than one write holds.
         """
         experiment = self._experiments.active(experiment_id)
-        model_id = f"m-{uuid.uuid4().hex}"
+        model_id = model_id or f"m-{uuid.uuid4().hex}"
         time = milliseconds(self._now)
         doc = {
             "name": name,

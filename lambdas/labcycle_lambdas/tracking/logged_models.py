@@ -50,13 +50,15 @@ def create(call: Call) -> Doc:
             f"Invalid model name ({name!r:.200}) provided. Model name must be a non-empty string and cannot contain the "
             f"following characters: ('/', ':', '.', '%', '\"', \"'\")"
         )
+    identifier = uuid.uuid4().hex
     model = call.ledgers.logged_models.create(
         experiment_id=check_experiment_id(arguments.required_text("experiment_id")),
-        name=name or readable_name(uuid.uuid4().hex),
+        name=name or readable_name(identifier),
         model_type=arguments.text("model_type", longest=500),
         source_run_id=arguments.text("source_run_id", longest=256),
         params=_params(arguments),
         tags=tags(arguments, longest=TAG_CHARACTERS),
+        model_id=f"m-{identifier}",
     )
     return {"model": shapes.logged_model(model)}
 

@@ -16,6 +16,7 @@ def test_a_fault_while_runs_are_packed_is_no_fault_of_the_new_run(
     api: Api, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packs, "RUNS_A_PACK", 2)
+    monkeypatch.setattr("labcycle_lambdas.ledger.runs.zlib.crc32", lambda content: 1)  # none of these is packed
     for _ in range(3):
         api.ok("POST", "runs/update", {"run_id": api.run(), "status": "FINISHED"})
     struck = []
