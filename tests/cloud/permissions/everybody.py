@@ -230,6 +230,7 @@ def read(team: Team) -> None:
                 ("logged-models/search", {"experiment_ids": [experiment]}),
                 ("experiments/search", {"max_results": 10}),
                 ("experiments/search-datasets", {"experiment_ids": [experiment]}),
+                ("registered-models/get-latest-versions", {"name": MODEL}),
             ):
                 answer = member.call("POST", f"/{base}/2.0/mlflow/{what}", body=body)
                 assert answer.status == 200, str(answer)
