@@ -115,7 +115,7 @@ class Team:
         return HttpApi(self.output(names.model_stack(name), "ModelUrl"), self.place.account)
 
     def wipe(self) -> None:
-        """As on the day of its deployment: no records, no objects, no metrics, no model loaded."""
+        """As on the day of its deployment: no records, no objects, no events on their way, no metrics, no model loaded."""
         table, bucket = self.place.client("dynamodb"), self.place.client("s3")
         for page in table.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True):
             for item in page["Items"]:
@@ -123,6 +123,7 @@ class Team:
         for page in bucket.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
             for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 bucket.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
+        self.cloud.forget_streams(self.place)
         self.cloud.forget_metrics(self.place)
         self.restart_servers()
 

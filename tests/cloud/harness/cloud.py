@@ -98,6 +98,10 @@ class Cloud:
         """See `streams.deliver`."""
         streams.deliver(place)
 
+    def forget_streams(self, place: Place) -> None:
+        """See `streams.forget`."""
+        streams.forget(place)
+
     def client(self, service: str, place: Place, role: str) -> Any:
         """A client that may do what the deployed role may."""
         arn: str = iam_backends[place.account]["aws"].get_role(role).arn

@@ -34,6 +34,15 @@ def patch(stack: ExitStack) -> None:
         shard.items.append(StreamRecord(shard.table, view, name, old, new, number))
 
     stack.enter_context(mock.patch.object(StreamShard, "add", add))
+    # moto copies a table with its stream before each transaction, and a record never changes.
+    stack.enter_context(mock.patch.object(StreamRecord, "__deepcopy__", lambda record, memo: record, create=True))
+
+
+def forget(place: Place) -> None:
+    """Drop what the streams of a place hold."""
+    for table in dynamodb_backends[place.account][place.region].tables.values():
+        if table.stream_shard:
+            table.stream_shard.items.clear()
 
 
 def deliver(place: Place) -> None:
