@@ -419,10 +419,11 @@ def measure(runs: int) -> Iterator[Figure]:
             note=f"  (stock {stock_top * 1e3:.0f} ms)",
         )
         stock_all = theirs.seconds(lambda: all_runs(theirs.ask, experiment))
-        whole = ours("all", experiment_id=filled.experiment_id)
-        assert whole.count == runs, whole
-        yield Figure(f"all {runs} in pages, CPU", whole.seconds, "s", 1 / 10, stock_all)
-        yield Figure("memory", max(single.memory, batch.memory, whole.memory, *(t.memory for t in tops)), "MB", 128)
+        wholes = [ours("all", experiment_id=filled.experiment_id) for _ in range(3)]
+        assert {whole.count for whole in wholes} == {runs}, wholes
+        seconds = statistics.median(whole.seconds for whole in wholes)
+        yield Figure(f"all {runs} in pages, CPU", seconds, "s", 1 / 10, stock_all)
+        yield Figure("memory", max(task.memory for task in (single, batch, *wholes, *tops)), "MB", 128)
         yield Figure("package", _package_mb(), "MB", 10)
         colds = [ours.cold(run_id) for _ in range(5)]
         assert not any(cold.s3 for cold in colds), colds
