@@ -19,6 +19,7 @@ from labcycle_lambdas.tracking.filters import Value, split
 T = TypeVar("T")
 Key = tuple[Callable[[T], Value], bool]  # what an item is ordered by, and whether descending
 PAGE_BYTES = 4_500_000  # Lambda answers with 6 MB at most: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _ORDER = re.compile(r"\s*(?P<field>.+?)(?:\s+(?P<direction>ASC|DESC))?\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -183,7 +184,7 @@ def page(
 
 
 def to_json(doc: object) -> str:
-    return json.dumps(doc, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(doc)
 
 
 def token(offset: int, scope: str = "") -> str:

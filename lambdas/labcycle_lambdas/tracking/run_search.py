@@ -40,7 +40,7 @@ from labcycle_lambdas.tracking.paging import (
 )
 
 MOST = 50_000
-_AT_ONCE = 500
+_AT_ONCE = 1000
 _KINDS = {
     "attribute": ("", "attribute", "attributes", "attr", "run"),
     "metric": ("metric", "metrics"),
