@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import cache
 from typing import Any
 
@@ -31,7 +30,6 @@ def ledgers() -> Ledgers:
     signing = _CONFIG.merge(SIGNING)
     artifacts = ArtifactStore(lambda: client("s3", signing), environment.artifact_bucket)
     members = Members.read(environment.team, environment.members)
-    gc.freeze()  # what is loaded once stays: a search that makes thousands of records need not look through it again
     return Ledgers.over(table, artifacts, members, requests_per_second=environment.requests_per_second)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from labcycle_lambdas.http import Response
@@ -40,7 +40,7 @@ from labcycle_lambdas.tracking.paging import (
 )
 
 MOST = 50_000
-_AT_ONCE = 1000
+_FIRST_RUNS = 100  # read together, while it is not known how large runs are
 _KINDS = {
     "attribute": ("", "attribute", "attributes", "attr", "run"),
     "metric": ("metric", "metrics"),
@@ -103,21 +103,28 @@ def search(call: Call) -> Response:
     start = behind(columns, [order.descending for order in orders], after) if after else 0
     shown: list[str] = []
     size = 0
-    for at in range(start, min(start + most, len(ranked)), _AT_ONCE):
-        batch = ranked[at : min(at + _AT_ONCE, start + most)]
-        for run in runs.at([places[i] for i in batch]):
-            text = to_json(call.presented(shapes.run(run, runs.datasets(run, seen), whole=False)))
-            if shown and size + len(text) > PAGE_BYTES:
-                break
-            size += len(text)
-            shown.append(text)
-        if len(shown) < at - start + len(batch):
+    for text in _texts(call, [places[i] for i in ranked[start : start + most]], seen):
+        size += len(text)
+        if shown and size > PAGE_BYTES:
             break
+        shown.append(text)
     end = start + len(shown)
     parts = [f'"runs":[{",".join(shown)}]'] if shown else []
     if end < len(ranked) and shown:
         parts.append(f'"next_page_token":{to_json(token_at([column[end - 1] for column in columns], scope))}')
     return Response(body="{" + ",".join(parts) + "}")
+
+
+def _texts(call: Call, places: Sequence[Place], seen: dict[str, Dataset]) -> Iterator[str]:
+    """Runs in JSON. As many are read together as a page has room for, by the size of those before."""
+    at, size, together = 0, 0, _FIRST_RUNS
+    while batch := places[at : at + together]:
+        for run in call.ledgers.runs.at(batch):
+            text = to_json(call.presented(shapes.run(run, call.ledgers.runs.datasets(run, seen), whole=False)))
+            size += len(text)
+            yield text
+        at += len(batch)
+        together = max(1, (PAGE_BYTES - size) * at // size)
 
 
 def _orders(clauses: Sequence[str]) -> list[Order]:

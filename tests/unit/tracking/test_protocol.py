@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labcycle_lambdas.ledger import packs
+from labcycle_lambdas.ledger.run_record import Run
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.tracking import run_search
 from labcycle_lambdas.tracking.routes import ROUTES
 from labcycle_lambdas.tracking.unserved import UNSERVED
 from tests.unit.tracking.conftest import BUCKET, Api
@@ -423,6 +428,28 @@ def test_an_answer_too_large_for_lambda_comes_in_shorter_pages(api: Api) -> None
         token = doc.get("next_page_token")
     assert len(pages) > 1
     assert len({run_id for page in pages for run_id in page}) == 9
+
+
+@pytest.mark.parametrize(("room", "read", "shown"), [(100, [2, 5], 7), (4, [2, 2, 1], 4), (1, [2], 1)])
+def test_a_search_reads_few_more_runs_than_a_page_has_room_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch, room: int, read: list[int], shown: int
+) -> None:
+    for _ in range(7):
+        api.run(run_name="r", start_time=1)
+    search = {"experiment_ids": ["0"]}
+    (size,) = {len(json.dumps(run, separators=(",", ":"))) for run in api.ok("POST", "runs/search", search)["runs"]}
+    together: list[int] = []
+    at = packs.runs_at
+
+    def counted(table: Table, places: Sequence[packs.Place]) -> list[Run]:
+        together.append(len(places))
+        return at(table, places)
+
+    monkeypatch.setattr(packs, "runs_at", counted)
+    monkeypatch.setattr(run_search, "_FIRST_RUNS", 2)
+    monkeypatch.setattr(run_search, "PAGE_BYTES", room * size)
+    assert len(api.ok("POST", "runs/search", search)["runs"]) == shown
+    assert together == read
 
 
 def test_search_of_runs_by_everything(api: Api) -> None:
