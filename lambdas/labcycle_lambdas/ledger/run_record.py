@@ -19,13 +19,8 @@ from labcycle_lambdas.ledger.records import HEADER
 from labcycle_lambdas.ledger.table import Create, Doc, Item, Replace, Table, Write
 
 REST, LATEST = "REST/", "LATEST/"
-PARAM, TAG, DATASET, INPUT, OUTPUT = KINDS = (
-    "p/",
-    "t/",
-    "d/",
-    "i/",
-    "o/",
-)  # of an entry of the rest, before its own key
+# What an entry of the rest is, before its own key.
+PARAM, TAG, DATASET, INPUT, OUTPUT = KINDS = ("p/", "t/", "d/", "i/", "o/")
 DIRTY = "DIRTY/"
 BEGUN, ENDED = "begun", "ended"  # of an erasure, in the header
 _LATEST_BYTES = 6_000  # in the header

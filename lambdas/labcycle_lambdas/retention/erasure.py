@@ -45,20 +45,21 @@ class Retention:
         is one whose erasure was begun and is not finished.
         """
         states, last = Runs(self.table).erasable(experiment_id, self._may_go, after, _LOOKED_AT)
-        going = {run.run_id: run for run in states if not run.ended and (run.begun or self._rule(run))}
+        ruled = [(run, self._rule(run)) for run in states if not run.ended]
+        going = [(run, rule) for run, rule in ruled if rule or run.begun]
         lineage = Lineage.read(self.table) if going else Lineage({}, {})
-        roots = self._roots(experiment_id, going.values())
+        roots = self._roots(experiment_id, [run for run, _ in going])
         return [
             {
-                "run_id": run_id,
+                "run_id": run.run_id,
                 "name": run.name,
                 "status": run.status,
                 "lifecycle_stage": run.stage,
                 "idle_days": (self.now_ms() - run.changed_ms) // 86_400_000,
-                "rule": asdict(rule) if (rule := self._rule(run)) else None,
-                "kept_for": lineage.holds(run_id, roots[run_id]),
+                "rule": asdict(rule) if rule else None,
+                "kept_for": lineage.holds(run.run_id, roots[run.run_id]),
             }
-            for run_id, run in going.items()
+            for run, rule in going
         ], last
 
     def erase(self, run_id: str, who: Who, has_time: Callable[[], bool]) -> bool:

@@ -32,7 +32,7 @@ EXCEPTIONS = (
     Exempt(
         "function: outbox",
         ("sqs:SendMessage",),
-        "Lambda tells of what could not be sent for a day in the name of the function's role.",
+        "Lambda tells of what could not be sent for 23 hours in the name of the function's role.",
         source="https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html",
     ),
     Exempt(

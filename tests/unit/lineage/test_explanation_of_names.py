@@ -8,6 +8,7 @@ import pytest
 
 from labcycle_lambdas.ledger.custody import Custody, Event
 from labcycle_lambdas.ledger.registry import Registry
+from labcycle_lambdas.ledger.table import Replace
 from tests.unit.lineage.conftest import REVIEWER, Team
 from tests.unit.lineage.test_explanation import register
 
@@ -81,6 +82,15 @@ def test_the_chains_of_all_names_are_verified(
     monkeypatch.setattr(Custody, "verify", found)
     said: Any = team.get("models/b/explanation")
     assert (said["verified"], said["problems"]) == (False, ["broken"])
+
+
+def test_an_event_that_lost_its_detail_is_told(team: Team, registry: Registry) -> None:
+    register(team, name="a")
+    registry.rename("a", "b", REVIEWER)
+    (item,) = [item for item in team.table.query("CUSTODY#model/b") if item.sk != "HEAD"]
+    team.table.write(Replace(item, item.doc | {"detail": {}}))
+    said = team.get("models/b/explanation")
+    assert (said["verified"], len(said["problems"])) == (False, 1), said["problems"]
 
 
 def test_what_no_event_tells_is_not_whole(team: Team, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
