@@ -120,7 +120,8 @@ class RunRecord:
                     continue
                 size += _entry_bytes(key)
             held[key] = entry
-        return {"latest": held, "overflow": bool(beyond or more)}, self.overflow.writes(more)
+        overflow = self.header.doc["overflow"] or bool(more)  # which may not have been read
+        return {"latest": held, "overflow": overflow}, self.overflow.writes(more)
 
     def knows(self, keys: Iterable[str]) -> bool:
         """Whether the header alone tells what the latest points of these metrics are."""

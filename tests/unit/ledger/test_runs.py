@@ -185,6 +185,15 @@ def test_the_latest_of_a_batch_is_the_greatest(entries: list[tuple[float, int, i
     assert rank(found) == max((s, t, 0.0 if math.isnan(v) else v) for v, t, s in entries)
 
 
+def test_metrics_for_which_the_header_has_no_room(runs: Runs, run_id: str) -> None:
+    keys = [f"a metric with a name that is as long as names in trainings become {number}" for number in range(60)]
+    for step in (1, 2):
+        for key in keys:
+            runs.log_batch(run_id, [Metric(key, float(step), 1, step)])
+    assert runs.get(run_id).metrics == dict.fromkeys(keys, 2.0)
+    assert next(runs.of_experiment("0")).metrics == dict.fromkeys(keys, 2.0)
+
+
 def test_history_is_in_mlflows_order(runs: Runs, run_id: str) -> None:
     logged = [(3, 1, 5.0), (1, 9, 2.0), (1, 2, NAN), (1, 2, -1.0), (1, 2, 1.0)]
     for timestamp, step, value in logged:
