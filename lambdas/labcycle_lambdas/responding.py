@@ -5,7 +5,9 @@ A line has no payload: method, the beginning of the path, status, caller, millis
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -40,6 +42,17 @@ def client(service: str, config: Config | None = None) -> Any:
     made = get_session().create_client(service, config=config)
     made.meta.events.register("before-send", _count)
     return made
+
+
+def settle() -> None:
+    """To be called when a sandbox of Lambda has made what it keeps. The garbage collector need not look through it, and the
+    libraries, again and again, nor through the records of a search while they are made: what a request makes goes without
+    its help. Elsewhere the process belongs to somebody else."""
+    if (
+        "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+    ):  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+        gc.freeze()
+        gc.set_threshold(50_000)
 
 
 def respond(

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
+from math import isfinite, isnan
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -58,15 +58,15 @@ class Chunk(NamedTuple):
 
 def json_number(value: float) -> float | str:
     """A value as MLflow writes it: JSON has neither NaN nor infinities."""
-    if math.isfinite(value):
+    if isfinite(value):
         return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def rank(entry: Entry) -> tuple[int, int, float]:
     """What the latest point is chosen by."""
     value, timestamp, step = entry[:3]
-    return (step, timestamp, 0.0 if math.isnan(value) else value)
+    return (step, timestamp, 0.0 if isnan(value) else value)
 
 
 Position = tuple[int, int, float, bool]
@@ -74,19 +74,24 @@ Position = tuple[int, int, float, bool]
 
 def history_order(metric: Metric) -> Position:
     """MLflow's order of a history: timestamp, step, value, NaN as 0."""
-    nan = math.isnan(metric.value)
+    nan = isnan(metric.value)
     return (metric.timestamp, metric.step, 0.0 if nan else metric.value, nan)
 
 
 def latest(metrics: Iterable[Metric]) -> dict[str, Entry]:
     """The latest point of each metric."""
-    found: dict[str, tuple[Any, Entry]] = {}
-    for key, value, timestamp, step, *_ in metrics:
-        entry = [value, timestamp, step]
-        ranked = rank(entry)
-        if key not in found or ranked > found[key][0]:
-            found[key] = (ranked, entry)
-    return {key: entry for key, (_, entry) in found.items()}
+    found: dict[str, Entry] = {}
+    ranks: dict[str, tuple[int, int, float]] = {}
+    for key, value, timestamp, step, _, _, _ in metrics:
+        ranked = (
+            step,
+            timestamp,
+            0.0 if isnan(value) else value,
+        )  # as `rank`: a call for each point would take as long
+        if key not in ranks or ranked > ranks[key]:
+            ranks[key] = ranked
+            found[key] = [value, timestamp, step]
+    return found
 
 
 def added(run_id: str, header: Doc, metrics: Sequence[Metric]) -> tuple[Doc, list[Put], list[Create]]:
@@ -95,10 +100,10 @@ def added(run_id: str, header: Doc, metrics: Sequence[Metric]) -> tuple[Doc, lis
     The header is the same where it has all the points already, as far as it can tell.
     """
     tail: dict[str, list[Entry]] = {key: list(entries) for key, entries in header["tail"].items()}
-    there = {(key, *_mark(*entry)) for key, entries in tail.items() for entry in entries}
+    there = {_mark(key, *entry) for key, entries in tail.items() for entry in entries}
     new: dict[str, list[Entry]] = {}
-    for key, value, timestamp, step, *_ in metrics:
-        if (mark := (key, *_mark(value, timestamp, step))) not in there:
+    for key, value, timestamp, step, _, _, _ in metrics:
+        if (mark := _mark(key, value, timestamp, step)) not in there:
             there.add(mark)
             new.setdefault(key, []).append([value, timestamp, step])
     if not new:
@@ -199,9 +204,9 @@ def _step_order(metric: Metric) -> Position:
     return (step, timestamp, value, nan)
 
 
-def _mark(value: float, timestamp: int, step: int) -> tuple[float | str, int, int]:
-    """What points are told apart by: NaN is a value like others."""
-    return ("NaN" if math.isnan(value) else value, timestamp, step)
+def _mark(key: str, value: float, timestamp: int, step: int) -> tuple[str, float | str, int, int]:
+    """What the points of a run are told apart by: NaN is a value like others."""
+    return (key, "NaN" if isnan(value) else value, timestamp, step)
 
 
 def _points(key: str, entries: Iterable[Entry]) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.responding import client, respond
+from labcycle_lambdas.responding import client, respond, settle
 from labcycle_lambdas.tracking.artifacts import SIGNING, ArtifactStore
 from labcycle_lambdas.tracking.environment import Environment
 from labcycle_lambdas.tracking.ledgers import Ledgers
@@ -30,7 +30,9 @@ def ledgers() -> Ledgers:
     signing = _CONFIG.merge(SIGNING)
     artifacts = ArtifactStore(lambda: client("s3", signing), environment.artifact_bucket)
     members = Members.read(environment.team, environment.members)
-    return Ledgers.over(table, artifacts, members, requests_per_second=environment.requests_per_second)
+    made = Ledgers.over(table, artifacts, members, requests_per_second=environment.requests_per_second)
+    settle()
+    return made
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -59,13 +59,11 @@ def ranking(columns: Sequence[Sequence[Value]], descending: Sequence[bool], leng
     """The order of `length` rows that are given by columns, the first column first; as `sort` orders items."""
     ranked = list(range(length))
     for column, falling in reversed(list(zip(columns, descending, strict=True))):
-        there = [row for row in ranked if _group(column[row]) == 0]
-        there.sort(key=column.__getitem__, reverse=falling)  # type: ignore[arg-type]
-        ranked = [
-            *there,
-            *(row for row in ranked if _group(column[row]) == 1),
-            *(row for row in ranked if column[row] is None),
-        ]
+        groups: tuple[list[int], ...] = ([], [], [])
+        for row in ranked:
+            groups[_group(column[row])].append(row)
+        groups[0].sort(key=column.__getitem__, reverse=falling)  # type: ignore[arg-type]
+        ranked = [row for group in groups for row in group]
     return ranked
 
 
