@@ -55,6 +55,7 @@ class Experiments:
         self._root = artifact_root
         self._now = now
         self._custody = Custody(table, now)
+        self.moves = 0  # deletions and restorations that were tried here
 
     def create(
         self, name: str, artifact_location: str = "", tags: Mapping[str, str] | None = None, who: Who = LEDGER
@@ -178,7 +179,10 @@ class Experiments:
             write = Replace(header, header.doc | change | {"epoch": epoch})
             self._custody.append(f"experiment/{experiment_id}", action, who, {"epoch": epoch}, write, *marks())
 
-        self._table.until_unchanged(work)
+        try:
+            self._table.until_unchanged(work)
+        finally:
+            self.moves += 1
 
     def set_tag(self, experiment_id: str, key: str, value: str) -> None:
         self._change_tags(experiment_id, {key: value})

@@ -105,6 +105,12 @@ class RunRecord:
             writes.append(Create(runs_partition(self.experiment_id), DIRTY + self.run_id, {}))
         return [*writes, Replace(self.header, doc)] if doc != self.header.doc else writes
 
+    def header_after(self, writes: Iterable[Write]) -> Item:
+        """The header as these leave it."""
+        item = self.header
+        docs = (write.doc for write in writes if isinstance(write, Replace) and write.item is item)
+        return next((Item(item.pk, item.sk, doc, item.rev + 1) for doc in docs), item)
+
     def with_latest(self, points: Mapping[str, Entry]) -> tuple[dict[str, Any], list[Write]]:
         """What changes in the header for these points, and what is to be written of those for which it has no room."""
         held, beyond = dict(self.header.doc["latest"]), self.overflow.entries()
@@ -150,6 +156,11 @@ def record_of(run_id: str, items: Iterable[Item]) -> RunRecord | None:
         else:
             (rest if item.sk.startswith(REST) else overflow).items.append(item)
     return RunRecord(run_id, header, rest, overflow) if header else None
+
+
+def of_header(run_id: str, header: Item) -> RunRecord:
+    """The record of which the header alone was read."""
+    return RunRecord(run_id, header, Pages(partition(run_id), REST), Pages(partition(run_id), LATEST))
 
 
 def read(table: Table, run_id: str) -> RunRecord | None:

@@ -17,6 +17,7 @@ from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.datasets import Dataset, Datasets, dataset_key
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.experiments import Experiment, Experiments, header_key, of_header
+from labcycle_lambdas.ledger.last_written import LastWritten
 from labcycle_lambdas.ledger.pages import Pages
 from labcycle_lambdas.ledger.points import Metric, Position, added, history, latest, samples
 from labcycle_lambdas.ledger.records import HEADER
@@ -77,6 +78,7 @@ class Runs:
         self._experiments = experiments or Experiments(table, now=now)
         self._datasets = Datasets(table)
         self._experiment_of = lru_cache(maxsize=4096)(self._find)
+        self._last = LastWritten(now, lambda: self._experiments.moves)
 
     def create(
         self,
@@ -240,7 +242,9 @@ class Runs:
         newest = latest(metrics)
 
         def work() -> None:
-            record, _ = self._active(run_id, whole=bool(entries))
+            last = None if entries else self._last.take(partition(run_id))
+            moment = last.moment if last else self._last.moment()
+            record = run_record.of_header(run_id, last.header) if last else self._active(run_id, whole=bool(entries))[0]
             if not record.knows(newest):
                 record, _ = self._active(run_id, whole=True)
             _check_params(record, entries)
@@ -255,7 +259,11 @@ class Runs:
                     self._table.write(chunk)
             if name := entries.get(TAG + RUN_NAME_TAG):
                 change["name"] = name
-            self._write(record, change, entries, *more)
+            writes = self._writes(record, change, entries, *more)
+            if last and not writes:
+                return work()  # nothing is written that would fail where the run was changed: read it
+            self._table.write(*writes)
+            self._last.leave(record.header_after(writes), moment)
 
         self._table.until_unchanged(work)
 
@@ -414,16 +422,12 @@ class Runs:
             def work(group: Mapping[str, Any] = group) -> None:
                 record, _ = self._active(run_id, whole=True)
                 known = record.rest.entries()
-                self._write(record, {}, {key: value for key, value in group.items() if key not in known})
+                new = {key: value for key, value in group.items() if key not in known}
+                self._table.write(*self._writes(record, {}, new))
 
             self._table.until_unchanged(work)
         if not entries:
             self._active(run_id)
-
-    def _write(
-        self, record: RunRecord, change: Mapping[str, Any], entries: Mapping[str, Any] | None = None, *also: Write
-    ) -> None:
-        self._table.write(*self._writes(record, change, entries, *also))
 
     def _writes(
         self, record: RunRecord, change: Mapping[str, Any], entries: Mapping[str, Any] | None = None, *also: Write
@@ -450,8 +454,7 @@ class Runs:
         if whole:
             return self._record(run_id), self._experiments.header(experiment_id)
         items = self._table.get_many([(partition(run_id), HEADER), header_key(experiment_id)])
-        record = run_record.record_of(run_id, [items[partition(run_id), HEADER]])
-        assert record
+        record = run_record.of_header(run_id, items[partition(run_id), HEADER])
         return record, of_header(items[header_key(experiment_id)])
 
     def _record(self, run_id: str) -> RunRecord:
