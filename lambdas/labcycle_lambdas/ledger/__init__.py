@@ -25,6 +25,7 @@ EVIDENCE#<SHA-256> / <piece>                               the record of a run a
 LOAD / HEADER                                              how many calls each member makes at the time
 DEPLOYMENT#<model> / CURRENT, DETAIL#<content>             the deployment record, and what its versions bring along
 PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traffic
+TRAFFIC#<model>#<version> / <start>#<sandbox>#<number>     how versions answered while one was tried
 DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations
 REACTION#<model> / LOCK, <execution>#<mark>                reactions
 

@@ -1,5 +1,8 @@
 """What is live: one deployment record a model, the only truth about what a model server runs.
 
+A version may stand beside the live one as a canary, which answers a share of the requests until it is promoted or taken back.
+A paused model answers nothing of its own.
+
 The record is small and hot; what a version brings along (its files, signature and profile reference) stands in a
 document of its own, named by its content, so that twenty previous versions never make the record too large for an item.
 Record, custody event and the registry's alias `champion` change in one transaction, or not at all.
@@ -24,6 +27,7 @@ from labcycle_lambdas.ledger.who import Who
 CHAMPION = "champion"
 PREVIOUS_KEPT = 20
 DETAIL_BYTES = 350_000  # an item holds 400 KB
+ANSWER_BYTES = 10_000
 _CURRENT = "CURRENT"
 
 
@@ -70,6 +74,24 @@ class Deployed:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """A version that answers `percent` of the requests; its `promoted_at` and `promoted_by` tell since when, and by whom."""
+
+    deployed: Deployed
+    percent: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Why a model answers nothing of its own, and what it answers instead for each row; None: an error."""
+
+    answer: Any
+    at: str
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The record of one model. `generation` counts its changes, 0 before the first; `previous` has the newest first."""
 
@@ -77,11 +99,13 @@ class Deployment:
     generation: int = 0
     live: Deployed | None = None
     previous: tuple[Previous, ...] = ()
+    canary: Canary | None = None
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True)
 class Change:
-    """What `promote` or `roll_back` did; `changed` is False where the version was live already."""
+    """What was done; `changed` is False where it was so already."""
 
     deployment: Deployment
     changed: bool
@@ -125,14 +149,15 @@ class Deployments:
         )
 
     def promote(self, model: str, deployed: Deployed, who: Who, *, reason: str = "") -> Change:
-        """Make `deployed` live. A version that is live already, with the same bytes, stays as it is: no new event.
+        """Make `deployed` live. A version that is live already, with the same bytes, stays as it is: no new event. The canary
+        becomes live if it is this version.
 
         Raises
         ------
         NotFound
             If the registry does not have this version.
         Refused
-            If signature and profile reference are too large to be kept.
+            If signature and profile reference are too large to be kept, or another version is the canary.
         Throttled
             If DynamoDB did not take it, or too many change the record at once.
         """
@@ -141,23 +166,60 @@ class Deployments:
         def once() -> Change:
             item = self.table.get(_partition(model), _CURRENT)
             doc = item.doc if item else _empty()
-            live = doc["live"]
+            live, canary = doc["live"], doc.get("canary")
             if live and live["version"] == deployed.version and live["detail"] == detail:
                 return Change(self._deployment(model, doc), changed=False)
-            new_live = {
-                "version": deployed.version,
-                "source_run": deployed.source_run,
-                "model_file": asdict(deployed.model_file),
-                "promoted_at": stamp(self.now()),
-                "promoted_by": str(who),
-                "detail": detail,
-            }
+            if canary and canary["version"] != deployed.version:
+                raise _under_way(model, canary)
             new = {
-                "generation": doc["generation"] + 1,
-                "live": new_live,
+                **_kept(doc),
+                "live": self._side(deployed, detail, who),
                 "previous": ([live] if live else []) + doc["previous"][: PREVIOUS_KEPT - (1 if live else 0)],
             }
-            self._write(model, item, new, "promoted", who, reason, live, write_detail)
+            self._write_live(model, item, new, "promoted", who, reason, live, write_detail)
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def try_out(self, model: str, deployed: Deployed, percent: int, who: Who, *, reason: str = "") -> Change:
+        """Make `deployed` the canary, with `percent` (1 to 99) of the requests; or change the canary's share.
+
+        Raises
+        ------
+        NotFound
+            If the registry does not have this version.
+        Refused
+            If nothing is live, the version is live itself, or another version is the canary; or as `promote`.
+        Throttled
+            If DynamoDB did not take it, or too many change the record at once.
+        """
+        detail, write_detail = _detail(model, deployed)
+
+        def once() -> Change:
+            item = self.table.get(_partition(model), _CURRENT)
+            doc = item.doc if item else _empty()
+            live, canary = doc["live"], doc.get("canary")
+            if item is None or not live:
+                raise Refused(
+                    f"No version of {model} is live: there is nothing to try version {deployed.version} beside."
+                )
+            if live["version"] == deployed.version:
+                raise Refused(f"Version {deployed.version} of {model} is live: it cannot be tried beside itself.")
+            if canary and canary["version"] != deployed.version:
+                raise _under_way(model, canary)
+            if canary and canary["detail"] == detail and canary["percent"] == percent:
+                return Change(self._deployment(model, doc), changed=False)
+            side = {**(canary or {}), **self._side(deployed, detail, who), "percent": percent}
+            new = {**_kept(doc), "canary": side}
+            self._registered(model, deployed.version)
+            said = {
+                "version": deployed.version,
+                "percent": percent,
+                "live_version": live["version"],
+                "model_sha256": deployed.model_file.sha256,
+            }
+            action = "canary_changed" if canary else "canary_started"
+            self._append(model, action, who, said, reason, Replace(item, new), write_detail)
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
@@ -171,16 +233,17 @@ class Deployments:
         to_version: int | None = None,
         reason: str = "",
     ) -> Change:
-        """Make the version live that was live before. The one that was live is dropped; `promote` brings it back.
+        """Take the newest step back: the canary, where there is one; else the version that was live before is live again.
+        What is taken back is dropped; `promote` brings it again.
 
-        `from_version`: only if this version is live. With it a call whose answer was lost can be repeated: where the
-        roll back has happened already, nothing changes. `to_version`: only if this is the version that comes back.
+        `from_version`: only if this version is live, or the canary. With it a call whose answer was lost can be repeated: where
+        the roll back has happened already, nothing changes. `to_version`: only if this is the version that is live then.
 
         Raises
         ------
         Refused
-            If nothing was live before, it was deleted, another version than `from_version` is live, or another than
-            `to_version` would come back.
+            If nothing was live before, it was deleted, another version than `from_version` is live, there is a canary that is
+            not taken back, or another than `to_version` would come back.
         Throttled
             If DynamoDB did not take it, or too many change the record at once.
         """
@@ -188,9 +251,17 @@ class Deployments:
         def once() -> Change:
             item = self.table.get(_partition(model), _CURRENT)
             doc = item.doc if item else _empty()
-            live = doc["live"]
-            if not live:
+            live, canary = doc["live"], doc.get("canary")
+            if item is None or not live:
                 raise Refused(f"No version of {model} is live: there is nothing to roll back.")
+            if canary and from_version in (None, canary["version"]):
+                _must_come_back(model, live, canary, to_version)
+                new = {**_kept(doc), "rolled_back_from": canary["version"]}
+                said = {"version": canary["version"], "percent": canary["percent"], "live_version": live["version"]}
+                self._append(model, "canary_withdrawn", who, said, reason, Replace(item, new))
+                return Change(self._deployment(model, new), changed=True)
+            if canary:
+                raise _under_way(model, canary)
             if from_version is not None and live["version"] != from_version:
                 if doc.get("rolled_back_from") == from_version and to_version in (None, live["version"]):
                     return Change(self._deployment(model, doc), changed=False)
@@ -203,20 +274,15 @@ class Deployments:
                     f"back to. Promote another version instead."
                 )
             target, *rest = doc["previous"]
-            if to_version is not None and target["version"] != to_version:
-                raise Refused(
-                    f"Version {target['version']} of {model} was live before version {live['version']}, not version "
-                    f"{to_version}: nothing was rolled back."
-                )
-            new_live = {**target, "promoted_at": stamp(self.now()), "promoted_by": str(who)}
+            _must_come_back(model, target, live, to_version)
             new = {
-                "generation": doc["generation"] + 1,
-                "live": new_live,
+                **_kept(doc),
+                "live": {**target, "promoted_at": stamp(self.now()), "promoted_by": str(who)},
                 "previous": rest,
                 "rolled_back_from": live["version"],
             }
             try:
-                self._write(model, item, new, "rolled_back", who, reason, live)
+                self._write_live(model, item, new, "rolled_back", who, reason, live)
             except NotFound:
                 raise Refused(
                     f"Version {target['version']} of {model}, which was live before version {live['version']}, was "
@@ -226,7 +292,55 @@ class Deployments:
 
         return self.table.until_unchanged(once)
 
-    def _write(
+    def pause(self, model: str, answer: object, who: Who, *, reason: str = "") -> Change:
+        """Let the model answer `answer` for each row instead of a prediction; None: an error. Raises `Refused` where nothing
+        is live, or the answer is too large, and `Throttled`."""
+        if len(json.dumps(answer)) > ANSWER_BYTES:
+            raise Refused(f"The answer of a paused model may have {ANSWER_BYTES} bytes at most.")
+
+        def once() -> Change:
+            item = self.table.get(_partition(model), _CURRENT)
+            if item is None or not item.doc["live"]:
+                raise Refused(f"No version of {model} is live: there is nothing to pause.")
+            pause, doc = item.doc.get("pause"), item.doc
+            if pause and pause["answer"] == answer:
+                return Change(self._deployment(model, doc), changed=False)
+            new = {**doc, "generation": doc["generation"] + 1}
+            new["pause"] = {"answer": answer, "at": stamp(self.now()), "by": str(who), "reason": reason}
+            said = {"version": doc["live"]["version"], "answer": answer}
+            self._append(model, "paused", who, said, reason, Replace(item, new))
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def resume(self, model: str, who: Who, *, reason: str = "") -> Change:
+        """End the pause. Raises `Refused` where nothing is live, and `Throttled`."""
+
+        def once() -> Change:
+            item = self.table.get(_partition(model), _CURRENT)
+            if item is None or not item.doc["live"]:
+                raise Refused(f"No version of {model} is live: there is nothing to resume.")
+            doc = item.doc
+            if not doc.get("pause"):
+                return Change(self._deployment(model, doc), changed=False)
+            new = {**doc, "generation": doc["generation"] + 1, "pause": None}
+            said = {"version": doc["live"]["version"], "paused_at": doc["pause"]["at"]}
+            self._append(model, "resumed", who, said, reason, Replace(item, new))
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def _side(self, deployed: Deployed, detail: str, who: Who) -> Doc:
+        return {
+            "version": deployed.version,
+            "source_run": deployed.source_run,
+            "model_file": asdict(deployed.model_file),
+            "promoted_at": stamp(self.now()),
+            "promoted_by": str(who),
+            "detail": detail,
+        }
+
+    def _write_live(
         self, model: str, item: Item | None, new: Doc, action: str, who: Who, reason: str, was: Doc | None, *also: Write
     ) -> None:
         live = new["live"]
@@ -235,17 +349,31 @@ class Deployments:
             "previous_version": was["version"] if was else None,
             "generation": new["generation"],
             "model_sha256": live["model_file"]["sha256"],
-            **({"reason": reason} if reason else {}),
         }
         record = Replace(item, new) if item else Create(_partition(model), _CURRENT, new)
         alias = Registry(self.table, self.now).set_alias_write(model, CHAMPION, live["version"])
-        Custody(self.table, self.now).append(f"model/{model}", action, who, said, record, alias, *also)
+        self._append(model, action, who, said, reason, record, alias, *also)
+
+    def _append(self, model: str, action: str, who: Who, said: Mapping[str, Any], reason: str, *also: Write) -> None:
+        detail = {**said, **({"reason": reason} if reason else {})}
+        Custody(self.table, self.now).append(f"model/{model}", action, who, detail, *also)
+
+    def _registered(self, model: str, version: int) -> None:
+        """Raises `NotFound` where the registry does not have this version."""
+        Registry(self.table, self.now).version(model, version)
 
     def _deployment(self, model: str, doc: Doc | None) -> Deployment:
         if not doc or not doc["live"]:
             return Deployment(model)
-        live = self.whole(model, _previous(doc["live"]))
-        return Deployment(model, doc["generation"], live, tuple(_previous(p) for p in doc["previous"]))
+        canary, pause = doc.get("canary"), doc.get("pause")
+        return Deployment(
+            model,
+            doc["generation"],
+            self.whole(model, _previous(doc["live"])),
+            tuple(_previous(p) for p in doc["previous"]),
+            Canary(self.whole(model, _previous(canary)), canary["percent"]) if canary else None,
+            Pause(**pause) if pause else None,
+        )
 
 
 def _partition(model: str) -> str:
@@ -256,8 +384,31 @@ def _empty() -> Doc:
     return {"generation": 0, "live": None, "previous": []}
 
 
+def _kept(doc: Doc) -> Doc:
+    """What of a record is as before its next generation, in which there is no canary unless it is set."""
+    kept = {key: value for key, value in doc.items() if key not in ("canary", "rolled_back_from")}
+    return {**kept, "generation": doc["generation"] + 1}
+
+
+def _under_way(model: str, canary: Doc) -> Refused:
+    return Refused(
+        f"Version {canary['version']} of {model} is the canary, with {canary['percent']} % of the requests: promote it, or take "
+        f"it back first (labcycle rollback {model})."
+    )
+
+
+def _must_come_back(model: str, target: Doc, leaving: Doc, to_version: int | None) -> None:
+    if to_version is not None and target["version"] != to_version:
+        raise Refused(
+            f"Version {target['version']} of {model} was live before version {leaving['version']}, not version "
+            f"{to_version}: nothing was rolled back."
+        )
+
+
 def _previous(doc: Mapping[str, Any]) -> Previous:
-    return Previous(**{**doc, "model_file": DeployedFile(**doc["model_file"])})
+    """One side of the record."""
+    fields = {key: value for key, value in doc.items() if key != "percent"}
+    return Previous(**{**fields, "model_file": DeployedFile(**doc["model_file"])})
 
 
 def _detail(model: str, deployed: Deployed) -> tuple[str, Write]:

@@ -412,9 +412,12 @@ class Registry:
             record = self._version(name, version, header)
             assert record.header
             deployment = self._table.get(f"DEPLOYMENT#{name}", "CURRENT")
-            live = (deployment.doc.get("live") or {}).get("version") if deployment else None
-            if live == int(version):
-                raise InUse(f"Model Version (name={name}, version={version}) is live: promote another one first.")
+            for side, is_there in (
+                ("live", "live: promote another one"),
+                ("canary", "the canary: take it back"),
+            ):
+                if deployment and (deployment.doc.get(side) or {}).get("version") == int(version):
+                    raise InUse(f"Model Version (name={name}, version={version}) is {is_there} first.")
             aliases = [
                 Delete(item)
                 for item in self._table.query(VERSIONS, f"{header.doc['uid']}/ALIAS/")

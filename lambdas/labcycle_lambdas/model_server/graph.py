@@ -37,6 +37,10 @@ class Unusable(Exception):
     """The graph cannot be run, or does not fit its signature."""
 
 
+class CannotCompute(MlflowError):
+    """The graph failed on data that fit it, as far as can be said."""
+
+
 @dataclass(frozen=True)
 class _Input:
     name: str
@@ -80,7 +84,7 @@ class Graph:
         Raises
         ------
         MlflowError
-            If the data do not fit the graph.
+            If the data do not fit the graph; `CannotCompute` if it fails on them.
         """
         rows, feeds = self._feeds(data)
         if rows == 0:
@@ -89,7 +93,7 @@ class Graph:
         try:
             results = self._session.run(wanted, feeds)
         except Exception as error:  # noqa: BLE001 - onnxruntime has no base class
-            raise MlflowError(BAD_REQUEST, f"The model cannot compute this input: {_said(error)}") from None
+            raise CannotCompute(BAD_REQUEST, f"The model cannot compute this input: {_said(error)}") from None
         answers = [_jsonable(result) for result in results]
         if not all_outputs:
             return answers[0]

@@ -13,7 +13,9 @@ from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.traffic import Traffic
 from labcycle_lambdas.model_server.capture import Capture
+from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.environment import Environment
 from labcycle_lambdas.model_server.journal import REFUSED_VERSIONS, Journal
 from labcycle_lambdas.model_server.live import Live
@@ -33,8 +35,15 @@ def server() -> Server:
         environment.model,
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )
-    capture = Capture(Profiles(table), environment.model, uuid.uuid4().hex[:12], monotonic=time.monotonic)
-    return Server(environment.model, live, capture, journal)
+    profiles, sandbox = Profiles(table), uuid.uuid4().hex[:12]
+    return Server(
+        environment.model,
+        live,
+        Capture(profiles, environment.model, sandbox, monotonic=time.monotonic),
+        Capture(profiles, environment.model, f"{sandbox}-canary", monotonic=time.monotonic),
+        Counting(Traffic(table), environment.model, sandbox, monotonic=time.monotonic),
+        journal,
+    )
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

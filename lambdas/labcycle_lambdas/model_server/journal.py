@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 PROFILE_WRITE_FAILURES = "ProfileWriteFailures"
 REFUSED_VERSIONS = "RefusedVersions"
+CANARY_FAILURES = "CanaryFailures"
 
 
 class Journal:

@@ -1,12 +1,13 @@
-"""Which version this sandbox runs: the deployment record, looked at every few seconds."""
+"""Which versions this sandbox runs: the deployment record, looked at every few seconds."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.graph import Graph, Unusable
 
@@ -24,15 +25,38 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True)
 class Loaded:
-    """`generation` is that of the deployment record in which `deployed` was live."""
+    """`generation` is that of the deployment record in which `deployed` had its place."""
 
     deployed: Deployed
     generation: int
     graph: Graph
 
 
+@dataclass(frozen=True)
+class Tried:
+    """The version that is tried beside the live one; `loaded` is None where it cannot be loaded."""
+
+    version: int
+    percent: int
+    loaded: Loaded | None
+
+    def takes(self, key: str) -> bool:
+        """Whether it answers the request with this key: always the same for a key, and still so when its share grows."""
+        digest = hashlib.sha256(f"{self.version} {key}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") * 100 < self.percent << 32
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What answers: the live version, and the one that is tried beside it. While the model is paused, neither is needed."""
+
+    live: Loaded | None
+    canary: Tried | None = None
+    pause: Pause | None = None
+
+
 class Live:
-    """The version that answers. A version that cannot be loaded never replaces one that runs."""
+    """The versions that answer. A version that cannot be loaded never replaces one that runs."""
 
     def __init__(
         self,
@@ -49,58 +73,85 @@ class Live:
         self._model = model
         self._monotonic = monotonic
         self._on_refused = on_refused
-        self._loaded: Loaded | None = None
+        self._serving: Serving | None = None
+        self._generation = 0  # of the record that is served as it says
         self._look_again = -1.0
         self._refused_generation = 0
         self._retry_at = 0.0
-        self.problem: str | None = None  # why the live version is not the one that answers
+        self.problem: str | None = None  # why what answers is not what the record says
 
-    def current(self) -> Loaded:
-        """The version to answer with.
+    def current(self) -> Serving:
+        """What to answer with.
 
         Raises
         ------
         NothingLive, CannotServe
-            If there is none.
+            If there is nothing.
         Throttled
             If nothing is loaded yet and DynamoDB or S3 asks for patience.
         """
-        if self._loaded is None or self._monotonic() >= self._look_again:
+        if self._serving is None or self._monotonic() >= self._look_again:
             try:
                 self._look()
             except Throttled as error:
-                if self._loaded is None:
+                if self._serving is None:
                     raise
                 self.problem = f"the deployment record or the model could not be read: {error}"
             self._look_again = self._monotonic() + CACHE_SECONDS
-        if self._loaded is None:
+        if self._serving is None:
             raise CannotServe(self.problem)
-        return self._loaded
+        return self._serving
 
     def _look(self) -> None:
         generation = self._deployments.generation(self._model)
-        if self._loaded and generation == self._loaded.generation:
+        if self._serving and generation == self._generation:
             self.problem = None
             return
         if generation == 0:
             raise NothingLive
         if generation == self._refused_generation and self._monotonic() < self._retry_at:
             return
-        deployment = self._deployments.current(self._model)
-        live = deployment.live
-        if live is None:
+        record = self._deployments.current(self._model)
+        if record.live is None:
             raise NothingLive
-        try:
-            same = self._loaded is not None and _bytes_of(self._loaded.deployed) == _bytes_of(live)
-            graph = self._loaded.graph if self._loaded and same else self._load(live)
-        except Unusable as error:
-            self.problem = str(error)
-            self._refused_generation = deployment.generation
-            self._retry_at = self._monotonic() + RETRY_SECONDS
-            self._on_refused(live.version, self.problem)
+        if record.pause:
+            live = self._serving.live if self._serving else None  # at hand when the pause ends
+            self._serving, self._generation, self.problem = Serving(live, pause=record.pause), record.generation, None
             return
-        self._loaded = Loaded(live, deployment.generation, graph)
-        self.problem = None
+        try:
+            live = Loaded(record.live, record.generation, self._graph(record.live))
+        except Unusable as error:
+            self._refuse(record, record.live.version, str(error))
+            if self._serving and self._serving.pause:
+                self._serving = Serving(self._serving.live) if self._serving.live else None
+            return
+        canary, refused = None, None
+        if record.canary:
+            deployed, loaded = record.canary.deployed, None
+            try:
+                loaded = Loaded(deployed, record.generation, self._graph(deployed))
+            except Unusable as error:
+                refused = str(error)
+            canary = Tried(deployed.version, record.canary.percent, loaded)
+        self._serving, self.problem = Serving(live, canary), None
+        if canary and refused:
+            self._refuse(record, canary.version, refused)
+        else:
+            self._generation = record.generation
+
+    def _graph(self, deployed: Deployed) -> Graph:
+        """Of the same bytes, as it is loaded already."""
+        serving = self._serving or Serving(None)
+        for loaded in (serving.live, serving.canary.loaded if serving.canary else None):
+            if loaded and _bytes_of(loaded.deployed) == _bytes_of(deployed):
+                return loaded.graph
+        return self._load(deployed)
+
+    def _refuse(self, record: Deployment, version: int, why: str) -> None:
+        self.problem = why
+        self._refused_generation = record.generation
+        self._retry_at = self._monotonic() + RETRY_SECONDS
+        self._on_refused(version, why)
 
 
 def _bytes_of(deployed: Deployed) -> object:

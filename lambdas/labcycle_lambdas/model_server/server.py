@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from labcycle_lambdas.http import Request, Response
+from labcycle_lambdas.ledger.deployments import Pause
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.mlflow_error import (
     BAD_REQUEST,
@@ -20,24 +23,31 @@ from labcycle_lambdas.mlflow_error import (
 )
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.columns import enforce
-from labcycle_lambdas.model_server.journal import PROFILE_WRITE_FAILURES, Journal
-from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive
+from labcycle_lambdas.model_server.counting import Counting
+from labcycle_lambdas.model_server.graph import CannotCompute
+from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, Journal
+from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Tried
 from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, Tensors, read
 
 MODEL_HEADER = "x-labcycle-model"
 VERSION_HEADER = "x-labcycle-model-version"
 REQUEST_HEADER = "x-request-id"
+PAUSED_HEADER = "x-labcycle-paused"
+KEY_HEADER = "x-labcycle-key"  # of the caller: requests with one key are answered by one version while another is tried
 _METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
 
 
 @dataclass(frozen=True)
 class Server:
-    """Answers requests for `model`."""
+    """Answers requests for `model`. `monotonic` tells seconds."""
 
     model: str
     live: Live
     capture: Capture
+    canary_capture: Capture
+    counting: Counting
     journal: Journal
+    monotonic: Callable[[], float] = time.monotonic
 
     def answer(self, request: Request) -> Response:
         """The answer; also to what goes wrong on our side."""
@@ -49,11 +59,16 @@ class Server:
                     f"No endpoint {request.method[:20]} {request.path[:200]}; there are POST /invocations, GET /ping and "
                     f"GET /version.",
                 )
-            loaded = self._current()
-            headers[VERSION_HEADER] = str(loaded.deployed.version)
-            if request.path == "/invocations":
-                return Response(200, self._score(request, loaded), headers)
-            return Response(200, self._about(loaded), headers)
+            serving = self._current()
+            if serving.live:
+                headers[VERSION_HEADER] = str(serving.live.deployed.version)
+            if request.path != "/invocations":
+                return Response(200, self._about(serving), headers)
+            if serving.pause:
+                return Response(200, self._paused(request, serving, serving.pause), {**headers, PAUSED_HEADER: "true"})
+            assert serving.live
+            answer, version = self._answer(request, serving.live, serving.canary)
+            return Response(200, answer, {**headers, VERSION_HEADER: str(version)})
         except MlflowError as error:
             return error.response(headers)
         except Exception:  # noqa: BLE001 - answered in MLflow's shape
@@ -61,7 +76,7 @@ class Server:
             message = f"The model server failed; its log has the cause under request {request.request_id}."
             return MlflowError(INTERNAL_ERROR, message).response(headers)
 
-    def _current(self) -> Loaded:
+    def _current(self) -> Serving:
         try:
             return self.live.current()
         except NothingLive:
@@ -74,7 +89,62 @@ class Server:
         except Throttled as error:
             raise MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}") from None
 
-    def _score(self, request: Request, loaded: Loaded) -> str:
+    def _answer(self, request: Request, live: Loaded, canary: Tried | None) -> tuple[str, int]:
+        """The answer, and the version that gave it. While a version is tried, what each does is counted; what it cannot answer
+        is answered by the live one, so that nobody suffers from the trial."""
+        if canary is None:
+            return self._score(request, live, self.capture), live.deployed.version
+        failed, seconds = None, 0.0
+        if canary.takes(request.headers.get(KEY_HEADER) or request.request_id):
+            began = self.monotonic()
+            try:
+                if canary.loaded is None:
+                    raise CannotServe(f"version {canary.version} cannot be loaded")
+                answer = self._score(request, canary.loaded, self.canary_capture)
+            except Exception as error:  # noqa: BLE001 - whatever it is: the live version decides whose mistake it is
+                failed, seconds = error, self.monotonic() - began
+            else:
+                self._count(request, canary.version, self.monotonic() - began)
+                return answer, canary.version
+        began = self.monotonic()
+        try:
+            answer = self._score(request, live, self.capture)
+        except Exception as error:
+            if isinstance(error, CannotCompute) or not isinstance(error, MlflowError):
+                self._count(request, live.deployed.version, self.monotonic() - began, failed=True)
+            raise  # of other errors the caller is to blame, as far as can be said: they count for neither
+        self._count(request, live.deployed.version, self.monotonic() - began)
+        if failed:
+            self.journal.count(
+                CANARY_FAILURES,
+                "the live version answered what the canary could not",
+                request_id=request.request_id,
+                version=canary.version,
+                error=f"{type(failed).__name__}: {failed}"[:500],
+            )
+            self._count(request, canary.version, seconds, failed=True)
+        return answer, live.deployed.version
+
+    def _count(self, request: Request, version: int, seconds: float, *, failed: bool = False) -> None:
+        """Counting must never cost anybody an answer."""
+        try:
+            self.counting.count(version, seconds * 1000, failed=failed)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._unwritten("the tally of the answers", request.request_id, error)
+
+    def _paused(self, request: Request, serving: Serving, pause: Pause) -> str:
+        """The declared answer, once a row."""
+        if pause.answer is None:
+            why = f": {pause.reason}" if pause.reason else ""
+            raise MlflowError(
+                TEMPORARILY_UNAVAILABLE,
+                f"{self.model} was paused at {pause.at} by {pause.by}{why}. It makes no predictions.",
+            )
+        data = read(request, serving.live.graph.schema if serving.live else None).data
+        rows = len(data.rows) if isinstance(data, Table) else _length(next(iter(data.values.values())))
+        return json.dumps({"predictions": [pause.answer] * rows}, separators=(",", ":"))
+
+    def _score(self, request: Request, loaded: Loaded, capture: Capture) -> str:
         schema = loaded.graph.schema
         asked = read(request, schema)
         data: Table | Tensors = asked.data
@@ -92,32 +162,54 @@ class Server:
             )
         if isinstance(data, Table) and data.columns is not None:
             first = [next(iter(p.values())) for p in predictions] if asked.all_outputs else predictions
-            self._profile(loaded, data.columns, data.rows, first, request.request_id)
+            self._profile(loaded, capture, data.columns, data.rows, first, request.request_id)
         return answer
 
     def _profile(
-        self, loaded: Loaded, columns: list[str], rows: list[list[Any]], predictions: list[Any], request_id: str
+        self,
+        loaded: Loaded,
+        capture: Capture,
+        columns: list[str],
+        rows: list[list[Any]],
+        predictions: list[Any],
+        request_id: str,
     ) -> None:
         """Monitoring must never cost anybody an answer."""
         try:
-            self.capture.add(loaded, columns, rows, predictions)
+            capture.add(loaded, columns, rows, predictions)
         except Exception as error:  # noqa: BLE001 - whatever it is
-            self.journal.count(
-                PROFILE_WRITE_FAILURES,
-                "the profile of the traffic could not be written; it is kept and tried again",
-                request_id=request_id,
-                error=f"{type(error).__name__}: {error}"[:500],
-            )
+            self._unwritten("the profile of the traffic", request_id, error)
 
-    def _about(self, loaded: Loaded) -> dict[str, Any]:
-        deployed = loaded.deployed
-        return {
-            "model": self.model,
-            "version": str(deployed.version),
-            "run_id": deployed.source_run,
-            "sha256": deployed.model_file.sha256,
-            "generation": loaded.generation,
-            "promoted_at": deployed.promoted_at,
-            "promoted_by": deployed.promoted_by,
-            "problem": self.live.problem,
-        }
+    def _unwritten(self, what: str, request_id: str, error: Exception) -> None:
+        self.journal.count(
+            PROFILE_WRITE_FAILURES,
+            f"{what} could not be written; it is kept and tried again",
+            request_id=request_id,
+            error=f"{type(error).__name__}: {error}"[:500],
+        )
+
+    def _about(self, serving: Serving) -> dict[str, Any]:
+        live, canary, pause = serving.live, serving.canary, serving.pause
+        about: dict[str, Any] = {"model": self.model, "problem": self.live.problem}
+        if live:
+            about |= {
+                "version": str(live.deployed.version),
+                "run_id": live.deployed.source_run,
+                "sha256": live.deployed.model_file.sha256,
+                "generation": live.generation,
+                "promoted_at": live.deployed.promoted_at,
+                "promoted_by": live.deployed.promoted_by,
+            }
+        if canary:
+            about["canary"] = {
+                "version": str(canary.version),
+                "percent": canary.percent,
+                "loaded": canary.loaded is not None,
+            }
+        if pause:
+            about["paused"] = {"at": pause.at, "by": pause.by, "reason": pause.reason, "answer": pause.answer}
+        return about
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 1

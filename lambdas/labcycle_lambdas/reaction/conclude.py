@@ -34,10 +34,14 @@ class Conclude:
     def promote(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
         """The challenger goes live, unless something else went live since the comparison: then a person decides."""
         model, version, champion = self.environment.model, compared["version"], compared["champion_version"]
-        live = self.deployments.current(model).live
+        deployment = self.deployments.current(model)
+        live, canary = deployment.live, deployment.canary
         if live is None or live.version not in (champion, version):
             seen = f"version {live.version}" if live else "nothing"
             return self.review(execution, compared, now, because=f"{seen} went live while it was retrained")
+        if canary and canary.deployed.version != version:
+            tried = f"version {canary.deployed.version} is the canary, with {canary.percent} % of the requests"
+            return self.review(execution, compared, now, because=tried)
         reason = f"better after drift: {self._figures(compared)}"
         self.deployments.promote(model, self.preflight.prepare(model, version), who, reason=reason)
         self._end(execution, "promoted", now)

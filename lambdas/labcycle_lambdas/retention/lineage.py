@@ -36,6 +36,7 @@ class Lineage:
             deployment = Deployments(table).current(model.name)
             was_live: list[Deployed | Previous] = [
                 *([deployment.live] if deployment.live else []),
+                *([deployment.canary.deployed] if deployment.canary else []),
                 *deployment.previous,
             ]
             for deployed in was_live:

@@ -154,7 +154,8 @@ def test_the_server_reads_one_record_writes_its_profiles_and_fetches_artifacts(t
     assert read["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["DEPLOYMENT#card-fraud"]}}
     (write,) = statements(template, "dynamodb:PutItem")
     assert write["Resource"] == table
-    assert write["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PROFILE#card-fraud#*"]}}
+    written = ["PROFILE#card-fraud#*", "TRAFFIC#card-fraud#*"]
+    assert write["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": written}}
     (fetch,) = statements(template, "s3:GetObjectVersion")
     assert fetch["Action"] == "s3:GetObjectVersion"
     assert json.dumps(fetch["Resource"]).endswith('/experiments/*"]]}') or "artifacts/experiments/*" in json.dumps(

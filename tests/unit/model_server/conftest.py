@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.model_server.bench import Bench
 from tests.unit.serving import workshop
 
 
@@ -13,3 +14,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[workshop.World]:
         monkeypatch.delenv(name, raising=False)
     with workshop.world() as made:
         yield made
+
+
+@pytest.fixture
+def bench(world: workshop.World) -> Bench:
+    return Bench(world)

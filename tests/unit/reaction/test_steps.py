@@ -233,6 +233,22 @@ def test_a_roll_back_does_not_undo_what_people_did_meanwhile(world: World) -> No
     assert bench.live() == 2
 
 
+@pytest.mark.parametrize("decision", ["promote", "roll_back"])
+def test_a_reaction_does_not_cut_a_trial_short(world: World, decision: str) -> None:
+    bench = Workbench(world)
+    bench.champion(classifier())
+    bench.champion(middling())
+    compared = bench.through_compare(turned(), flipped=False)
+    other = world.register(classifier(regularisation=0.1), run_id=world.run())
+    world.deployments.try_out(MODEL, world.preflight.prepare(MODEL, other), 10, REVIEWER)
+    concluded = bench.do(decision, compared=compared)
+    assert concluded["outcome"] == {"promote": "waits_for_review", "roll_back": "kept"}[decision]
+    message = concluded["notice"]["message"]
+    assert f"ersion {other}" in message and "is the canary, with 10 % of the requests" in message
+    canary = world.deployments.current(MODEL).canary
+    assert canary and (bench.live(), canary.deployed.version) == (2, other)
+
+
 def test_the_first_version_stays_where_there_is_none_to_go_back_to(world: World) -> None:
     bench = Workbench(world)
     bench.champion()

@@ -120,6 +120,30 @@ def with_external_weights() -> Trained:
     return saved(model, None, infer_signature(ROWS.astype(np.float32), ROWS.astype(np.float32)))
 
 
+@cache
+def failing(above: float) -> Trained:
+    """Answers 0 for each row, but fails where the first of the three features is greater than `above`."""
+    limit = numpy_helper.from_array(np.array(above, dtype=np.float32), "limit")
+    first, table = (numpy_helper.from_array(np.array([0], dtype=np.int64), name) for name in ("first", "table"))
+    nodes = [
+        helper.make_node("Gather", ["x", "first"], ["value"], axis=1),
+        helper.make_node("Greater", ["value", "limit"], ["too_large"]),
+        helper.make_node("Cast", ["too_large"], ["position"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "position"], ["y"]),  # the table has one entry: position 1 is none
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "failing",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, [None, 1])],
+        [limit, first, table],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(model)
+    frame = pd.DataFrame(ROWS, columns=FEATURES)
+    return saved(model, None, infer_signature(frame, np.zeros(len(frame), dtype=np.int64)))
+
+
 def reference_table() -> bytes:
     """What mlflow.log_table writes for the training rows."""
     data = [[*row, int(label)] for row, label in zip(ROWS.tolist(), LABELS, strict=True)]
