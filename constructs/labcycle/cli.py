@@ -44,8 +44,12 @@ class Mounted:
 
 
 MOUNTED = {
-    "promote": Mounted("labcycle.client.cli", "", "Make a version of a model the live one."),
-    "rollback": Mounted("labcycle.client.cli", "", "Make the version before the live one live again."),
+    "promote": Mounted(
+        "labcycle.client.cli", "", "Make a version of a model live, or try it with a share of the requests."
+    ),
+    "rollback": Mounted("labcycle.client.cli", "", "Take back the version that is tried, or the one that is live."),
+    "pause": Mounted("labcycle.client.cli", "", "Stop a model from predicting, within seconds."),
+    "resume": Mounted("labcycle.client.cli", "", "Let a paused model predict again."),
     "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
     "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
     "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),

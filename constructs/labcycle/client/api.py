@@ -107,19 +107,33 @@ class TeamApi:
 
 
 class LifecycleClient(TeamApi):
-    """Promote, roll back, what is live, what happened."""
+    """Promote, roll back, pause, what is live, what happened."""
 
-    def promote(self, model: str, version: int | str, *, reason: str = "") -> dict[str, Any]:
-        """Make a version live: `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
-        body = {"version": str(version), **({"reason": reason} if reason else {})}
-        return self._of_model("POST", model, "promote", body)
+    def promote(
+        self, model: str, version: int | str, *, percent: int | None = None, reason: str = ""
+    ) -> dict[str, Any]:
+        """Make a version live, or with `percent` (1 to 99) let it answer this share of the requests beside the live one:
+        `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
+        body = {"version": str(version), **({} if percent is None else {"percent": percent})}
+        return self._of_model("POST", model, "promote", {**body, **_reason(reason)})
 
     def roll_back(self, model: str, *, reason: str = "") -> dict[str, Any]:
-        """Make the version live that was live before: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
-        live = self.deployment(model)["deployment"]["live"]
+        """Take the version back that is tried; else make the version live that was live before:
+        `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
+        deployment = self.deployment(model)["deployment"]
+        leaving = (deployment.get("canary") or {}).get("deployed") or deployment["live"]
         # Named, so that a repeated call never rolls back twice.
-        body = {"from_version": str(live["version"])} if live else {}
-        return self._of_model("POST", model, "rollback", {**body, **({"reason": reason} if reason else {})})
+        body = {"from_version": str(leaving["version"])} if leaving else {}
+        return self._of_model("POST", model, "rollback", {**body, **_reason(reason)})
+
+    def pause(self, model: str, *, answer: object = None, reason: str = "") -> dict[str, Any]:
+        """Let a model answer `answer` for each row, or an error, until `resume`: `{"deployment": ..., "changed": bool}`.
+        Raises `ApiError`."""
+        return self._of_model("POST", model, "pause", {"answer": answer, **_reason(reason)})
+
+    def resume(self, model: str, *, reason: str = "") -> dict[str, Any]:
+        """Let a paused model predict again: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
+        return self._of_model("POST", model, "resume", _reason(reason))
 
     def deployment(self, model: str) -> dict[str, Any]:
         """What is live and what was: `{"deployment": {"live": ..., "previous": [...], ...}}`. Raises `ApiError`."""
@@ -131,6 +145,10 @@ class LifecycleClient(TeamApi):
 
     def _of_model(self, method: str, model: str, action: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return self.call(method, f"{model_path(model)}/{action}", body=body)
+
+
+def _reason(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
 
 
 def model_path(model: str) -> str:

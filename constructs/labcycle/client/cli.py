@@ -1,4 +1,4 @@
-"""The commands `promote`, `rollback`, `deployment` and `history`.
+"""The commands `promote`, `rollback`, `pause`, `resume`, `deployment` and `history`.
 
 Each prints tables for people, or with --json the API's own answer.
 """
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from labcycle.client.api import LifecycleClient
 from labcycle.client.tables import print_table
+from labcycle.errors import LabcycleError
 
 Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -27,11 +28,15 @@ def register(app: typer.Typer) -> None:
     def promote(
         model: Model,
         version: Annotated[str, typer.Argument(help="Version of the model, a number.")],
+        percent: Annotated[
+            int | None,
+            typer.Option(min=1, max=99, help="Try it with this share of the requests, beside the live version."),
+        ] = None,
         reason: Reason = "",
         as_json: AsJson = False,
     ) -> None:
-        """Make a version of a model the live one."""
-        said = LifecycleClient().promote(model, version, reason=reason)
+        """Make a version of a model the live one, or try it with a share of the requests."""
+        said = LifecycleClient().promote(model, version, percent=percent, reason=reason)
         if as_json:
             return _print_json(said)
         _print_change(model, said)
@@ -40,11 +45,37 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def rollback(model: Model, reason: Reason = "", as_json: AsJson = False) -> None:
-        """Make the version before the live one live again."""
+        """Take back the version that is tried; else make the version before the live one live again."""
         said = LifecycleClient().roll_back(model, reason=reason)
         if as_json:
             return _print_json(said)
         _print_change(model, said)
+
+    @app.command()
+    def pause(
+        model: Model,
+        answer: Annotated[
+            str | None,
+            typer.Option(
+                help="What it answers for each row, in JSON, such as 0 or '{\"approve\": false}'; else an error."
+            ),
+        ] = None,
+        reason: Reason = "",
+        as_json: AsJson = False,
+    ) -> None:
+        """Stop a model from predicting, within seconds and without a deployment."""
+        said = LifecycleClient().pause(model, answer=_answer(answer), reason=reason)
+        if as_json:
+            return _print_json(said)
+        _print_pause(model, said)
+
+    @app.command()
+    def resume(model: Model, reason: Reason = "", as_json: AsJson = False) -> None:
+        """Let a paused model predict again."""
+        said = LifecycleClient().resume(model, reason=reason)
+        if as_json:
+            return _print_json(said)
+        _print_pause(model, said)
 
     @app.command()
     def deployment(model: Model, as_json: AsJson = False) -> None:
@@ -70,19 +101,47 @@ def _print_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2))
 
 
+def _answer(text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        answer: object = json.loads(text)
+    except ValueError:
+        raise LabcycleError(
+            f"--answer is no JSON: {text[:100]}. Write a text in quotes within quotes: '\"no\"'."
+        ) from None
+    return answer
+
+
 def _print_change(model: str, said: Mapping[str, Any]) -> None:
-    live = said["deployment"]["live"]
+    deployment = said["deployment"]
+    what = f"version {deployment['live']['version']} is live"
+    if canary := deployment.get("canary"):
+        what = f"version {canary['deployed']['version']} answers {canary['percent']} % of the requests, {what}"
     if said["changed"]:
-        typer.echo(f"{model}: version {live['version']} is live (generation {said['deployment']['generation']})")
+        typer.echo(f"{model}: {what} (generation {deployment['generation']})")
     else:
-        typer.echo(f"{model}: version {live['version']} is live already, nothing was changed")
+        typer.echo(f"{model}: {what} already, nothing was changed")
+
+
+def _print_pause(model: str, said: Mapping[str, Any]) -> None:
+    pause = said["deployment"]["pause"]
+    what = f"paused, it answers {_shown(pause)}" if pause else "it predicts"
+    typer.echo(f"{model}: {what}{'' if said['changed'] else '; nothing was changed'}")
+
+
+def _shown(pause: Mapping[str, Any]) -> str:
+    return "with an error" if pause["answer"] is None else json.dumps(pause["answer"])
 
 
 def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
-    live = deployment["live"]
+    live, canary, pause = deployment["live"], deployment.get("canary"), deployment.get("pause")
     if not live:
         typer.echo(f"{model}: no version is live; promote one: labcycle promote {model} VERSION")
         return
+    sides = [("live", live), *(("previous", entry) for entry in deployment["previous"])]
+    if canary:
+        sides.insert(1, (f"canary, {canary['percent']} %", canary["deployed"]))
     rows = [
         (
             str(entry["version"]),
@@ -92,10 +151,13 @@ def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
             entry["model_file"]["sha256"][:16],
             entry["source_run"] or "",
         )
-        for state, entry in [("live", live), *(("previous", entry) for entry in deployment["previous"])]
+        for state, entry in sides
     ]
     headings = ("version", "state", "promoted", "by", "SHA-256", "run")
     print_table(f"{model}, generation {deployment['generation']}", headings, rows)
+    if pause:
+        why = f": {pause['reason']}" if pause["reason"] else ""
+        typer.echo(f"paused since {pause['at']} by {pause['by']}{why}; it answers {_shown(pause)}")
     if live["reference"] is None:
         typer.echo("no drift check: the version came without a profile reference")
 

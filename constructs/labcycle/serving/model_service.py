@@ -147,8 +147,9 @@ class ModelService(Construct):
             )
 
     def _let_function_work(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey) -> None:
-        """The deployment record of this model is read, its profiles are written, pinned object versions are fetched."""
-        record, profiles = f"DEPLOYMENT#{self._model}", f"PROFILE#{self._model}#*"
+        """The deployment record of this model is read, its profiles and tallies are written, pinned object versions are fetched."""
+        record = f"DEPLOYMENT#{self._model}"
+        written = [f"PROFILE#{self._model}#*", f"TRAFFIC#{self._model}#*"]
         allow(
             self.function,
             ["dynamodb:GetItem"],
@@ -159,7 +160,7 @@ class ModelService(Construct):
             self.function,
             ["dynamodb:PutItem"],
             [ledger.table_arn],
-            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [profiles]}},
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": written}},
         )
         allow(self.function, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
         allow_key(self.function, key, "read and write items", "read objects", region=Stack.of(self).region)
@@ -193,6 +194,10 @@ class ModelService(Construct):
     def metric_profile_write_failures(self) -> cloudwatch.Metric:
         """Profiles that could not be written at once; published only when it happens."""
         return self._counted("ProfileWriteFailures")
+
+    def metric_canary_failures(self) -> cloudwatch.Metric:
+        """Requests that the version that is tried could not answer; the live one answered them."""
+        return self._counted("CanaryFailures")
 
     def metric_refused_versions(self) -> cloudwatch.Metric:
         """Live versions that the server would not load, for instance since their bytes had changed."""

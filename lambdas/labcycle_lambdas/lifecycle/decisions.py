@@ -1,7 +1,8 @@
-"""Which version of a model is live: promote, roll back, look."""
+"""Which version of a model is live or tried: promote, roll back, pause, look."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict
 from typing import Any
@@ -14,11 +15,16 @@ from labcycle_lambdas.mlflow_error import invalid, is_text, kind_of
 
 
 def promote(call: Call) -> dict[str, Any]:
+    """With `percent`, from 1 to 99, the version is tried with this share of the requests; else it goes live."""
     who, body, model = call.who, call.body(), call.path["model"]
     if "version" not in body:
         raise invalid("Missing value for required parameter 'version'.")
-    deployed = call.preflight.prepare(model, _version(body["version"], "version"))
-    change = Deployments(call.table).promote(model, deployed, who, reason=_reason(body))
+    number, percent, reason = _version(body["version"], "version"), _percent(body), _reason(body)
+    deployed, deployments = call.preflight.prepare(model, number), Deployments(call.table)
+    if percent is None:
+        change = deployments.promote(model, deployed, who, reason=reason)
+    else:
+        change = deployments.try_out(model, deployed, percent, who, reason=reason)
     return {**_doc(change), "notes": notes(deployed)}
 
 
@@ -29,6 +35,21 @@ def roll_back(call: Call) -> dict[str, Any]:
     reason = _reason(body)
     Registry(call.table).model(model)
     return _doc(Deployments(call.table).roll_back(model, who, from_version=number, reason=reason))
+
+
+def pause(call: Call) -> dict[str, Any]:
+    """`answer` is what the model answers for each row; absent or null: an error."""
+    who, body, model = call.who, call.body(), call.path["model"]
+    answer, reason = _answer(body), _reason(body)
+    Registry(call.table).model(model)
+    return _doc(Deployments(call.table).pause(model, answer, who, reason=reason))
+
+
+def resume(call: Call) -> dict[str, Any]:
+    who, body, model = call.who, call.body(), call.path["model"]
+    reason = _reason(body)
+    Registry(call.table).model(model)
+    return _doc(Deployments(call.table).resume(model, who, reason=reason))
 
 
 def deployment(call: Call) -> dict[str, Any]:
@@ -49,6 +70,26 @@ def _version(value: object, parameter: str) -> int:
         shown = repr(value)[:60] if isinstance(value, str | int | float) else kind_of(value)
         raise invalid(f"Parameter '{parameter}' must be an integer, got {shown}.")
     return int(text)
+
+
+def _percent(body: dict[str, Any]) -> int | None:
+    value = body.get("percent")
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 99:
+        shown = repr(value)[:60] if isinstance(value, str | int | float) else kind_of(value)
+        raise invalid(f"Parameter 'percent' must be a whole number from 1 to 99, got {shown}. Leave it out to go live.")
+    return value
+
+
+def _answer(body: dict[str, Any]) -> Any:
+    answer = body.get("answer")
+    try:
+        if is_text(json.dumps(answer, allow_nan=False, ensure_ascii=False)):
+            return answer
+    except ValueError:
+        pass
+    raise invalid("Parameter 'answer' must be JSON without NaN, infinities and halves of characters.")
 
 
 def _reason(body: dict[str, Any]) -> str:

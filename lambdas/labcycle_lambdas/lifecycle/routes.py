@@ -24,6 +24,8 @@ Serve = Callable[[Call], dict[str, Any]]
 ROUTES: dict[tuple[str, str], Serve] = {
     ("POST", "/models/{model}/promote"): decisions.promote,
     ("POST", "/models/{model}/rollback"): decisions.roll_back,
+    ("POST", "/models/{model}/pause"): decisions.pause,
+    ("POST", "/models/{model}/resume"): decisions.resume,
     ("GET", "/models/{model}/deployment"): decisions.deployment,
     ("GET", "/models/{model}/custody"): custody.history,
     ("GET", "/custody/subjects"): custody.subjects,
@@ -35,7 +37,12 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/runs/{run_id}/ancestry"): lineage.ancestry,
 }
 # What each endpoint takes; those asked with GET take `read`.
-RIGHTS: dict[Serve, Right] = {decisions.promote: "promote", decisions.roll_back: "promote"}
+RIGHTS: dict[Serve, Right] = {
+    decisions.promote: "promote",
+    decisions.roll_back: "promote",
+    decisions.pause: "promote",
+    decisions.resume: "promote",
+}
 
 
 @dataclass(frozen=True)

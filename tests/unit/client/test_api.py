@@ -114,6 +114,24 @@ def test_roll_back_names_the_version_that_it_leaves(api: Api, client: LifecycleC
     assert api.bodies() == [{"from_version": "3"}]
 
 
+def test_roll_back_names_the_version_that_is_tried(api: Api, client: LifecycleClient) -> None:
+    api.will({"deployment": {**DEPLOYMENT, "canary": {"deployed": {"version": 9}, "percent": 10}}})
+    api.will({"deployment": DEPLOYMENT, "changed": True})
+    client.roll_back("m")
+    assert api.bodies() == [{"from_version": "9"}]
+
+
+def test_try_pause_and_resume(api: Api, client: LifecycleClient) -> None:
+    for _ in range(3):
+        api.will({"deployment": DEPLOYMENT, "changed": True, "notes": []})
+    client.promote("m", 3, percent=10)
+    client.pause("m", answer={"approve": False}, reason="wrong data")
+    client.resume("m")
+    assert [path.rpartition("/")[2] for _, path, _, _ in api.asked] == ["promote", "pause", "resume"]
+    bodies = [{"version": "3", "percent": 10}, {"answer": {"approve": False}, "reason": "wrong data"}, {}]
+    assert api.bodies() == bodies
+
+
 def test_roll_back_of_nothing_leaves_the_answer_to_the_api(api: Api, client: LifecycleClient) -> None:
     api.will({"deployment": {**DEPLOYMENT, "live": None}})
     api.will({"error_code": "INVALID_PARAMETER_VALUE", "message": "nothing to roll back"}, 400)

@@ -30,17 +30,45 @@ def test_a_reason_with_brackets_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert REASON in output and "cards [bold]" in output and "the chain of hashes is whole" in output
 
 
-def test_a_promoter_with_brackets_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    live = {
-        "version": 1,
+def side(version: int) -> dict[str, Any]:
+    return {
+        "version": version,
         "promoted_at": "2026-03-01",
         "promoted_by": "ada [/a]",
         "model_file": {"sha256": "0" * 64},
         "source_run": None,
         "reference": {},
     }
-    answer = {"deployment": {"live": live, "previous": [], "generation": 1}}
-    assert "ada [/a]" in said(monkeypatch, answer, "deployment", "cards")
+
+
+def deployment(**more: Any) -> dict[str, Any]:
+    return {"deployment": {"live": side(1), "previous": [], "generation": 1, **more}, "changed": True, "notes": []}
+
+
+PAUSE = {"answer": None, "at": "2026-03-02", "by": "ada", "reason": "[wrong] data"}
+
+
+def test_a_promoter_with_brackets_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ada [/a]" in said(monkeypatch, deployment(), "deployment", "cards")
+
+
+def test_a_version_that_is_tried_and_a_pause_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = deployment(canary={"deployed": side(2), "percent": 10}, pause=PAUSE)
+    shown = said(monkeypatch, answer, "deployment", "cards")
+    assert "canary, 10 %" in shown
+    assert "paused since 2026-03-02 by ada: [wrong] data; it answers with an error" in shown
+    promoted = said(monkeypatch, answer, "promote", "cards", "2", "--percent", "10")
+    assert "cards: version 2 answers 10 % of the requests, version 1 is live (generation 1)" in promoted
+
+
+def test_what_a_paused_model_answers_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused = deployment(pause={**PAUSE, "answer": {"approve": False}})
+    assert """cards: paused, it answers {"approve": false}""" in said(
+        monkeypatch, paused, "pause", "cards", "--answer", """{"approve": false}"""
+    )
+    assert "cards: it predicts" in said(monkeypatch, deployment(pause=None), "resume", "cards")
+    refused = CliRunner().invoke(app, ["pause", "cards", "--answer", "no"])
+    assert refused.exit_code == 2 and "--answer is no JSON: no" in refused.output
 
 
 def test_of_nothing_it_does_not_say_that_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:

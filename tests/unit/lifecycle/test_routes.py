@@ -69,6 +69,50 @@ def test_promote_roll_back_and_history(world: World, api: Lifecycle) -> None:
     assert (status, history["verified"], history["problems"]) == (200, True, [])
 
 
+def test_a_version_is_tried_then_promoted_or_taken_back(world: World, api: Lifecycle) -> None:
+    for _ in range(3):
+        world.register(classifier())
+    said(api, "POST", f"{ROOT}/promote", {"version": 1})
+    status, tried = said(api, "POST", f"{ROOT}/promote", {"version": 2, "percent": 10})
+    assert (status, tried["deployment"]["live"]["version"]) == (200, 1)
+    canary = tried["deployment"]["canary"]
+    assert (canary["percent"], canary["deployed"]["version"], canary["deployed"]["promoted_by"]) == (
+        10,
+        2,
+        "reviewer-1",
+    )
+    status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 3})
+    assert status == 400 and "Version 2 of card-fraud is the canary" in refused["message"]
+    assert said(api, "POST", f"{ROOT}/promote", {"version": 2})[1]["deployment"]["canary"] is None
+    assert said(api, "POST", f"{ROOT}/promote", {"version": 3, "percent": 50})[0] == 200
+    back = said(api, "POST", f"{ROOT}/rollback", {"from_version": "3"})[1]
+    assert (back["changed"], back["deployment"]["live"]["version"], back["deployment"]["canary"]) == (True, 2, None)
+
+
+@pytest.mark.parametrize("percent", [0, 100, -1, 1.5, "10", True, [], {}])
+def test_a_share_is_a_whole_number(world: World, api: Lifecycle, percent: object) -> None:
+    world.register(classifier())
+    status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 1, "percent": percent})
+    assert status == 400 and "'percent' must be a whole number from 1 to 99" in refused["message"]
+
+
+def test_a_model_is_paused_and_predicts_again(world: World, api: Lifecycle) -> None:
+    world.register(classifier())
+    status, refused = said(api, "POST", f"{ROOT}/pause", {})
+    assert status == 400 and "there is nothing to pause" in refused["message"]
+    said(api, "POST", f"{ROOT}/promote", {"version": 1})
+    status, paused = said(api, "POST", f"{ROOT}/pause", {"answer": {"approve": False}, "reason": "wrong data"})
+    assert (status, paused["deployment"]["pause"]["answer"]) == (200, {"approve": False})
+    assert said(api, "GET", f"{ROOT}/deployment")[1]["deployment"]["pause"] == paused["deployment"]["pause"]
+    assert said(api, "POST", f"{ROOT}/pause", {"answer": {"approve": False}})[1]["changed"] is False
+    assert [said(api, "POST", f"{ROOT}/resume", {})[1]["changed"] for _ in range(2)] == [True, False]
+    for answer in (b'{"answer": NaN}', b'{"answer": [1e999]}', b'{"answer": "\\ud800"}'):
+        status, refused = said(api, "POST", f"{ROOT}/pause", answer)
+        assert status == 400 and "'answer' must be JSON" in refused["message"]
+    unknown = ROOT.replace(MODEL, "unknown")
+    assert [said(api, "POST", f"{unknown}/{step}", {})[0] for step in ("pause", "resume")] == [404, 404]
+
+
 ISSUER = "https://login.example.com/tenant"
 CALLERS: dict[str, tuple[dict[str, Any], Who]] = {
     "IAM": ({"user_arn": REVIEWER_ARN}, Who("reviewer-1", "labcycle-fraud-reviewer-1", "reviewer-1")),
