@@ -110,11 +110,19 @@ class LifecycleClient(TeamApi):
     """Promote, roll back, pause, what is live, what happened."""
 
     def promote(
-        self, model: str, version: int | str, *, percent: int | None = None, reason: str = ""
+        self,
+        model: str,
+        version: int | str,
+        *,
+        percent: int | None = None,
+        new_inputs: bool = False,
+        reason: str = "",
     ) -> dict[str, Any]:
         """Make a version live, or with `percent` (1 to 99) let it answer this share of the requests beside the live one:
-        `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
-        body = {"version": str(version), **({} if percent is None else {"percent": percent})}
+        `{"deployment": ..., "changed": bool, "notes": [...]}`. `new_inputs`: also where it refuses what the live one takes.
+        Raises `ApiError`."""
+        body: dict[str, Any] = {"version": str(version), **({} if percent is None else {"percent": percent})}
+        body |= {"new_inputs": True} if new_inputs else {}
         return self._of_model("POST", model, "promote", {**body, **_reason(reason)})
 
     def roll_back(self, model: str, *, reason: str = "") -> dict[str, Any]:

@@ -32,11 +32,14 @@ def register(app: typer.Typer) -> None:
             int | None,
             typer.Option(min=1, max=99, help="Try it with this share of the requests, beside the live version."),
         ] = None,
+        new_inputs: Annotated[
+            bool, typer.Option("--new-inputs", help="Also where it refuses what consumers of the live version send.")
+        ] = False,
         reason: Reason = "",
         as_json: AsJson = False,
     ) -> None:
         """Make a version of a model the live one, or try it with a share of the requests."""
-        said = LifecycleClient().promote(model, version, percent=percent, reason=reason)
+        said = LifecycleClient().promote(model, version, percent=percent, new_inputs=new_inputs, reason=reason)
         if as_json:
             return _print_json(said)
         _print_change(model, said)

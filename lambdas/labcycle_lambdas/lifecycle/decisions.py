@@ -15,12 +15,18 @@ from labcycle_lambdas.mlflow_error import invalid, is_text, kind_of
 
 
 def promote(call: Call) -> dict[str, Any]:
-    """With `percent`, from 1 to 99, the version is tried with this share of the requests; else it goes live."""
+    """With `percent`, from 1 to 99, the version is tried with this share of the requests; else it goes live. A version that
+    refuses what the live one takes needs `new_inputs`."""
     who, body, model = call.who, call.body(), call.path["model"]
     if "version" not in body:
         raise invalid("Missing value for required parameter 'version'.")
     number, percent, reason = _version(body["version"], "version"), _percent(body), _reason(body)
+    new_inputs = body.get("new_inputs", False)
+    if not isinstance(new_inputs, bool):
+        raise invalid(f"Parameter 'new_inputs' must be true or false, got {kind_of(new_inputs)}.")
     deployed, deployments = call.preflight.prepare(model, number), Deployments(call.table)
+    if not new_inputs:
+        call.preflight.check_inputs(model, deployed)
     if percent is None:
         change = deployments.promote(model, deployed, who, reason=reason)
     else:

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployments
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.lifecycle.inputs import refused
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.profiles import Reference
 from labcycle_lambdas.s3_calls import is_gone, s3_call
@@ -100,6 +101,18 @@ class Preflight:
             signature=signature,
             reference=self._reference(label, found.run_id),
         )
+
+    def check_inputs(self, model: str, deployed: Deployed) -> None:
+        """Raises `Refused` where `deployed` refuses requests that the live version takes: its consumers would fail."""
+        live = Deployments(self.table).current(model).live
+        if live is None or not live.signature or not deployed.signature:
+            return
+        schemas = (Schema.from_doc(one.signature["inputs"]) for one in (live, deployed) if one.signature)
+        if said := refused(*schemas):
+            raise Refused(
+                f"Version {deployed.version} of {model} refuses what consumers of version {live.version} send: "
+                f"{'; '.join(said)}. If they send something else from now on, promote it with new_inputs (--new-inputs)."
+            )
 
     def _check_size(self, label: str, model: str, found: ModelVersion) -> None:
         memory = self.server_memory_mb(model)

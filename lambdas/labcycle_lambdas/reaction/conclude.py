@@ -42,8 +42,13 @@ class Conclude:
         if canary and canary.deployed.version != version:
             tried = f"version {canary.deployed.version} is the canary, with {canary.percent} % of the requests"
             return self.review(execution, compared, now, because=tried)
+        prepared = self.preflight.prepare(model, version)
+        try:
+            self.preflight.check_inputs(model, prepared)
+        except Refused as refused:
+            return self.review(execution, compared, now, because=str(refused))
         reason = f"better after drift: {self._figures(compared)}"
-        self.deployments.promote(model, self.preflight.prepare(model, version), who, reason=reason)
+        self.deployments.promote(model, prepared, who, reason=reason)
         self._end(execution, "promoted", now)
         return self._answer(
             "promoted",

@@ -29,6 +29,7 @@ from tests.unit.serving.workshop import (
     TEAM,
     World,
     classifier,
+    mixed,
     reference_table,
     request,
 )
@@ -87,6 +88,17 @@ def test_a_version_is_tried_then_promoted_or_taken_back(world: World, api: Lifec
     assert said(api, "POST", f"{ROOT}/promote", {"version": 3, "percent": 50})[0] == 200
     back = said(api, "POST", f"{ROOT}/rollback", {"from_version": "3"})[1]
     assert (back["changed"], back["deployment"]["live"]["version"], back["deployment"]["canary"]) == (True, 2, None)
+
+
+def test_a_version_that_refuses_what_consumers_send_is_promoted_on_purpose(world: World, api: Lifecycle) -> None:
+    world.promote(world.register(classifier()))
+    world.register(mixed())
+    for more in ({}, {"percent": 10}, {"new_inputs": False}):
+        status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 2, **more})
+        assert status == 400
+        assert "refuses what consumers of version 1 send: it does not know 'mean radius'" in refused["message"]
+    assert said(api, "POST", f"{ROOT}/promote", {"version": 2, "new_inputs": "yes"})[0] == 400
+    assert said(api, "POST", f"{ROOT}/promote", {"version": 2, "new_inputs": True})[0] == 200
 
 
 @pytest.mark.parametrize("percent", [0, 100, -1, 1.5, "10", True, [], {}])
