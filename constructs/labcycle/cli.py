@@ -48,6 +48,7 @@ MOUNTED = {
         "labcycle.client.cli", "", "Make a version of a model live, or try it with a share of the requests."
     ),
     "rollback": Mounted("labcycle.client.cli", "", "Take back the version that is tried, or the one that is live."),
+    "trial": Mounted("labcycle.client.cli", "", "Show how a version does that is tried beside the live one."),
     "pause": Mounted("labcycle.client.cli", "", "Stop a model from predicting, within seconds."),
     "resume": Mounted("labcycle.client.cli", "", "Let a paused model predict again."),
     "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),

@@ -147,6 +147,10 @@ class LifecycleClient(TeamApi):
         """What is live and what was: `{"deployment": {"live": ..., "previous": [...], ...}}`. Raises `ApiError`."""
         return self._of_model("GET", model, "deployment")
 
+    def trial(self, model: str) -> dict[str, Any]:
+        """How a version does that is tried: `{"sides": [...], "verdict": ..., "reasons": [...], ...}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "trial")
+
     def history(self, model: str) -> dict[str, Any]:
         """The chain of custody: `{"events": [...], "verified": bool, "problems": [...]}`. Raises `ApiError`."""
         return self._of_model("GET", model, "custody")

@@ -1,4 +1,4 @@
-"""The commands `promote`, `rollback`, `pause`, `resume`, `deployment` and `history`.
+"""The commands `promote`, `rollback`, `trial`, `pause`, `resume`, `deployment` and `history`.
 
 Each prints tables for people, or with --json the API's own answer.
 """
@@ -53,6 +53,17 @@ def register(app: typer.Typer) -> None:
         if as_json:
             return _print_json(said)
         _print_change(model, said)
+
+    @app.command()
+    def trial(model: Model, as_json: AsJson = False) -> None:
+        """Show how a version does that is tried beside the live one. Exits 1 where it is bad."""
+        said = LifecycleClient().trial(model)
+        if as_json:
+            _print_json(said)
+        else:
+            _print_trial(model, said)
+        if said["verdict"] == "bad":
+            raise typer.Exit(1)
 
     @app.command()
     def pause(
@@ -135,6 +146,26 @@ def _print_pause(model: str, said: Mapping[str, Any]) -> None:
 
 def _shown(pause: Mapping[str, Any]) -> str:
     return "with an error" if pause["answer"] is None else json.dumps(pause["answer"])
+
+
+def _print_trial(model: str, said: Mapping[str, Any]) -> None:
+    if not said["sides"]:
+        typer.echo(f"{model}: no version is tried; try one: labcycle promote {model} VERSION --percent 10")
+        return
+    rows = [
+        (
+            side["side"],
+            str(side["version"]),
+            str(side["requests"]),
+            f"{side['failed']} ({side['failed_share']:.1%})",
+            *("" if side[name] is None else f"{side[name]:g}" for name in ("p50_ms", "p99_ms", "prediction_psi")),
+        )
+        for side in said["sides"]
+    ]
+    headings = ("side", "version", "requests", "failed", "p50 ms", "p99 ms", "predictions moved")
+    print_table(f"{model}, {said['percent']} % to the canary since {said['since']}", headings, rows)
+    for reason in said["reasons"]:
+        typer.echo(f"{said['verdict'].replace('_', ' ')}: {reason}")
 
 
 def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:

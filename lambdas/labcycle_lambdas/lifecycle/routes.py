@@ -10,7 +10,7 @@ from typing import Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.lifecycle import custody, decisions, lineage
+from labcycle_lambdas.lifecycle import custody, decisions, lineage, trial
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.members import Members, Right
@@ -27,6 +27,7 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("POST", "/models/{model}/pause"): decisions.pause,
     ("POST", "/models/{model}/resume"): decisions.resume,
     ("GET", "/models/{model}/deployment"): decisions.deployment,
+    ("GET", "/models/{model}/trial"): trial.trial,
     ("GET", "/models/{model}/custody"): custody.history,
     ("GET", "/custody/subjects"): custody.subjects,
     ("GET", "/custody/events"): custody.events,

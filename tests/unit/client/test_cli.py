@@ -61,6 +61,24 @@ def test_a_version_that_is_tried_and_a_pause_are_shown(monkeypatch: pytest.Monke
     assert "cards: version 2 answers 10 % of the requests, version 1 is live (generation 1)" in promoted
 
 
+def test_a_trial_is_told_side_by_side_and_a_bad_one_by_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"p50_ms": 5.0, "p99_ms": None, "profiled_rows": 0, "prediction_psi": 0.01}
+    sides = [
+        {"side": "live", "version": 1, "requests": 900, "failed": 0, "failed_share": 0.0, **figures},
+        {"side": "canary", "version": 2, "requests": 100, "failed": 30, "failed_share": 0.3, **figures},
+    ]
+    answer = {"model": "cards", "percent": 10, "since": "2026-03-01", "sides": sides, "verdict": "not_enough"}
+    shown = said(monkeypatch, answer | {"reasons": ["9 answers"]}, "trial", "cards")
+    assert "30 (30.0%)" in shown and "10 % to the canary since 2026-03-01" in shown and "not enough: 9 answers" in shown
+    monkeypatch.setattr(
+        LifecycleClient, "call", lambda *_, **__: answer | {"verdict": "bad", "reasons": ["[it] fails"]}
+    )
+    bad = CliRunner().invoke(app, ["trial", "cards"])
+    assert bad.exit_code == 1 and "bad: [it] fails" in bad.output
+    nothing = {**answer, "sides": [], "verdict": None, "reasons": []}
+    assert "no version is tried" in said(monkeypatch, nothing, "trial", "cards")
+
+
 def test_what_a_paused_model_answers_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
     paused = deployment(pause={**PAUSE, "answer": {"approve": False}})
     assert """cards: paused, it answers {"approve": false}""" in said(
