@@ -66,6 +66,41 @@ def test_promote_score_promote_roll_back(scientist: Member, reviewer: Member, fr
     }
 
 
+def decide(member: Member, step: str, **body: Any) -> Any:
+    answer = member.call("POST", f"/labcycle/1.0/models/{MODEL}/{step}", body=body)
+    assert answer.status == 200, str(answer)
+    return answer.json()
+
+
+def test_a_version_is_tried_and_a_model_paused(scientist: Member, reviewer: Member, fraud: Team) -> None:
+    first, second = scientist.log_model(MODEL, LARGE), scientist.log_model(MODEL, SMALL)
+    reviewer.promote(MODEL, first)
+    decide(reviewer, "promote", version=str(second), percent=50)
+    fraud.restart_servers()
+    given: dict[str, int] = {str(first): 0, str(second): 0}
+    for number in range(40):
+        answer = score(reviewer, 2.0, headers={"x-labcycle-key": f"customer {number}"})
+        version = answer.headers["x-labcycle-model-version"]
+        assert answer.json() == {"predictions": [1 if version == str(first) else 0]}
+        given[version] += 1
+    assert min(given.values()) > 5
+    trial = reviewer.call("GET", f"/labcycle/1.0/models/{MODEL}/trial").json()
+    assert [side["version"] for side in trial["sides"]] == [first, second]
+    assert all(0 < side["requests"] <= given[str(side["version"])] for side in trial["sides"]), (
+        "as many as were written"
+    )
+    assert (trial["verdict"], sum(side["failed"] for side in trial["sides"])) == ("not_enough", 0)
+    decide(reviewer, "pause", answer=-1, reason="wrong data")
+    fraud.restart_servers()
+    assert score(reviewer, 2.0, -2.0).json() == {"predictions": [-1, -1]}
+    decide(reviewer, "resume")
+    assert reviewer.roll_back(MODEL)["deployment"]["canary"] is None
+    assert live(reviewer)["version"] == str(first)
+    assert actions(reviewer)[-5:] == ["promoted", "canary_started", "paused", "resumed", "canary_withdrawn"]
+    for step in ("pause", "resume"):
+        assert scientist.call("POST", f"/labcycle/1.0/models/{MODEL}/{step}", body={}).status == 403
+
+
 def test_what_was_registered_is_what_runs(scientist: Member, reviewer: Member, fraud: Team) -> None:
     """Bytes that are put in the place of a registered model afterwards never run."""
     version = scientist.log_model(MODEL, LARGE)
