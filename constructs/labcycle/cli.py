@@ -53,6 +53,7 @@ MOUNTED = {
     "resume": Mounted("labcycle.client.cli", "", "Let a paused model predict again."),
     "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
     "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
+    "models": Mounted("labcycle.client.models", "", "List models, look at one, see the team's pace, import one."),
     "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),
     "runs": Mounted("labcycle.lineage.cli", "", "Tell what runs are made of; compare, derive, reproduce them."),
     "verify": Mounted("labcycle.client.custody.cli", "", "Recompute the chains of custody, against their anchors."),

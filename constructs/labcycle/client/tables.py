@@ -10,9 +10,14 @@ from rich.text import Text
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(title=Text(title, style="table.title"), title_justify="left")
+    Console().print(table(title, headings, rows))
+
+
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, one_line: bool = False) -> Table:
+    """`one_line`: what is too long is cut, in the widest columns first, so that each row takes one line."""
+    made = Table(title=Text(title, style="table.title"), title_justify="left")
     for heading in headings:
-        table.add_column(heading)
+        made.add_column(heading)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        made.add_row(*(Text(cell, no_wrap=one_line, overflow="ellipsis" if one_line else None) for cell in row))
+    return made

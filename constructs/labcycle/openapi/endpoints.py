@@ -573,6 +573,25 @@ SERVER = (
 _LIFECYCLE = "/labcycle/1.0/"
 _NUMBER = either(INT64, VERSION)
 _DEPLOYMENT = ref("Deployment")
+_WENT_LIVE = shape({"version!": INT64, "promoted_at!": STRING, "promoted_by!": STRING})
+_PACE = shape(
+    {
+        "model!": STRING,
+        "days!": INT64,
+        "registered!": INT64,
+        "deployments!": INT64,
+        "rolled_back!": INT64,
+        "rollbacks!": INT64,
+        "lead_times_seconds!": array(DOUBLE),
+        "median_lead_time_seconds!": nullable(DOUBLE),
+        "longest_lead_time_seconds!": nullable(DOUBLE),
+        "deployments_per_30_days!": DOUBLE,
+        "rollbacks_per_30_days!": DOUBLE,
+        "rolled_back_share!": nullable(DOUBLE),
+        "iterations_per_deployed_version!": nullable(DOUBLE),
+        "verified!": BOOLEAN,
+    }
+)
 LIFECYCLE = (
     Endpoint(
         "POST",
@@ -599,6 +618,85 @@ LIFECYCLE = (
         _LIFECYCLE + "models/{model}/custody",
         "What happened to a model, and whether the chain of it is whole.",
         answer=shape({"events!": array(ref("Event")), "verified!": BOOLEAN, "problems!": array(STRING)}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models",
+        "The team's models by name, each with its newest and its live version; `next` asks for those behind.",
+        {"after": STRING},
+        shape(
+            {
+                "team!": STRING,
+                "models!": array(
+                    shape(
+                        {
+                            "name!": STRING,
+                            "description!": STRING,
+                            "versions!": INT64,
+                            "newest!": nullable(
+                                shape({"version!": INT64, "registered_at!": STRING, "registered_by!": STRING})
+                            ),
+                            "live!": nullable(_WENT_LIVE),
+                        }
+                    )
+                ),
+                "next!": nullable(STRING),
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/overview",
+        "One model: what is live, its newest versions, the decisions of 14 days, traffic and drift of the live version.",
+        answer=shape(
+            {
+                "model!": STRING,
+                "description!": STRING,
+                "at!": STRING,
+                "generation!": INT64,
+                "live!": nullable(_WENT_LIVE),
+                "previous!": array(_WENT_LIVE),
+                "versions!": array(
+                    shape(
+                        {
+                            "version!": INT64,
+                            "registered_at!": STRING,
+                            "registered_by!": STRING,
+                            "run_id!": STRING,
+                            "source!": STRING,
+                            "description!": STRING,
+                            "tags!": ANYTHING,
+                            "aliases!": array(STRING),
+                        }
+                    )
+                ),
+                "versions_left_out!": INT64,
+                "traffic!": nullable(ANYTHING),
+                "drift!": nullable(ANYTHING),
+                "decisions!": array(ref("Event")),
+                "notes!": array(STRING),
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/completeness",
+        "Which parts of their runs the newest versions of a model lack.",
+        answer=shape({"versions!": array(shape({"version!": INT64, "complete!": BOOLEAN, "missing!": array(STRING)}))}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/pace",
+        "Lead time, deployments and roll backs of a model in the last `days`, out of its chain of custody.",
+        {"days": whole(1, 3_650, 90)},
+        _PACE,
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "pace",
+        "The same of every model of the team; `next` asks for those behind.",
+        {"days": whole(1, 3_650, 90), "after": STRING},
+        shape({"team!": STRING, "models!": array(_PACE), "next!": nullable(STRING)}),
     ),
     Endpoint(
         "GET",

@@ -30,6 +30,7 @@ _PREFIX = "CUSTODY#"
 _ATTEMPTS = 12
 _HEAD = "HEAD"
 _DIGITS = 12  # of a number in a sort key
+_READ_AT_ONCE = 50  # of a chain's end
 _UNREADABLE = 10  # items in a row after which no more is looked for
 
 
@@ -122,6 +123,11 @@ class Custody:
     def events(self, subject: str) -> list[Event]:
         """The chain of `subject`, oldest first."""
         return [Event(**item.doc) for item in self._table.query(f"{_PREFIX}{subject}") if item.sk != _HEAD]
+
+    def newest_first(self, subject: str) -> Iterator[Event]:
+        """The chain of `subject` from its end, read page by page as far as it is asked for."""
+        for item in self._table.query(f"{_PREFIX}{subject}", "0", last_first=True, page_items=_READ_AT_ONCE):
+            yield Event(**item.doc)
 
     def documents(self, subject: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """What is kept as the events behind number `after`, whether or not it is an event still.

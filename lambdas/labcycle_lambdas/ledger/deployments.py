@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -126,6 +126,12 @@ class Deployments:
         """The record of `model`; without a live version where nothing was ever promoted. Raises `Throttled`."""
         item = self.table.get(_partition(model), _CURRENT)
         return self._deployment(model, item.doc if item else None)
+
+    def live(self, models: Iterable[str]) -> dict[str, Previous]:
+        """The live version of each model that has one, without what it was promoted with. Raises `Throttled`."""
+        found = self.table.get_many((_partition(model), _CURRENT) for model in models)
+        live = {pk.removeprefix(_partition("")): item.doc["live"] for (pk, _), item in found.items()}
+        return {model: _previous(doc) for model, doc in live.items() if doc}
 
     def generation(self, model: str) -> int:
         """The generation of the record alone: half the price of `current`. Raises `Throttled`."""

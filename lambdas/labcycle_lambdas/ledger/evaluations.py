@@ -40,6 +40,11 @@ class Evaluations:
         item = self._table.get(_partition(model), f"EVALUATION#{key}")
         return item.doc if item else None
 
+    def last(self, model: str) -> dict[str, Any] | None:
+        """The evaluation that the state is of, or None."""
+        state, _ = self.state(model)
+        return self.find(model, state.last_key) if state and state.last_key else None
+
     def state(self, model: str) -> tuple[DriftState | None, Item | None]:
         """What the last evaluation left, and the item to write the next state over."""
         item = self._table.get(_partition(model), _STATE)

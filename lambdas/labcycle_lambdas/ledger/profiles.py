@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.table import Put, Table
+from labcycle_lambdas.ledger.table import Item, Put, Table
 from labcycle_lambdas.ledger.times import stamp
+
+_READ_AT_ONCE = 300
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,18 @@ class Profiles:
 
     def read(self, model: str, version: int, since: datetime) -> list[StoredProfile]:
         """Profiles of this version whose window started at `since` or later, oldest first. Raises `Throttled`."""
-        found = []
-        for item in self._table.query(_partition(model, version), after=_stamp(since)):
-            stamp, _, rest = item.sk.partition("#")
-            sandbox_id, _, number = rest.rpartition("#")
-            found.append(StoredProfile(datetime.fromisoformat(stamp), sandbox_id, int(number), item.doc["profile"]))
-        return found
+        return [_stored(item) for item in self._table.query(_partition(model, version), after=_stamp(since))]
+
+    def newest_first(self, model: str, version: int) -> Iterator[StoredProfile]:
+        """Profiles of this version, read page by page as far as they are asked for. Raises `Throttled`."""
+        for item in self._table.query(_partition(model, version), last_first=True, page_items=_READ_AT_ONCE):
+            yield _stored(item)
+
+
+def _stored(item: Item) -> StoredProfile:
+    stamp, _, rest = item.sk.partition("#")
+    sandbox_id, _, number = rest.rpartition("#")
+    return StoredProfile(datetime.fromisoformat(stamp), sandbox_id, int(number), item.doc["profile"])
 
 
 def _partition(model: str, version: int) -> str:

@@ -134,6 +134,11 @@ class Registry:
         for header in self._table.query(MODELS):
             yield _model(header, records.get(header.doc["uid"], []))
 
+    def following(self, name: str) -> Iterator[RegisteredModel]:
+        """Registered models behind a name, by name; each is read when it is asked for."""
+        for header in self._table.query(MODELS, after=name or None):
+            yield _model(header, list(read_all(self._table, VERSIONS, header.doc["uid"])))
+
     def update(self, name: str, description: str | None, who: Who = LEDGER) -> RegisteredModel:
         """Set the description. Raises `NotFound`."""
 

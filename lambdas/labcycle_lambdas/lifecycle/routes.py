@@ -10,7 +10,7 @@ from typing import Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.lifecycle import custody, decisions, lineage, trial
+from labcycle_lambdas.lifecycle import custody, decisions, lineage, models, pace, trial
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.members import Members, Right
@@ -29,6 +29,11 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/models/{model}/deployment"): decisions.deployment,
     ("GET", "/models/{model}/trial"): trial.trial,
     ("GET", "/models/{model}/custody"): custody.history,
+    ("GET", "/models"): models.listing,
+    ("GET", "/models/{model}/overview"): models.overview,
+    ("GET", "/models/{model}/completeness"): models.completeness,
+    ("GET", "/models/{model}/pace"): pace.of_model,
+    ("GET", "/pace"): pace.of_team,
     ("GET", "/custody/subjects"): custody.subjects,
     ("GET", "/custody/events"): custody.events,
     ("GET", "/custody/registration"): custody.registration,

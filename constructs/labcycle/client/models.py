@@ -1,0 +1,173 @@
+"""The group `labcycle models`: what a team has, how one of them stands, how fast they come into service."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from labcycle.client import model_view
+from labcycle.client.api import LIFECYCLE, ApiError, TeamApi, model_path
+from labcycle.client.tables import print_table
+from labcycle.errors import LabcycleError
+
+Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+WATCH_SECONDS = 5
+_PARTS_EVERY = 12  # looks: what a run's record holds is read from S3, file by file, and seldom changes
+
+app = typer.Typer(
+    name="models", no_args_is_help=True, help="The team's models: list them, look at one, see their pace, import one."
+)
+
+
+class ModelsClient(TeamApi):
+    """All methods raise `ApiError`."""
+
+    def models(self) -> dict[str, Any]:
+        """All models: `{"team", "models": [{"name", "versions", "newest", "live", ...}]}`."""
+        return self._pages(f"{LIFECYCLE}/models", {})
+
+    def overview(self, model: str) -> dict[str, Any]:
+        """One model, without what its versions lack."""
+        return self.call("GET", f"{model_path(model)}/overview")
+
+    def missing(self, model: str) -> dict[int, list[str]]:
+        """The parts that the run of each version lacks; none where its record is whole."""
+        said = self.call("GET", f"{model_path(model)}/completeness")
+        return {version["version"]: version["missing"] for version in said["versions"]}
+
+    def pace(self, model: str, days: int) -> dict[str, Any]:
+        """The figures of one model."""
+        return self.call("GET", f"{model_path(model)}/pace", query={"days": str(days)})
+
+    def pace_of_team(self, days: int) -> dict[str, Any]:
+        """The figures of each model: `{"team", "models": [...]}`."""
+        return self._pages(f"{LIFECYCLE}/pace", {"days": str(days)})
+
+    def _pages(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        page = self.call("GET", path, query=query)
+        models = list(page["models"])
+        while page["next"] is not None:
+            page = self.call("GET", path, query={**query, "after": page["next"]})
+            models += page["models"]
+        return {"team": page["team"], "models": models}
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List the team's models: newest version, what is live since when and by whom, how many versions."""
+    said = ModelsClient().models()
+    if as_json:
+        return _print_json(said)
+    if not said["models"]:
+        typer.echo("no model is registered; register one with MLflow, or: labcycle models import FILE --name NAME")
+        return
+    print_table(said["team"], model_view.LIST_HEADINGS, [model_view.list_row(model) for model in said["models"]])
+
+
+@app.command()
+def show(
+    model: Model,
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=f"Look again every {WATCH_SECONDS} seconds, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show how a model stands: what is live, traffic and drift, versions, what was decided in the last days."""
+    if watch and as_json:
+        raise LabcycleError("labcycle models show: got --watch and --json; allowed one of them. Leave the other out")
+    client = ModelsClient()
+    if watch:
+        return _watch(client, model)
+    said = _whole(client.overview(model), client.missing(model))
+    console = Console()
+    _print_json(said) if as_json else console.print(model_view.model(said, console.width))
+
+
+@app.command()
+def pace(
+    model: Annotated[str | None, typer.Argument(help="Name of a registered model. Absent: all of the team.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How far to look back.")] = 90,
+    as_json: AsJson = False,
+) -> None:
+    """Show how fast versions go live and how often they are taken back, from the chain of custody.
+
+    Exits 1 where the chain of a model is broken: its figures prove nothing then.
+    """
+    from labcycle_lambdas.lifecycle.pace import Facts, figures, together
+
+    client = ModelsClient()
+    said: dict[str, Any] = client.pace_of_team(days) if model is None else {"models": [client.pace(model, days)]}
+    if model is None:
+        fields = Facts.__dataclass_fields__
+        facts = [Facts(**{name: one[name] for name in fields}) for one in said["models"]]
+        said["together"] = figures(together(days, facts))
+    if as_json:
+        _print_json(said)
+    else:
+        rows = [model_view.pace_row(one["model"], one) for one in said["models"]]
+        if model is None:
+            rows.append(model_view.pace_row("all", said["together"]))
+        print_table(f"the last {days} days", model_view.PACE_HEADINGS, rows)
+    broken = [one["model"] for one in said["models"] if not one["verified"]]
+    for name in broken:
+        typer.echo(f"broken: the chain of custody of {name}; see labcycle history {quote(name)}", err=True)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _whole(overview: dict[str, Any], missing: dict[int, list[str]]) -> dict[str, Any]:
+    """The overview, each version with the parts that it lacks; None where that is not known yet."""
+    versions = [{**version, "missing": missing.get(version["version"])} for version in overview["versions"]]
+    return {**overview, "versions": versions}
+
+
+def _watch(client: ModelsClient, model: str) -> None:
+    console = Console()
+    look = _looks(client, model, console)
+    with Live(look(), console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                live.refresh()
+                time.sleep(WATCH_SECONDS)
+                live.update(look())
+        except KeyboardInterrupt:
+            return
+
+
+def _looks(client: ModelsClient, model: str, console: Console) -> Callable[[], RenderableType]:
+    """Each call looks again. A look that fails, but for the first one, shows what was seen before, and why."""
+    seen: dict[str, Any] = {}
+    missing: dict[int, list[str]] = {}
+    count = 0
+
+    def look() -> RenderableType:
+        nonlocal seen, missing, count
+        problem = ""
+        try:
+            overview = client.overview(model)
+            if count % _PARTS_EVERY == 0 or any(v["version"] not in missing for v in overview["versions"]):
+                missing = client.missing(model)
+            seen = _whole(overview, missing)
+        except ApiError as error:
+            if not seen:
+                raise
+            problem = f"not seen anew: {error}"
+        count += 1
+        shown = model_view.model(seen, console.width)
+        return Group(shown, Text(problem or "Ctrl-C ends this", style="red" if problem else "dim"))
+
+    return look
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2))
