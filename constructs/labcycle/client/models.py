@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -123,6 +125,26 @@ def pace(
         typer.echo(f"broken: the chain of custody of {name}; see labcycle history {quote(name)}", err=True)
     if broken:
         raise typer.Exit(1)
+
+
+@app.command("import")
+def bring_in(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|FILE", help="An MLflow model folder, or an .onnx file.")],
+    name: Annotated[str, typer.Option(help="Name of the registered model that gets a new version.")],
+    note: Annotated[str, typer.Option(help="Where it comes from; it is kept with run and version.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bring in a model that was built elsewhere: logged into a run of its own, registered, and known to be incomplete."""
+    from labcycle.client.model_import import import_model
+    from labcycle.lineage.artifacts import Artifacts
+    from labcycle.lineage.runs_client import RunsClient
+
+    client = RunsClient()
+    made = import_model(client, Artifacts(client), source, name, note, lambda line: typer.echo(line, err=True))
+    if as_json:
+        return _print_json(asdict(made))
+    typer.echo(f"{made.model}: version {made.version} is registered, from run {made.run_id}")
+    typer.echo(f"incomplete: nobody recorded {', '.join(made.missing)}; see labcycle runs parts {made.run_id}")
 
 
 def _whole(overview: dict[str, Any], missing: dict[int, list[str]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import boto3
 import urllib3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from labcycle.client.api import ApiError, TeamApi
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
 _PROXIED = "mlflow-artifacts:"
 _API = "/api/2.0/mlflow-artifacts"
+_PART_BYTES = 64 * 1024**2
 
 
 class ArtifactError(LabcycleError):
@@ -82,12 +85,31 @@ class Artifacts:
         """Raises `ArtifactError`, `ApiError`."""
         uri = f"{root.rstrip('/')}/{path}"
         if uri.startswith(_PROXIED):
-            return self._upload(uri, content)
+            return self._upload(uri, [content], 1)
         bucket, key = _place(uri)
         try:
             self._s3.put_object(Bucket=bucket, Key=key, Body=content)
         except (ClientError, BotoCoreError) as error:
             raise ArtifactError(f"{uri} cannot be written: {error}") from None
+
+    def upload(self, root: str, path: str, file: Path) -> None:
+        """A file of any size, part by part. Raises `ArtifactError`, `ApiError`."""
+        uri = f"{root.rstrip('/')}/{path}"
+        try:
+            if uri.startswith(_PROXIED):
+                return self._upload_file(uri, file)
+            bucket, key = _place(uri)
+            self._s3.upload_file(str(file), bucket, key)
+        except (Boto3Error, ClientError, BotoCoreError, OSError) as error:
+            raise ArtifactError(f"{file} cannot be written to {uri}: {error}") from None
+
+    def _upload_file(self, uri: str, file: Path) -> None:
+        size = file.stat().st_size
+        if size == 0:  # there are no empty parts
+            self._api.call("PUT", f"{_API}/artifacts/{_plain(uri)}")
+            return
+        with file.open("rb") as content:
+            self._upload(uri, iter(lambda: content.read(_PART_BYTES), b""), -(-size // _PART_BYTES))
 
     def _listed(self, folder: str, below: str) -> list[str]:
         found = []
@@ -99,12 +121,14 @@ class Artifacts:
                 found.append(path)
         return found
 
-    def _upload(self, uri: str, content: bytes) -> None:
-        """In one part, since the API hands out addresses for parts; the bytes go straight to S3."""
+    def _upload(self, uri: str, contents: Iterable[bytes], count: int) -> None:
+        """In so many parts, since the API hands out addresses for parts; the bytes go straight to S3."""
         folder, file = _plain(uri).rpartition("/")[0], {"path": uri.rpartition("/")[2]}
-        begun = self._api.call("POST", f"{_API}/mpu/create/{folder}", body={**file, "num_parts": 1})
-        _, etag = self._send("PUT", begun["credentials"][0]["url"], uri, content)
-        parts = [{"part_number": 1, "etag": etag, "url": begun["credentials"][0]["url"]}]
+        begun = self._api.call("POST", f"{_API}/mpu/create/{folder}", body={**file, "num_parts": count})
+        parts = []
+        for place, content in zip(begun["credentials"], contents, strict=True):
+            _, etag = self._send("PUT", place["url"], uri, content)
+            parts.append({"part_number": place["part_number"], "etag": etag, "url": place["url"]})
         done = {**file, "upload_id": begun["upload_id"], "parts": parts}
         self._api.call("POST", f"{_API}/mpu/complete/{folder}", body=done)
 

@@ -54,6 +54,28 @@ def test_files_behind_the_api(team: Team, tmp_path: Path) -> None:
     assert artifacts.read(ROOT, "none") is None
 
 
+@pytest.mark.parametrize(("content", "parts"), [(b"", 0), (b"x", 1), (b"x" * 25, 3)])
+def test_a_file_goes_up_in_parts(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, parts: int
+) -> None:
+    monkeypatch.setattr("labcycle.lineage.artifacts._PART_BYTES", 10)
+    # S3 takes small parts only as the last one.
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    file = tmp_path / "a b.bin"
+    file.write_bytes(content)
+    s3 = S3ByUrl(team)
+    Artifacts(RunsClient(), cast(urllib3.PoolManager, s3)).upload(ROOT, "deep/a b.bin", file)
+    assert len(s3.methods) == parts
+    key = "experiments/0/größer/artifacts/deep/a b.bin"
+    assert team.api.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == content
+
+
+def test_a_file_that_is_gone_is_told(team: Team, tmp_path: Path) -> None:
+    for root in (ROOT, f"s3://{BUCKET}/experiments/0/r/artifacts"):
+        with pytest.raises(ArtifactError, match="cannot be written to"):
+            Artifacts(RunsClient()).upload(root, "gone.bin", tmp_path / "gone.bin")
+
+
 @pytest.mark.parametrize("root", ["file:///etc", "https://example.com/x", "s3:/x", ""])
 def test_other_addresses_are_refused(team: Team, root: str) -> None:
     artifacts = Artifacts(RunsClient())
