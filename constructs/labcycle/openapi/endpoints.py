@@ -596,16 +596,64 @@ LIFECYCLE = (
     Endpoint(
         "POST",
         _LIFECYCLE + "models/{model}/promote",
-        "Make a version the live one.",
-        {"version!": _NUMBER, "reason": text(longest=1_000)},
+        "Make a version the live one; with `percent`, try it with this share of the requests beside the live one.",
+        {
+            "version!": _NUMBER,
+            "percent": whole(1, 99),
+            "new_inputs": BOOLEAN,
+            "reason": text(longest=1_000),
+        },
         shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN, "notes!": array(STRING)}),
     ),
     Endpoint(
         "POST",
         _LIFECYCLE + "models/{model}/rollback",
-        "Make the version live that was live before.",
+        "Take back the version that is tried; else make the version live that was live before.",
         {"from_version": _NUMBER, "reason": text(longest=1_000)},
         shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/pause",
+        "Let the model answer `answer` for each row instead of a prediction; without it, an error.",
+        {"answer": ANYTHING, "reason": text(longest=1_000)},
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/resume",
+        "Let a paused model predict again.",
+        {"reason": text(longest=1_000)},
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/trial",
+        "What the live version and the one that is tried answered since the trial began, and whether the latter is bad.",
+        answer=shape(
+            {
+                "model!": STRING,
+                "percent!": nullable(INT64),
+                "since!": nullable(STRING),
+                "sides!": array(
+                    shape(
+                        {
+                            "side!": one_of("live", "canary"),
+                            "version!": INT64,
+                            "requests!": INT64,
+                            "failed!": INT64,
+                            "failed_share!": DOUBLE,
+                            "p50_ms!": nullable(DOUBLE),
+                            "p99_ms!": nullable(DOUBLE),
+                            "profiled_rows!": INT64,
+                            "prediction_psi!": nullable(DOUBLE),
+                        }
+                    )
+                ),
+                "verdict!": nullable(one_of("bad", "not_enough", "good")),
+                "reasons!": array(STRING),
+            }
+        ),
     ),
     Endpoint(
         "GET",

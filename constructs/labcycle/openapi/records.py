@@ -199,6 +199,8 @@ SCHEMAS: dict[str, Schema] = {
             "generation!": INT64,
             "live!": nullable(ref("Deployed")),
             "previous!": array(ref("Previous")),
+            "canary!": nullable(shape({"deployed!": ref("Deployed"), "percent!": INT64})),
+            "pause!": nullable(shape({"answer!": ANYTHING, "at!": TIME, "by!": STRING, "reason!": STRING})),
         }
     ),
     "Part": shape(
