@@ -36,7 +36,12 @@ class ModelsClient(TeamApi):
 
     def models(self) -> dict[str, Any]:
         """All models: `{"team", "models": [{"name", "versions", "newest", "live", ...}]}`."""
-        return self._pages(f"{LIFECYCLE}/models", {})
+        page = self.call("GET", f"{LIFECYCLE}/models")
+        models = list(page["models"])
+        while page["next"] is not None:
+            page = self.call("GET", f"{LIFECYCLE}/models", query={"after": page["next"]})
+            models += page["models"]
+        return {"team": page["team"], "models": models}
 
     def overview(self, model: str) -> dict[str, Any]:
         """One model, without what its versions lack."""
@@ -52,16 +57,8 @@ class ModelsClient(TeamApi):
         return self.call("GET", f"{model_path(model)}/pace", query={"days": str(days)})
 
     def pace_of_team(self, days: int) -> dict[str, Any]:
-        """The figures of each model: `{"team", "models": [...]}`."""
-        return self._pages(f"{LIFECYCLE}/pace", {"days": str(days)})
-
-    def _pages(self, path: str, query: dict[str, str]) -> dict[str, Any]:
-        page = self.call("GET", path, query=query)
-        models = list(page["models"])
-        while page["next"] is not None:
-            page = self.call("GET", path, query={**query, "after": page["next"]})
-            models += page["models"]
-        return {"team": page["team"], "models": models}
+        """The figures of each model, and of all: `{"team", "models": [...], "together", "whole": bool}`."""
+        return self.call("GET", f"{LIFECYCLE}/pace", query={"days": str(days)})
 
 
 @app.command("list")
@@ -105,14 +102,10 @@ def pace(
 
     Exits 1 where the chain of a model is broken: its figures prove nothing then.
     """
-    from labcycle_lambdas.lifecycle.pace import Facts, figures, together
-
     client = ModelsClient()
-    said: dict[str, Any] = client.pace_of_team(days) if model is None else {"models": [client.pace(model, days)]}
-    if model is None:
-        fields = Facts.__dataclass_fields__
-        facts = [Facts(**{name: one[name] for name in fields}) for one in said["models"]]
-        said["together"] = figures(together(days, facts))
+    said: dict[str, Any] = (
+        client.pace_of_team(days) if model is None else {"models": [client.pace(model, days)], "whole": True}
+    )
     if as_json:
         _print_json(said)
     else:
@@ -120,6 +113,8 @@ def pace(
         if model is None:
             rows.append(model_view.pace_row("all", said["together"]))
         print_table(f"the last {days} days", model_view.PACE_HEADINGS, rows)
+    if not said["whole"]:
+        typer.echo(f"the team has more models; only these {len(said['models'])} are counted", err=True)
     broken = [one["model"] for one in said["models"] if not one["verified"]]
     for name in broken:
         typer.echo(f"broken: the chain of custody of {name}; see labcycle history {quote(name)}", err=True)
@@ -144,7 +139,7 @@ def bring_in(
     if as_json:
         return _print_json(asdict(made))
     typer.echo(f"{made.model}: version {made.version} is registered, from run {made.run_id}")
-    typer.echo(f"incomplete: nobody recorded {', '.join(made.missing)}; see labcycle runs parts {made.run_id}")
+    typer.echo(f"incomplete: its record lacks {', '.join(made.missing)}; see labcycle runs parts {made.run_id}")
 
 
 def _whole(overview: dict[str, Any], missing: dict[int, list[str]]) -> dict[str, Any]:
@@ -185,8 +180,8 @@ def _looks(client: ModelsClient, model: str, console: Console) -> Callable[[], R
                 raise
             problem = f"not seen anew: {error}"
         count += 1
-        shown = model_view.model(seen, console.width)
-        return Group(shown, Text(problem or "Ctrl-C ends this", style="red" if problem else "dim"))
+        said = problem or f"at {seen['at'][11:19]} UTC, every {WATCH_SECONDS} seconds until Ctrl-C"
+        return Group(Text(said, style="red" if problem else "dim"), model_view.model(seen, console.width))
 
     return look
 

@@ -574,24 +574,21 @@ _LIFECYCLE = "/labcycle/1.0/"
 _NUMBER = either(INT64, VERSION)
 _DEPLOYMENT = ref("Deployment")
 _WENT_LIVE = shape({"version!": INT64, "promoted_at!": STRING, "promoted_by!": STRING})
-_PACE = shape(
-    {
-        "model!": STRING,
-        "days!": INT64,
-        "registered!": INT64,
-        "deployments!": INT64,
-        "rolled_back!": INT64,
-        "rollbacks!": INT64,
-        "lead_times_seconds!": array(DOUBLE),
-        "median_lead_time_seconds!": nullable(DOUBLE),
-        "longest_lead_time_seconds!": nullable(DOUBLE),
-        "deployments_per_30_days!": DOUBLE,
-        "rollbacks_per_30_days!": DOUBLE,
-        "rolled_back_share!": nullable(DOUBLE),
-        "iterations_per_deployed_version!": nullable(DOUBLE),
-        "verified!": BOOLEAN,
-    }
-)
+_FIGURES: dict[str, Schema] = {
+    "days!": INT64,
+    "registered!": INT64,
+    "deployments!": INT64,
+    "rolled_back!": INT64,
+    "rollbacks!": INT64,
+    "lead_times_seconds!": array(DOUBLE),
+    "median_lead_time_seconds!": nullable(DOUBLE),
+    "longest_lead_time_seconds!": nullable(DOUBLE),
+    "deployments_per_30_days!": DOUBLE,
+    "rollbacks_per_30_days!": DOUBLE,
+    "rolled_back_share!": nullable(DOUBLE),
+    "iterations_per_deployed_version!": nullable(DOUBLE),
+}
+_PACE = shape({"model!": STRING, **_FIGURES, "verified!": BOOLEAN})
 LIFECYCLE = (
     Endpoint(
         "POST",
@@ -742,9 +739,9 @@ LIFECYCLE = (
     Endpoint(
         "GET",
         _LIFECYCLE + "pace",
-        "The same of every model of the team; `next` asks for those behind.",
-        {"days": whole(1, 3_650, 90), "after": STRING},
-        shape({"team!": STRING, "models!": array(_PACE), "next!": nullable(STRING)}),
+        "The same of every model of the team, and of all together. `whole` is false beyond 1,000 models.",
+        {"days": whole(1, 3_650, 90)},
+        shape({"team!": STRING, "models!": array(_PACE), "together!": shape(_FIGURES), "whole!": BOOLEAN}),
     ),
     Endpoint(
         "GET",

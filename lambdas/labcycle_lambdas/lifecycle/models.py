@@ -41,7 +41,10 @@ _NO_DECISIONS = {
 
 def listing(call: Call) -> dict[str, Any]:
     """A page of the team's models by name, prompts left out; `next` is the name behind which the following page begins."""
-    found = list(islice(models(call), MOST_MODELS + 1))
+    after = next((value for key, value in call.request.query if key == "after"), "")
+    if not is_text(after) or len(after.encode()) > _NAME_BYTES:
+        raise invalid(f"Parameter 'after' must be the name of a model, of at most {_NAME_BYTES} bytes.")
+    found = list(islice(models(call.table, after), MOST_MODELS + 1))
     page = found[:MOST_MODELS]
     live = Deployments(call.table).live(model.name for model in page)
     return {
@@ -70,13 +73,9 @@ def completeness(call: Call) -> dict[str, Any]:
     }
 
 
-def models(call: Call) -> Iterator[RegisteredModel]:
-    """Those behind the name `after` of the query, by name; prompts, which MLflow keeps among them, are none."""
-    after = next((value for key, value in call.request.query if key == "after"), "")
-    if not is_text(after) or len(after.encode()) > _NAME_BYTES:
-        raise invalid(f"Parameter 'after' must be the name of a model, of at most {_NAME_BYTES} bytes.")
-    found = Registry(call.table).following(after)
-    return (model for model in found if model.tags.get(_PROMPT, "").lower() != "true")
+def models(table: Table, after: str = "") -> Iterator[RegisteredModel]:
+    """Registered models behind a name, by name; prompts, which MLflow keeps among them, are none."""
+    return (model for model in Registry(table).following(after) if model.tags.get(_PROMPT, "").lower() != "true")
 
 
 def overview_at(table: Table, name: str, now: datetime) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -18,8 +19,9 @@ from labcycle_lambdas.lineage.life import life
 from labcycle_lambdas.mlflow_error import invalid
 
 DAYS, MOST_DAYS = 90, 3_650
-MOST_MODELS = 50  # of a page: the whole chain of each is read
+MOST_MODELS = 1_000  # the whole chain of each is read, about 10 ms
 _MONTH_DAYS = 30
+_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,17 @@ def facts(events: Sequence[Event], days: int, now: datetime) -> Facts:
     promotions: list[tuple[str, bool]] = []  # when, and whether it was rolled back
     lead_times = []
     for event in events:
-        version = int(event.detail.get("version") or 0)
-        if event.action == "registered":
+        version = _version(event, "version")
+        if event.action == "registered" and version:
             registered_at[version] = event.at
         elif event.action == "promoted":
             if version not in promotion_of and version in registered_at and event.at >= since:
                 lead_times.append(_seconds(registered_at[version], event.at))
-            promotion_of[version] = len(promotions)
+            if version:
+                promotion_of[version] = len(promotions)
             promotions.append((event.at, False))
         elif event.action == "rolled_back":
-            place = promotion_of.get(int(event.detail.get("previous_version") or 0))
+            place = promotion_of.get(_version(event, "previous_version"))
             if place is not None:
                 promotions[place] = (promotions[place][0], True)
     recent = [was_rolled_back for at, was_rolled_back in promotions if at >= since]
@@ -108,26 +111,34 @@ def figures(of: Facts) -> dict[str, Any]:
 
 def of_model(call: Call) -> dict[str, Any]:
     """The figures of one model."""
-    days = _days(call)
-    Registry(call.table).model(call.path["model"])
-    return _of_model(Custody(call.table), call.path["model"], days, datetime.now(UTC))
+    days, model = _days(call), call.path["model"]
+    Registry(call.table).model(model)
+    return _doc(model, *_facts(Custody(call.table), model, days, datetime.now(UTC)))
 
 
 def of_team(call: Call) -> dict[str, Any]:
-    """The figures of a page of models; `next` is the name behind which the following page begins."""
+    """The figures of each model and of all together; `whole` is false where a team has more models than are read."""
     days, now = _days(call), datetime.now(UTC)
-    names = [model.name for model in islice(models(call), MOST_MODELS + 1)]
+    names = [model.name for model in islice(models(call.table), MOST_MODELS + 1)]
     custody = Custody(call.table)
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = list(pool.map(lambda name: _facts(custody, name, days, now), names[:MOST_MODELS]))
     return {
         "team": call.members.team,
-        "models": [_of_model(custody, name, days, now) for name in names[:MOST_MODELS]],
-        "next": names[MOST_MODELS - 1] if len(names) > MOST_MODELS else None,
+        "models": [_doc(name, of, whole) for name, (of, whole) in zip(names, found, strict=False)],
+        "together": figures(together(days, (of for of, _ in found))),
+        "whole": len(names) <= MOST_MODELS,
     }
 
 
-def _of_model(custody: Custody, model: str, days: int, now: datetime) -> dict[str, Any]:
+def _facts(custody: Custody, model: str, days: int, now: datetime) -> tuple[Facts, bool]:
+    """And whether the chain that they are from is whole."""
     events, problems = life(custody, model)
-    return {"model": model, **figures(facts(events, days, now)), "verified": not problems}
+    return facts(events, days, now), not problems
+
+
+def _doc(model: str, of: Facts, verified: bool) -> dict[str, Any]:
+    return {"model": model, **figures(of), "verified": verified}
 
 
 def _days(call: Call) -> int:
@@ -135,6 +146,12 @@ def _days(call: Call) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST_DAYS):
         raise invalid(f"Parameter 'days' must be a number from 1 to {MOST_DAYS}, got {text[:60]!r}.")
     return int(text)
+
+
+def _version(event: Event, key: str) -> int:
+    """0, which no version has, where an event was changed into something else."""
+    number = event.detail.get(key)
+    return number if isinstance(number, int) else 0
 
 
 def _seconds(start: str, end: str) -> float:

@@ -75,7 +75,7 @@ def test_a_graph_becomes_a_model_that_the_stock_client_loads(team: Team, graph: 
         result = call(graph, "--name", "prices")
         assert result.exit_code == 0, result.output
         assert f"prices: version {number} is registered" in result.stdout
-        assert "incomplete: nobody recorded code, data, parameters" in result.stdout
+        assert "incomplete: its record lacks code, data, parameters" in result.stdout
     loaded = mlflow.pyfunc.load_model("models:/prices/2")
     rows = np.asarray([[1, 2, 3]], np.float32)
     (answer,) = loaded.predict(rows).values()

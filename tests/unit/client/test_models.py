@@ -153,8 +153,7 @@ def test_errors_are_a_paragraph(team: Team, words: list[str], told: str) -> None
     assert told in result.stderr and "Traceback" not in result.output
 
 
-def test_pace_is_told_of_each_model_and_of_all(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "MOST_MODELS", 1)
+def test_pace_is_told_of_each_model_and_of_all(team: Team) -> None:
     for name in (MODEL, MODEL, MODEL, "other"):
         register(team, name=name)
     for version in (1, 2):
@@ -170,6 +169,15 @@ def test_pace_is_told_of_each_model_and_of_all(team: Team, monkeypatch: pytest.M
     alone = document("pace", MODEL, "--days", "3650")
     assert (len(alone["models"]), "together" in alone) == (1, False)
     assert "50%" in call("pace", MODEL, "--days", "3650").stdout
+
+
+def test_models_that_are_not_counted_are_told(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "MOST_MODELS", 1)
+    for name in (MODEL, "other"):
+        register(team, name=name)
+    result = call("pace")
+    assert result.exit_code == 0 and "only these 1 are counted" in result.stderr
+    assert "other" not in result.stdout
 
 
 def test_pace_of_a_broken_chain_exits_1(team: Team) -> None:

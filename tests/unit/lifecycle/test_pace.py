@@ -71,6 +71,13 @@ def test_only_what_happened_in_the_period_counts() -> None:
     assert facts(late, 30, NOW) == Facts(30, 0, 0, 0, 1, ())
 
 
+def test_an_event_that_was_changed_into_nonsense_counts_for_no_version() -> None:
+    events = told(
+        (9, "registered", {"version": "x"}), (8, "promoted", {}), (7, "rolled_back", {"previous_version": []})
+    )
+    assert facts(events, 90, NOW) == Facts(90, 0, 1, 0, 1, ())
+
+
 def test_figures_of_nothing_divide_by_nothing() -> None:
     found = figures(Facts(90))
     assert (found["deployments_per_30_days"], found["rollbacks_per_30_days"]) == (0, 0)
@@ -116,15 +123,23 @@ def test_a_broken_chain_is_told(world: World, api: Lifecycle) -> None:
     assert get(api, f"models/{MODEL}/pace")[1]["verified"] is False
 
 
-def test_a_team_comes_in_pages(world: World, api: Lifecycle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "MOST_MODELS", 2)
+def test_of_a_team_each_model_and_all_together_are_told(
+    world: World, api: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in "abc":
         world.register(classifier(), name=name)
-    first = get(api, "pace", days="7")[1]
-    assert ([one["model"] for one in first["models"]], first["next"]) == (["a", "b"], "b")
-    second = get(api, "pace", days="7", after="b")[1]
-    assert ([one["model"] for one in second["models"]], second["next"]) == (["c"], None)
-    assert second["models"][0]["days"] == 7
+    world.promote(1, "b")
+    said = get(api, "pace", days="7")[1]
+    assert [(one["model"], one["days"], one["deployments"]) for one in said["models"]] == [
+        ("a", 7, 0),
+        ("b", 7, 1),
+        ("c", 7, 0),
+    ]
+    assert (said["together"]["registered"], said["together"]["iterations_per_deployed_version"]) == (3, 3.0)
+    assert said["whole"] is True
+    monkeypatch.setattr(pace, "MOST_MODELS", 2)
+    said = get(api, "pace")[1]
+    assert ([one["model"] for one in said["models"]], said["whole"]) == (["a", "b"], False)
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "3651", "ten", "", "9" * 5_000, "00000009012345", "٣"])
