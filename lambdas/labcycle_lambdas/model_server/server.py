@@ -22,12 +22,12 @@ from labcycle_lambdas.mlflow_error import (
     MlflowError,
 )
 from labcycle_lambdas.model_server.capture import Capture
-from labcycle_lambdas.model_server.columns import enforce
 from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.graph import CannotCompute
 from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, Journal
 from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Tried
-from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, Tensors, read
+from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, read
+from labcycle_lambdas.model_server.scoring import score
 
 MODEL_HEADER = "x-labcycle-model"
 VERSION_HEADER = "x-labcycle-model-version"
@@ -145,12 +145,8 @@ class Server:
         return json.dumps({"predictions": [pause.answer] * rows}, separators=(",", ":"))
 
     def _score(self, request: Request, loaded: Loaded, capture: Capture) -> str:
-        schema = loaded.graph.schema
-        asked = read(request, schema)
-        data: Table | Tensors = asked.data
-        if isinstance(data, Table) and schema and schema.columns:
-            data = enforce(data, schema)
-        predictions = loaded.graph.predict(data, all_outputs=asked.all_outputs)
+        scored = score(request, loaded.graph)
+        data, predictions = scored.data, scored.predictions
         answer = json.dumps({"predictions": predictions}, separators=(",", ":"), allow_nan=False)
         sent = len(answer) + answer.count('"') + answer.count("\\")  # it travels as a JSON text within JSON
         if sent > BODY_BYTES:
@@ -161,7 +157,7 @@ class Server:
                 status=413,
             )
         if isinstance(data, Table) and data.columns is not None:
-            first = [next(iter(p.values())) for p in predictions] if asked.all_outputs else predictions
+            first = [next(iter(p.values())) for p in predictions] if scored.all_outputs else predictions
             self._profile(loaded, capture, data.columns, data.rows, first, request.request_id)
         return answer
 
