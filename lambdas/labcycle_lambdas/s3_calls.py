@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
 from labcycle_lambdas.ledger.table import Throttled
 
@@ -25,7 +25,7 @@ def s3_call(work: Callable[[], T]) -> T:
         if status in (429, 500, 502, 503, 504) or code.removeprefix("KMS.") in _LATER:
             raise Throttled(code) from error
         raise
-    except (ConnectionError, HTTPClientError) as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise Throttled(type(error).__name__) from error
 
 

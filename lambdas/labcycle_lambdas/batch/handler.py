@@ -1,0 +1,32 @@
+"""Entry point of the batch function: one call a step of the state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import boto3
+
+from labcycle_lambdas.batch.environment import Environment
+from labcycle_lambdas.batch.steps import Steps
+from labcycle_lambdas.batch.store import Store
+from labcycle_lambdas.ledger.deployments import Deployments
+from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.model_server.loading import Loader
+
+
+def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """`event` holds `action`, `execution` (its name), and what the step before answered."""
+    return _steps(Environment.read()).do(event)
+
+
+@cache
+def _steps(environment: Environment) -> Steps:
+    s3 = boto3.client("s3")
+    return Steps(
+        environment,
+        Store(s3, environment.artifact_bucket),
+        Deployments(Table(boto3.client("dynamodb"), environment.ledger_table)),
+        Loader(s3, environment.artifact_bucket),
+    )
