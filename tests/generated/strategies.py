@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from labcycle.config import (
     ApiDelivery,
+    BatchDelivery,
     Drift,
     Issuer,
     Member,
@@ -108,6 +109,10 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
         lambda: st.lists(mapping(RetentionRule), max_size=2, unique_by=lambda rule: str(rule["status"]))
     ),
     (Model, "name"): names_of(30),
+    (BatchDelivery, "schedule"): st.sampled_from(
+        ["rate(1 minute)", "rate(999999 days)", "cron(0 5 * * ? *)", "cron(0/15 8-17 ? * MON-FRI,SUN#1 2026-2199)"]
+    ),
+    (BatchDelivery, "time_zone"): st.sampled_from(["UTC", "Europe/Berlin", "America/Argentina/ComodRivadavia"]),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),
     (Target, "target"): names_of(104),
@@ -307,6 +312,12 @@ def _members(draw: st.DrawFn, team: str, target: Data) -> Data:
     return draw(mapping(Member, name=allowed, principal=principal))
 
 
+def _deliveries() -> st.SearchStrategy[list[Data]]:
+    """An API, and sometimes batches beside it."""
+    api, batch = mapping(ApiDelivery), mapping(BatchDelivery)
+    return st.one_of(*(st.tuples(*forms).map(list) for forms in ((api,), (api, batch), (batch, api))))
+
+
 @st.composite
 def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
     region = target["region"]
@@ -314,7 +325,7 @@ def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
         mapping(
             Model,
             name=names_of(STACK_LIMIT - len(f"{names.team_stage(team)}-{names.model_stack('')}")),
-            deliver=st.lists(mapping(ApiDelivery), min_size=1, max_size=1),
+            deliver=_deliveries(),
             retrain=mapping(Retrain, image=_images(region)),
             react=st.just([]),
         )

@@ -9,6 +9,7 @@ from .subjects import subjects_of
 from .target import Network, SignIn, Target
 from .team import (
     ApiDelivery,
+    BatchDelivery,
     Drift,
     Issuer,
     Member,
@@ -32,6 +33,7 @@ __all__ = [
     "PRICES_REGION",
     "TIERS",
     "ApiDelivery",
+    "BatchDelivery",
     "ConfigError",
     "Drift",
     "HardwareTier",

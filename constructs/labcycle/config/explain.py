@@ -36,7 +36,9 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
     return [
         _problem(one, model, document)
         for one in error.errors(include_url=False)
-        if one["type"] != BROKEN_RULE and tuple(one["loc"]) not in document.refused and not _only_counts_the_good(one)
+        if one["type"] != BROKEN_RULE
+        and _in_document(model, tuple(one["loc"])) not in document.refused
+        and not _only_counts_the_good(one)
     ]
 
 
@@ -52,12 +54,15 @@ def _only_counts_the_good(error: ErrorDetails) -> bool:
 
 
 def _problem(error: ErrorDetails, model: type[BaseModel], document: Document) -> Problem:
-    path: Path = tuple(error["loc"])
+    place: Path = tuple(error["loc"])
+    path = _in_document(model, place)
     kind = error["type"]
-    annotation, allowed = _at(model, path)
+    annotation, allowed = _at(model, place)
     context: dict[str, Any] = error.get("ctx", {})
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _no_such_kind(kind, error["input"], path, annotation, document)
     if kind == "extra_forbidden":
-        known = _fields(_at(model, path[:-1])[0])
+        known = _fields(_at(model, place[:-1])[0])
         message = f"got an unknown key; allowed {_listed(known)}. " + (nearest(str(path[-1]), known) or "Remove it")
         return document.origin.problem(path, message, on_key=True)
     if kind == "missing":
@@ -85,7 +90,7 @@ def _problem(error: ErrorDetails, model: type[BaseModel], document: Document) ->
         return document.origin.problem(
             path, f"got {got}; allowed at most {context['max_length']} characters. Shorten it"
         )
-    bounds = _bounds(model, path)
+    bounds = _bounds(model, place)
     if bounds and kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return document.origin.problem(path, f"got {got}; allowed {bounds}. Choose a number in that range")
     if allowed:
@@ -93,6 +98,17 @@ def _problem(error: ErrorDetails, model: type[BaseModel], document: Document) ->
             path, f"got {got}; allowed {allowed.what}. {allowed.mend or 'Write it like that'}"
         )
     return document.origin.problem(path, f"got {got}; {error['msg']}. See `labcycle schema` for what is allowed")
+
+
+def _no_such_kind(kind: str, value: Any, path: Path, annotation: Any, document: Document) -> Problem:
+    """Of a mapping, one of whose keys says what it is, and says nothing that is known."""
+    key, kinds = _kinds(annotation)
+    if kind == "union_tag_not_found":
+        message = f"got nothing; allowed {_listed(kinds)}. Add the key {key}"
+        return document.origin.problem((*path, key), message, on_key=True)
+    mend = nearest(str(value[key]), kinds) or "Choose one of them"
+    got = _written(value[key], (*path, key), document)
+    return document.origin.problem((*path, key), f"got {got}; allowed {_listed(kinds)}. {mend}")
 
 
 def _wrong_type(kind: str, got: str, value: object, annotation: Any, allowed: Allowed | None) -> str:
@@ -179,6 +195,27 @@ def _plain(annotation: Any, metadata: tuple[Any, ...] = ()) -> tuple[Any, tuple[
     return annotation, metadata
 
 
+def _kinds(annotation: Any) -> tuple[str, dict[str, type[BaseModel]]]:
+    """The key that tells the models of a union apart, and the models by its values; empty where it is no such union."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return "", {}
+    models = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    for key in models[0].model_fields if models else ():
+        found = [(_choices(one.model_fields[key].annotation), one) for one in models if key in one.model_fields]
+        if len(found) == len(models) and all(choices for choices, _ in found):
+            return key, {str(choice): one for choices, one in found for choice in choices}
+    return "", {}
+
+
+def _in_document(model: type[BaseModel], place: Path) -> Path:
+    """The place of an error as the document has it: pydantic also names which model of a union it means."""
+    return tuple(
+        step
+        for i, step in enumerate(place)
+        if not (isinstance(step, str) and step in _kinds(_walk(model, place[:i])[0])[1])
+    )
+
+
 def _walk(model: type[BaseModel], path: Path) -> tuple[Any, tuple[Any, ...]]:
     """Annotation and metadata of the field or list entry at `path`; `(None, ())` where there is none."""
     plain: Any = model
@@ -196,6 +233,8 @@ def _walk(model: type[BaseModel], path: Path) -> tuple[Any, tuple[Any, ...]]:
             plain, metadata = _plain(get_args(plain)[0])
         elif isinstance(step, str) and get_origin(plain) is dict:
             plain, metadata = _plain(get_args(plain)[1])
+        elif isinstance(step, str) and step in (kinds := _kinds(plain)[1]):
+            plain, metadata = kinds[step], ()
         else:
             return None, ()
     return plain, metadata

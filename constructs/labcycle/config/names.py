@@ -99,6 +99,11 @@ def model_server_memory_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/memory-mb"
 
 
+def batch_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds the ARN of the state machine that scores a model's batches."""
+    return f"/labcycle/team/{team}/model/{model}/batch"
+
+
 def training_job_prefix(team: str, model: str) -> str:
     """How the names of a model's training jobs begin; roles allow its jobs by it."""
     return f"labcycle-{team}-{model}-"

@@ -186,6 +186,13 @@ def model_rules(model: Any) -> Iterator[Broken]:
             yield Broken(
                 ("deliver", i, "form"), f"got {form} again; allowed each form once a model. Remove one of them"
             )
+    if _get(model, "monitor") is not None and forms and {form for _, form in forms} == {"batch"}:
+        yield Broken(
+            ("monitor",),
+            "got a monitor in a model without an api; allowed where deliver has the form api, since it is the API that keeps "
+            "profiles of what the model sees. Add {form: api, runtime: lambda} to deliver, or remove monitor",
+            on_key=True,
+        )
     for i, reaction in _items(model, "react"):
         for needed in ("monitor", "retrain"):
             if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):

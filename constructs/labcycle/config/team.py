@@ -11,6 +11,7 @@ from .hardware import TierName
 from .metrics import Metric
 from .origin import Origin
 from .ruling import obey
+from .schedules import ScheduleExpression, TimeZone
 from .vocabulary import Allowed, Email, Name, Settings, TagValue
 
 Stage = Literal["sandbox", "staging", "production"]
@@ -187,6 +188,26 @@ class ApiDelivery(Settings):
     """Requests that may come at once."""
 
 
+class BatchDelivery(Settings):
+    """The model scores objects that lie in the artifact bucket, below `batch/<model>/in/`."""
+
+    form: Literal["batch"]
+    """How the model is delivered."""
+    schedule: ScheduleExpression | None = None
+    """When it scores what lies there, as EventBridge Scheduler writes it; absent: when somebody or something starts it."""
+    time_zone: TimeZone = "Etc/UTC"
+    """Time zone of the schedule."""
+    memory_mb: Annotated[int, Field(ge=512, le=10240)] | None = None
+    """Memory of the function in MB; absent: that of the model's api, or 2048."""
+    concurrency: Annotated[int, Field(ge=1, le=40)] = 5
+    """Objects that are scored at once."""
+    tolerated_failure_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Share of a run's rows that may fail without the owner being told; objects that fail are always told."""
+
+
+Delivery = Annotated[ApiDelivery | BatchDelivery, Field(discriminator="form")]
+
+
 class Drift(Settings):
     """When the data that a model sees counts as drifted from what it was trained on."""
 
@@ -244,8 +265,8 @@ class Model(Settings):
     """Name of the registered model."""
     business_owner: Email
     """Who hears about the model, besides the team's owner."""
-    deliver: Annotated[tuple[ApiDelivery, ...], Field(strict=False, min_length=1)]
-    """The forms in which the model is delivered."""
+    deliver: Annotated[tuple[Delivery, ...], Field(strict=False, min_length=1)]
+    """The forms in which the model is delivered, each once."""
     monitor: Monitor | None = None
     """What is watched; absent: nothing."""
     retrain: Retrain | None = None
@@ -256,6 +277,16 @@ class Model(Settings):
     @model_validator(mode="after")
     def _rules(self) -> Self:
         return obey(self, rules.model_rules)
+
+    @property
+    def api(self) -> ApiDelivery | None:
+        """The delivery over HTTP; None where there is none."""
+        return next((one for one in self.deliver if isinstance(one, ApiDelivery)), None)
+
+    @property
+    def batch(self) -> BatchDelivery | None:
+        """The delivery in batches; None where there is none."""
+        return next((one for one in self.deliver if isinstance(one, BatchDelivery)), None)
 
 
 class Team(Settings):
@@ -287,6 +318,11 @@ class Team(Settings):
     @model_validator(mode="after")
     def _rules(self) -> Self:
         return obey(self, rules.team_as_a_whole)
+
+    @property
+    def scores_batches(self) -> bool:
+        """Whether any model is delivered in batches."""
+        return any(model.batch for model in self.models)
 
     @property
     def origin(self) -> Origin:

@@ -64,7 +64,8 @@ def test_a_valid_file_gives_its_values_and_the_defaults(tmp_path: Path) -> None:
     assert team.members[0].principal.kind == "identity_center"
     assert team.members[0].principal.value == "scientist-1@example.com"
     model = team.models[0]
-    assert model.deliver[0].memory_mb == 2048 and model.deliver[0].timeout_seconds == 29
+    assert model.api is not None and model.api.memory_mb == 2048 and model.api.timeout_seconds == 29
+    assert model.batch is None and not team.scores_batches
     assert (
         model.monitor is not None and model.monitor.drift.minimum_rows == 500 and model.monitor.drift.persistence == 3
     )
@@ -167,6 +168,49 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             ("runtime: lambda", "runtime: lamda"),
             "models[0].deliver[0].runtime",
             "got lamda; allowed lambda. Did you mean lambda?",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: bach}"),
+            "models[0].deliver[0].form",
+            "got bach; allowed api or batch. Did you mean batch?",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{runtime: lambda}"),
+            "models[0].deliver[0].form",
+            "got nothing; allowed api or batch. Add the key form",
+        ),
+        (
+            ("form: api, runtime: lambda", "form: api, runtime: lambda, schedule: rate(1 day)"),
+            "models[0].deliver[0].schedule",
+            "got an unknown key; allowed form, runtime, memory_mb, timeout_seconds, requests_per_second or burst",
+        ),
+        (
+            ("form: api, runtime: lambda}", "form: api, runtime: lambda}\n      - {form: batch, memory_mb: 100}"),
+            "models[0].deliver[1].memory_mb",
+            "got 100; allowed 512 to 10240",
+        ),
+        (
+            ("form: api, runtime: lambda}", "form: api, runtime: lambda}\n      - {form: batch, schedule: daily}"),
+            "models[0].deliver[1].schedule",
+            "got daily; allowed cron(minutes hours day-of-month month day-of-week year)",
+        ),
+        (
+            (
+                "form: api, runtime: lambda}",
+                "form: api, runtime: lambda}\n      - {form: batch, time_zone: Europe/Berlim}",
+            ),
+            "models[0].deliver[1].time_zone",
+            "Did you mean Europe/Berlin?",
+        ),
+        (
+            ("form: api, runtime: lambda}", "form: api, runtime: lambda}\n      - {form: batch, concurency: 3}"),
+            "models[0].deliver[1].concurency",
+            "Did you mean concurrency?",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: batch}"),
+            "models[0].monitor",
+            "got a monitor in a model without an api",
         ),
         (("threshold: 0.2", "threshold: .inf"), "models[0].monitor.drift.threshold", "got .inf"),
         (("threshold: 0.2", "threshold: 0"), "models[0].monitor.drift.threshold", "got 0; allowed 0.01 to 10"),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from labcycle.config import (
     TIERS,
     ApiDelivery,
+    BatchDelivery,
     Drift,
     HardwareTier,
     Member,
@@ -77,6 +78,12 @@ def test_the_rules_hold_without_a_file_too() -> None:
         model(monitor=Monitor(), react=[Reaction(on=("drift",), do="retrain")])
     with pytest.raises(ValidationError, match="got api again"):
         model(deliver=[ApiDelivery(form="api", runtime="lambda")] * 2)
+    with pytest.raises(ValidationError, match="got batch again"):
+        model(deliver=[BatchDelivery(form="batch")] * 2)
+    with pytest.raises(ValidationError, match="a monitor in a model without an api"):
+        model(deliver=[BatchDelivery(form="batch")], monitor=Monitor())
+    both = model(deliver=[BatchDelivery(form="batch"), ApiDelivery(form="api", runtime="lambda")], monitor=Monitor())
+    assert both.deliver == (both.batch, both.api)
     with pytest.raises(ValidationError, match="has host bits set"):
         Network(name="n", cidr="10.0.0.1/16", egress="none")
     own = {"vpc_id": "vpc-0a1b2c3d", "private_subnet_ids": ("subnet-0a1b2c3d", "subnet-0a1b2c3e")}
