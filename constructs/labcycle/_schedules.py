@@ -1,4 +1,4 @@
-"""One way to call a function again and again: on a schedule, and no call that failed for good is lost."""
+"""One way to call a function, or start a state machine, on a schedule; and no call that failed for good is lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from labcycle._grants import allow
@@ -46,34 +47,92 @@ def call_every(
             on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=dead_letters.queue_arn)
         ),
     )
+    role = _role(scope, team, f"Lets the schedule call {called}", dead_letters)
+    allow(role, ["lambda:InvokeFunction"], [function.function_arn])
+    shortest, longest = _RETRIED_SECONDS
+    minutes = int(every.to_minutes())
+    return _schedule(
+        scope,
+        f"rate({minutes} minute{'' if minutes == 1 else 's'})",
+        time_zone,
+        description=description,
+        target=function.function_arn,
+        role=role,
+        event=event,
+        dead_letters=dead_letters,
+        tried_seconds=max(shortest, min(longest, minutes * 60)),
+    )
+
+
+def start_at(
+    scope: Construct,
+    expression: str,
+    machine: sfn.IStateMachine,
+    *,
+    team: str,
+    description: str,
+    started: str,
+    dead_letters: sqs.IQueue,
+    time_zone: str,
+) -> scheduler.CfnSchedule:
+    """The schedule of a state machine, and the role by which it starts it; `started` names the machine for people. A start
+    that cannot be delivered is tried for an hour."""
+    role = _role(scope, team, f"Lets the schedule start {started}", dead_letters)
+    allow(role, ["states:StartExecution"], [machine.state_machine_arn])
+    return _schedule(
+        scope,
+        expression,
+        time_zone,
+        description=description,
+        target=machine.state_machine_arn,
+        role=role,
+        event={},
+        dead_letters=dead_letters,
+        tried_seconds=3600,
+    )
+
+
+def _role(scope: Construct, team: str, description: str, dead_letters: sqs.IQueue) -> iam.Role:
     role = iam.Role(
         scope,
         "ScheduleRole",
         path=names.role_path(team),
-        description=f"Lets the schedule call {called}",
+        description=description,
         assumed_by=iam.ServicePrincipal(
             "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}}
         ),
     )
-    allow(role, ["lambda:InvokeFunction"], [function.function_arn])
     allow(role, ["sqs:SendMessage"], [dead_letters.queue_arn])
-    shortest, longest = _RETRIED_SECONDS
-    minutes = int(every.to_minutes())
+    return role
+
+
+def _schedule(
+    scope: Construct,
+    expression: str,
+    time_zone: str | None,
+    *,
+    description: str,
+    target: str,
+    role: iam.IRole,
+    event: Mapping[str, str],
+    dead_letters: sqs.IQueue,
+    tried_seconds: int,
+) -> scheduler.CfnSchedule:
     return scheduler.CfnSchedule(
         scope,
         "Schedule",
         description=description,
-        schedule_expression=f"rate({minutes} minute{'' if minutes == 1 else 's'})",
+        schedule_expression=expression,
         schedule_expression_timezone=time_zone,
         flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
         state="ENABLED",
         target=scheduler.CfnSchedule.TargetProperty(
-            arn=function.function_arn,
+            arn=target,
             role_arn=role.role_arn,
             input=json.dumps(event),
             dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
             retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                maximum_event_age_in_seconds=max(shortest, min(longest, minutes * 60)), maximum_retry_attempts=5
+                maximum_event_age_in_seconds=tried_seconds, maximum_retry_attempts=5
             ),
         ),
     )

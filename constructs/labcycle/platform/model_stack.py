@@ -1,23 +1,24 @@
-"""The stack of one model: its service, its monitor and its reaction, as the team file says."""
+"""The stack of one model: its service, its batches, its monitor and its reaction, as the team file says."""
 
 from __future__ import annotations
 
 from aws_cdk import ArnFormat, CfnOutput, Duration, Size, Stack, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._grants import allow
-from labcycle.config import Model, Team, names
+from labcycle.config import ApiDelivery, Model, Team, names
 from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
-from labcycle.serving import ModelService
+from labcycle.serving import BatchScoring, ModelService
 
 
 class ModelStack(Stack):
-    """Outputs `ModelUrl` and `ServerFunction`; with a monitor `EvaluatorFunction` and `DriftAlarm`; with a reaction also
-    `ReactionStateMachine`.
+    """Outputs, with an api `ModelUrl` and `ServerFunction`; with batches `BatchStateMachine`; with a monitor
+    `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`.
     """
 
     def __init__(self, scope: Construct, *, team: Team, model: Model, key: kms.IKey) -> None:
@@ -33,13 +34,16 @@ class ModelStack(Stack):
         self._notices = contract.notices(self, team.team)
         self._dead_letters = contract.dead_letters(self, team.team)
         self.service = self._service()
+        self.batch = self._batch()
         self.monitor = self._monitor()
         self.retraining = self._retraining()
         self._grant()
         Tags.of(self).add("labcycle:model", model.name)
 
-    def _service(self) -> ModelService:
-        (api,) = self._model.deliver
+    def _service(self) -> ModelService | None:
+        api = self._model.api
+        if api is None:
+            return None
         service = ModelService(
             self,
             "Service",
@@ -57,6 +61,38 @@ class ModelStack(Stack):
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
         return service
+
+    def _batch(self) -> BatchScoring | None:
+        batch, api = self._model.batch, self._model.api
+        if batch is None:
+            return None
+        memory_mb = batch.memory_mb or (api.memory_mb if api else ApiDelivery.model_fields["memory_mb"].default)
+        scoring = BatchScoring(
+            self,
+            "Batch",
+            team=self._team.team,
+            model=self._model.name,
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            dead_letters=self._dead_letters,
+            schedule=batch.schedule,
+            time_zone=batch.time_zone,
+            memory=Size.mebibytes(memory_mb),
+            concurrency=batch.concurrency,
+            tolerated_failure_percent=batch.tolerated_failure_percent,
+        )
+        if api is None:  # else it is the memory of the API that a promotion looks at
+            ssm.StringParameter(
+                self,
+                "Memory",
+                parameter_name=names.model_server_memory_parameter(self._team.team, self._model.name),
+                string_value=str(memory_mb),
+                description=f"Memory of the batches of {self._model.name} in MB",
+            )
+        CfnOutput(self, "BatchStateMachine", value=scoring.state_machine.state_machine_arn)
+        return scoring
 
     def _monitor(self) -> ModelMonitor | None:
         if self._model.monitor is None:
@@ -114,11 +150,17 @@ class ModelStack(Stack):
                 continue
             role = contract.member_role(self, self._team.team, member.name)
             if "invoke models" in rights:
-                self.service.grant_invoke(role)
+                self._grant_invocation(role)
             if "use workspaces" in rights and self._team.workspaces:
-                self.service.grant_invoke(contract.workspace_role(self, self._team.team, member.name))
+                self._grant_invocation(contract.workspace_role(self, self._team.team, member.name))
             if "operate" in rights:
                 self._grant_operation(role)
+
+    def _grant_invocation(self, role: iam.IRole) -> None:
+        if self.service:
+            self.service.grant_invoke(role)
+        if self.batch:
+            self.batch.grant_start(role)
 
     def _grant_operation(self, role: iam.IRole) -> None:
         if self.monitor:

@@ -11,6 +11,7 @@ from labcycle.config import Member, Target, Team, names, subjects_of
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
 from labcycle.platform.retained import say_what_is_retained
+from labcycle.serving.batch_scoring import let_use_folder
 from labcycle.tracking import Access, CustodyAnchors, CustodyOutbox, ExperimentTracking, TrackingAlarms
 
 
@@ -103,6 +104,10 @@ class TrackingStack(Stack):
         elif "read" in rights:
             self.tracking.grant_read(role)
         self.anchors.grant_read(role)
+        if "invoke models" in rights and team.scores_batches:
+            let_use_folder(
+                role, team=team.team, bucket=bucket, key=self._key
+            )  # once for all models: a role holds few characters
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:

@@ -10,6 +10,7 @@ from constructs import Construct
 from labcycle.config import Target, Team, names
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
+from labcycle.serving.batch_scoring import let_use_folder
 from labcycle.tracking import ExperimentTracking
 from labcycle.workspaces import Ec2Workspaces
 
@@ -41,7 +42,10 @@ class WorkspacesStack(Stack):
         )
         for member in team.members:
             if member.name in self.workspaces.roles and "use workspaces" in rights_of(member.roles):
-                tracking.grant_log(self.workspaces.roles[member.name])
+                role = self.workspaces.roles[member.name]
+                tracking.grant_log(role)
+                if team.scores_batches:
+                    let_use_folder(role, team=team.team, bucket=tracking.artifact_bucket, key=key)
                 self.workspaces.grant_use(member.name, contract.member_role(self, team.team, member.name))
         CfnOutput(
             self,

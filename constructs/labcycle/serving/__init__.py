@@ -1,5 +1,6 @@
-"""Serving: a model of the registry behind an HTTP API."""
+"""Serving: a model of the registry behind an HTTP API, and over batches of objects."""
 
+from labcycle.serving.batch_scoring import BatchScoring
 from labcycle.serving.model_service import ModelService
 
-__all__ = ["ModelService"]
+__all__ = ["BatchScoring", "ModelService"]

@@ -50,8 +50,9 @@ class Faults:
         self._planned: list[Fault] = []
 
     def throttle(self, operation: str, *, times: int, skip: int = 0, function: str = "") -> Fault:
-        """Refuse calls as DynamoDB does when it is asked too much."""
-        return self._plan(Fault(operation, times, skip, function, _throttled))
+        """Refuse calls as DynamoDB or S3 does when it is asked too much."""
+        strike = _slowed_down if operation.startswith("s3.") else _throttled
+        return self._plan(Fault(operation, times, skip, function, strike))
 
     def lose_answer(self, operation: str, *, times: int = 1, skip: int = 0, function: str = "") -> Fault:
         """Carry the call out, and break the connection before its answer."""
@@ -91,6 +92,13 @@ def _throttled(request: Any, carry_out: Callable[[], Any]) -> Any:
         "message": "Rate of requests exceeds the allowed throughput.",
     })  # fmt: skip
     return AWSResponse(request.url, 400, _JSON, MockRawResponse(body))
+
+
+def _slowed_down(request: Any, carry_out: Callable[[], Any]) -> Any:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+    body = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    headers = HTTPHeaders.from_dict({"content-type": "application/xml"})
+    return AWSResponse(request.url, 503, headers, MockRawResponse(body))
 
 
 def _lost(request: Any, carry_out: Callable[[], Any]) -> Any:

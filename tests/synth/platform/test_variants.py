@@ -13,7 +13,7 @@ from infra.app import settings
 from labcycle.check.estate import Estate
 from labcycle.check.rules import Rule, all_rules
 from labcycle.check.template import templates_at
-from labcycle.config import ConfigError, load_target, load_team
+from labcycle.config import ConfigError, load_target, load_team, names
 from labcycle.platform import TeamPlatform
 from tests.synth.physical import Physical
 from tests.synth.platform import test_policies, test_stacks
@@ -30,6 +30,7 @@ TARGET: dict[str, Any] = {
 }
 RETRAIN = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"}
 API = {"form": "api", "runtime": "lambda"}
+BATCH = {"form": "batch"}
 
 
 def model(name: str, **more: Any) -> dict[str, Any]:
@@ -65,6 +66,8 @@ TEAM: dict[str, Any] = {
         model("watched", monitor={}),
         model("retrainable", monitor={}, retrain=RETRAIN),
         model("reacting", monitor={}, retrain=RETRAIN, react=[{"on": ["drift"], "do": "retrain"}]),
+        model("batched", deliver=[API | {"memory_mb": 1024}, BATCH | {"schedule": "rate(1 day)", "concurrency": 3}]),
+        model("only-batched", deliver=[BATCH]),
     ],
 }
 
@@ -96,9 +99,53 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
         ("watched", {"AWS::Scheduler::Schedule"}),
         ("retrainable", {"AWS::Scheduler::Schedule"}),
         ("reacting", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
+        ("batched", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
+        ("only-batched", {"AWS::StepFunctions::StateMachine"}),
     ):
         optional = {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
+
+
+def test_batches_have_the_memory_that_a_promotion_looks_at(lab: dict[str, SynthesizedStack]) -> None:
+    for name, apis, memory in (("batched", 1, "1024"), ("only-batched", 0, "2048")):
+        stack = lab[f"labcycle-lab-model-{name}"]
+        found = [r for r in stack.resources.values() if r["Type"] == "AWS::ApiGatewayV2::Api"]
+        assert len(found) == apis
+        parameters = {
+            r["Properties"]["Name"]: r["Properties"]["Value"]
+            for r in stack.resources.values()
+            if r["Type"] == "AWS::SSM::Parameter"
+        }
+        assert parameters[f"/labcycle/team/lab/model/{name}/memory-mb"] == memory
+        (function,) = [
+            r["Properties"]
+            for r in stack.resources.values()
+            if r["Type"] == "AWS::Lambda::Function" and "Batch" in r["Properties"]["Role"]["Fn::GetAtt"][0]
+        ]
+        assert str(function["MemorySize"]) == memory
+        assert "BatchStateMachine" in stack.template["Outputs"]
+        assert (
+            parameters[f"/labcycle/team/lab/model/{name}/batch"]
+            == stack.template["Outputs"]["BatchStateMachine"]["Value"]
+        )
+
+
+def test_who_may_invoke_may_start_batches(lab: dict[str, SynthesizedStack]) -> None:
+    physical = Physical({name: stack.template for name, stack in lab.items()}, "123456789012", "eu-west-1")
+    may: dict[str, set[str]] = {}
+    for name, logical_id, statement in test_policies.identity_statements(lab):
+        for role in lab[name].resources[logical_id]["Properties"].get("Roles", []):
+            for resource in test_policies.as_list(statement["Resource"]):
+                for action in test_policies.as_list(statement["Action"]):
+                    may.setdefault(physical.text(name, role), set()).add(f"{action} {physical.text(name, resource)}")
+    bucket = "arn:aws:s3:::labcycle-lab-artifacts-123456789012-eu-west-1"
+    given = {f"s3:PutObject {bucket}/batch/*/in/*", f"s3:GetObject {bucket}/batch/*/out/*"}
+    for member, starts in (("ann", 2), ("ann-workspace", 2), ("dee", 2), ("bob", 0), ("cy", 0)):
+        allowed = may[names.member_role("lab", member)]
+        machines = {one for one in allowed if one.startswith("states:StartExecution") and ":stateMachine:" in one}
+        of_batches = {one for one in machines if "Batch" in one}
+        assert len(of_batches) == starts, member
+        assert given <= allowed if starts else not given & allowed, member
 
 
 def test_each_issuer_has_a_door_of_its_own(lab: dict[str, SynthesizedStack]) -> None:
