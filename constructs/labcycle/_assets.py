@@ -1,4 +1,4 @@
-"""Stage the code of a Lambda function: our package, and the wheels that its requirements.txt pins.
+"""Stage the code of a Lambda function: our package, its templates, and the wheels that its requirements.txt pins.
 
 Staging is plain Python (no Docker, no bundling callback): the same input gives the same bytes, from a checkout and
 from the installed wheel alike. Vendored wheels are cached by the hash of their lock, so that synth runs pip once.
@@ -48,7 +48,8 @@ def cache_directory() -> Path:
 
 
 def function_code(function: str) -> lambda_.Code:
-    """Code of the function `function` (a folder of labcycle_lambdas), with the wheels that its requirements.txt pins.
+    """Code of the function `function` (a folder of labcycle_lambdas), with the wheels that its requirements.txt pins, and the
+    templates in the folder of the same name of labcycle_templates.
 
     Raises
     ------
@@ -66,6 +67,10 @@ def stage(function: str) -> Path:
     digest = hashlib.sha256(_kind_of(lock))
     for path in sorted(source.rglob("*.py")):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
+    templates = package_directory("labcycle_templates")
+    own_templates = sorted((templates / function).glob("*.j2"))
+    for path in own_templates:
+        digest.update(str(path.relative_to(templates)).encode() + b"\0" + path.read_bytes() + b"\0")
     out = cache_directory() / "assets" / digest.hexdigest()[:32]
     if out.is_dir():
         return out
@@ -73,6 +78,10 @@ def stage(function: str) -> Path:
         if lock:
             shutil.copytree(_vendored(lock, requirements), build, dirs_exist_ok=True, copy_function=_link)
         shutil.copytree(source, build / "labcycle_lambdas", ignore=_JUNK)
+        for path in [templates / "__init__.py", *own_templates] if own_templates else []:
+            target = build / "labcycle_templates" / path.relative_to(templates)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
         size = sum(p.stat().st_size for p in build.rglob("*") if p.is_file())
         if size > UNZIPPED_LIMIT_BYTES:
             raise AssetError(

@@ -19,6 +19,11 @@ from labcycle.config import names
 _RETRIED_SECONDS = (60, 86_400)  # what EventBridge Scheduler takes
 
 
+# Filled in by the scheduler: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html.
+# Repeats of one call carry one time, so that they can be told from the next.
+SCHEDULED_TIME = {"scheduled_time": "<aws.scheduler.scheduled-time>"}
+
+
 def call_every(
     scope: Construct,
     every: Duration,
@@ -31,8 +36,38 @@ def call_every(
     dead_letters: sqs.IQueue,
     time_zone: str | None = None,
 ) -> scheduler.CfnSchedule:
+    """See `call_on`. An undeliverable call is tried until the next one is due."""
+    shortest, longest = _RETRIED_SECONDS
+    minutes = int(every.to_minutes())
+    return call_on(
+        scope,
+        f"rate({minutes} minute{'' if minutes == 1 else 's'})",
+        function,
+        team=team,
+        description=description,
+        called=called,
+        event=event,
+        dead_letters=dead_letters,
+        time_zone=time_zone,
+        tried_seconds=max(shortest, min(longest, minutes * 60)),
+    )
+
+
+def call_on(
+    scope: Construct,
+    schedule: str,
+    function: lambda_.Function,
+    *,
+    team: str,
+    description: str,
+    called: str,
+    event: Mapping[str, str],
+    dead_letters: sqs.IQueue,
+    time_zone: str | None,
+    tried_seconds: int,
+) -> scheduler.CfnSchedule:
     """The schedule, and the role by which it calls; `called` names the function for people. An undeliverable call is tried
-    until the next one is due.
+    for `tried_seconds`, and then ends in the queue.
 
     The schedule only hands its call over: what fails after that goes to the queue by the role of the function.
     """
@@ -49,18 +84,16 @@ def call_every(
     )
     role = _role(scope, team, f"Lets the schedule call {called}", dead_letters)
     allow(role, ["lambda:InvokeFunction"], [function.function_arn])
-    shortest, longest = _RETRIED_SECONDS
-    minutes = int(every.to_minutes())
     return _schedule(
         scope,
-        f"rate({minutes} minute{'' if minutes == 1 else 's'})",
+        schedule,
         time_zone,
         description=description,
         target=function.function_arn,
         role=role,
         event=event,
         dead_letters=dead_letters,
-        tried_seconds=max(shortest, min(longest, minutes * 60)),
+        tried_seconds=tried_seconds,
     )
 
 

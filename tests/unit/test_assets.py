@@ -24,7 +24,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "vendoring" / "requirements.txt").write_text("no-such-package-of-ours==1.0\n")
     (package / "plain" / "__pycache__").mkdir()
     (package / "plain" / "__pycache__" / "handler.pyc").write_bytes(b"x")
-    monkeypatch.setattr(_assets, "package_directory", lambda name: package)
+    monkeypatch.setattr(_assets, "package_directory", lambda name: tmp_path / name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return package
 
@@ -48,6 +48,22 @@ def test_the_same_code_is_staged_once_and_changed_code_anew(source: Path) -> Non
     assert second != first
     assert b"return 1" in files(second)["labcycle_lambdas/plain/handler.py"]
     assert b"return 1" not in files(first)["labcycle_lambdas/plain/handler.py"]
+
+
+def test_a_function_has_the_templates_of_its_name_and_no_others(source: Path) -> None:
+    templates = source.parent / "labcycle_templates"
+    for folder in ("plain", "other"):
+        (templates / folder).mkdir(parents=True)
+        (templates / folder / "page.html.j2").write_text("one")
+    (templates / "__init__.py").write_text("")
+    first = stage("plain")
+    assert {name for name in files(first) if name.startswith("labcycle_templates/")} == {
+        "labcycle_templates/__init__.py",
+        "labcycle_templates/plain/page.html.j2",
+    }
+    (templates / "plain" / "page.html.j2").write_text("two")
+    assert files(stage("plain"))["labcycle_templates/plain/page.html.j2"] == b"two"
+    assert files(first)["labcycle_templates/plain/page.html.j2"] == b"one"
 
 
 def test_another_python_of_lambda_is_staged_anew(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

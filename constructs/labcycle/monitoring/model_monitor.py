@@ -14,7 +14,7 @@ from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
-from labcycle._schedules import call_every
+from labcycle._schedules import SCHEDULED_TIME, call_every
 from labcycle.config import names
 
 METRIC = "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
@@ -116,8 +116,7 @@ class ModelMonitor(Construct):
             team=team,
             description=f"Compares what {model} sees with what it was trained on",
             called=f"the drift evaluator of {model}",
-            # Filled in by the scheduler: repeats of one call carry one time, so that they are one evaluation.
-            event={"scheduled_time": "<aws.scheduler.scheduled-time>"},
+            event=SCHEDULED_TIME,
             dead_letters=self.dead_letters,
             time_zone=time_zone,
         )

@@ -18,6 +18,7 @@ from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.scheduled import scheduled_time
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -28,15 +29,6 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     evaluation = _evaluator(environment).evaluate(at, who)
     publish(_client("cloudwatch"), environment.team, evaluation)
     return evaluation
-
-
-def scheduled_time(event: Mapping[str, Any]) -> datetime | None:
-    """The time that the schedule meant, however late the call is. None where there is none, or none that was filled in."""
-    try:
-        at = datetime.fromisoformat(str(event.get("scheduled_time", "")))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 @cache

@@ -17,7 +17,6 @@ import pytest
 from labcycle_lambdas.drift import handler
 from labcycle_lambdas.drift.environment import Environment
 from labcycle_lambdas.drift.evaluation import Evaluator
-from labcycle_lambdas.drift.handler import scheduled_time
 from labcycle_lambdas.drift.metric import publish
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
@@ -26,6 +25,7 @@ from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.profiles import Profile, Reference
+from labcycle_lambdas.scheduled import scheduled_time
 from tests.unit.serving.workshop import (
     FEATURES,
     LABELS,
