@@ -24,6 +24,8 @@ NETWORK_KEYS = ("name", "cidr", "vpc_id", "private_subnet_ids", "egress")
 # As in https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ServiceQuota.html
 QUOTA_CODE = re.compile(r"^L-[0-9A-F]{8}$")
 WORKSPACE_SUFFIX = "-workspace"  # of names.workspace_role
+# A function's environment holds 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+RECIPIENTS_CHARACTERS = 3_000
 
 
 @dataclass(frozen=True)
@@ -186,13 +188,21 @@ def model_rules(model: Any) -> Iterator[Broken]:
             yield Broken(
                 ("deliver", i, "form"), f"got {form} again; allowed each form once a model. Remove one of them"
             )
-    if _get(model, "monitor") is not None and forms and {form for _, form in forms} == {"batch"}:
+    if _get(model, "monitor") is not None and forms and "api" not in {form for _, form in forms}:
         yield Broken(
             ("monitor",),
             "got a monitor in a model without an api; allowed where deliver has the form api, since it is the API that keeps "
             "profiles of what the model sees. Add {form: api, runtime: lambda} to deliver, or remove monitor",
             on_key=True,
         )
+    if forms and {form for _, form in forms} == {"report"}:
+        yield Broken(
+            ("deliver", forms[0][0], "form"),
+            "got report alone; allowed beside another form, since a model that answers nobody has nothing to report. "
+            "Add form: api",
+        )
+    for i, deliver in _items(model, "deliver"):
+        yield from _below(("deliver", i), _recipients(deliver))
     for i, reaction in _items(model, "react"):
         for needed in ("monitor", "retrain"):
             if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):
@@ -203,6 +213,16 @@ def model_rules(model: Any) -> Iterator[Broken]:
                     on_key=True,
                 )
         yield from _below(("react", i), _no_repeats(reaction, "on"))
+
+
+def _recipients(deliver: Any) -> Iterator[Broken]:
+    yield from _no_repeats(deliver, "recipients")
+    characters = sum(len(str(one)) for _, one in _items(deliver, "recipients"))
+    if characters > RECIPIENTS_CHARACTERS:
+        yield Broken(
+            ("recipients",),
+            f"got {characters} characters of addresses; allowed {RECIPIENTS_CHARACTERS} together. Name a mailing list instead",
+        )
 
 
 def target_as_a_whole(target: Any) -> Iterator[Broken]:

@@ -134,6 +134,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         ),
         _allow("DeadLetters", "sqs", "SendMessage", arn("sqs", f"labcycle-{team}-*")),
         _allow("Notices", "sns", "Publish", arn("sns", names.notice_topic(team))),
+        _allow("Mail", "ses", "SendEmail", arn("ses", "identity/*")),
         _allow("Bus", "events", "PutEvents", arn("events", f"event-bus/{names.event_bus(team)}")),
         # Step Functions waits for a training job through this rule of its own; the name is fixed by the service.
         _allow(

@@ -1,6 +1,7 @@
-"""Serving: a model of the registry behind an HTTP API, and over batches of objects."""
+"""Serving: a model of the registry behind an HTTP API, over batches of objects, and reports of what it did."""
 
 from labcycle.serving.batch_scoring import BatchScoring
 from labcycle.serving.model_service import ModelService
+from labcycle.serving.scheduled_report import ScheduledReport
 
-__all__ = ["BatchScoring", "ModelService"]
+__all__ = ["BatchScoring", "ModelService", "ScheduledReport"]

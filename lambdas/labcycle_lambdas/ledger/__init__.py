@@ -28,6 +28,7 @@ PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traf
 TRAFFIC#<model>#<version> / <start>#<sandbox>#<number>     how versions answered while one was tried
 DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations
 REACTION#<model> / LOCK, <execution>#<mark>                reactions
+REPORT#<model> / <scheduled time>                          reports that were sent, or are under way
 
 Every read is strongly consistent; there is no index. A mapping that may grow is packed in pages (pages.py).
 """

@@ -42,7 +42,12 @@ class Profiles:
 
     def read(self, model: str, version: int, since: datetime) -> list[StoredProfile]:
         """Profiles of this version whose window started at `since` or later, oldest first. Raises `Throttled`."""
-        return [_stored(item) for item in self._table.query(_partition(model, version), after=_stamp(since))]
+        return list(self.each(model, version, since))
+
+    def each(self, model: str, version: int, since: datetime) -> Iterator[StoredProfile]:
+        """The same one after another, for more of them than memory holds. Raises `Throttled`."""
+        for item in self._table.query(_partition(model, version), after=_stamp(since)):
+            yield _stored(item)
 
     def newest_first(self, model: str, version: int) -> Iterator[StoredProfile]:
         """Profiles of this version, read page by page as far as they are asked for. Raises `Throttled`."""

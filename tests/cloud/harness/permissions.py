@@ -22,6 +22,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
+from moto.ses.models import ses_backends
 from moto.sns.models import sns_backends
 
 from tests.cloud.harness import policies
@@ -228,6 +229,18 @@ def _sns(place: Place, operation: str, params: Params) -> Iterator[Need]:
         yield from _key_use(place, key, "sns", action)
 
 
+def _ses(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    """By the identity that is verified, the address before its domain.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsimpleemailservicev2.html
+    """
+    assert operation == "SendEmail", operation
+    sender = params["FromEmailAddress"]
+    verified = ses_backends[place.account][place.region].email_identities
+    identity = sender if sender in verified else sender.rpartition("@")[2]
+    yield Need("ses:SendEmail", _arn(place, "ses", f"identity/{identity}"), {"ses:FromAddress": [sender]})
+
+
 def _sagemaker(place: Place, operation: str, params: Params) -> Iterator[Need]:
     job = _arn(place, "sagemaker", f"training-job/{params['TrainingJobName']}")
     assert operation in {"CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob"}, operation
@@ -403,6 +416,7 @@ _TABLE: dict[str, Any] = {
     "lambda": _lambda,
     "s3": _s3,
     "sagemaker": _sagemaker,
+    "sesv2": _ses,
     "sns": _sns,
     "ssm": _ssm,
     "stepfunctions": _states,

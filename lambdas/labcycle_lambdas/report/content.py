@@ -1,0 +1,190 @@
+"""What a report says, read from the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from labcycle_lambdas.ledger.custody import Custody, Event
+from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.evaluations import Evaluations
+from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, population_stability_index
+from labcycle_lambdas.report.decisions import Decision, decision, name_of
+from labcycle_lambdas.report.environment import Environment
+from labcycle_lambdas.report.period import Period
+
+MOST_FEATURES = 5
+
+
+@dataclass(frozen=True)
+class Live:
+    """The version that is live; `since` in the report's time zone."""
+
+    version: int
+    since: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """How often a prediction falls into a bin, of all: now and in training, 0 to 1."""
+
+    label: str
+    now: float
+    training: float
+
+
+@dataclass(frozen=True)
+class Feature:
+    name: str
+    index: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The latest verdict of the drift monitor."""
+
+    at: datetime
+    version: int | None
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """`rows` counts every version of the model; what is compared with training is the live version's.
+
+    `cannot_compare` says why there is no such comparison; "" where there is one, of `compared_rows` rows.
+    """
+
+    team: str
+    model: str
+    business_owner: str
+    period: Period
+    live: Live | None
+    decisions: list[Decision]
+    rows: list[tuple[date, int]]
+    predictions: list[Share]
+    features: list[Feature]
+    threshold: float
+    minimum_rows: int
+    compared_rows: int
+    cannot_compare: str
+    evaluation: Evaluation | None
+
+    @property
+    def total_rows(self) -> int:
+        return sum(rows for _, rows in self.rows)
+
+    @property
+    def moved(self) -> list[str]:
+        """The features that reach the threshold, by enough rows to say so."""
+        if self.compared_rows < self.minimum_rows:
+            return []
+        return [feature.name for feature in self.features if feature.index >= self.threshold]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the content of reports about one model."""
+
+    environment: Environment
+    deployments: Deployments
+    custody: Custody
+    profiles: Profiles
+    evaluations: Evaluations
+
+    def read(self, at: datetime) -> Content:
+        """The report of the time `at`. Raises `Throttled`."""
+        environment = self.environment
+        period = Period.before(at, environment.days, environment.zone)
+        live = self.deployments.current(environment.model).live
+        events = [
+            event
+            for event in self.custody.events(f"model/{environment.model}")
+            if datetime.fromisoformat(event.at) >= period.start
+        ]
+        rows, merged = self._traffic(period, live, events)
+        predictions, features, cannot_compare = _compared(live, merged)
+        return Content(
+            team=environment.team,
+            model=environment.model,
+            business_owner=environment.business_owner,
+            period=period,
+            live=_live(live, period) if live else None,
+            decisions=[told for event in events if (told := decision(event, period)) is not None],
+            rows=[(day, rows[day]) for day in period.days],
+            predictions=predictions,
+            features=features,
+            threshold=environment.threshold,
+            minimum_rows=environment.minimum_rows,
+            compared_rows=merged.rows if merged else 0,
+            cannot_compare=cannot_compare,
+            evaluation=self._evaluation(),
+        )
+
+    def _traffic(
+        self, period: Period, live: Deployed | None, events: Iterable[Event]
+    ) -> tuple[Counter[date], Profile | None]:
+        """Rows a day of all versions that were live, and the live version's, counted by its reference if it has one."""
+        rows: Counter[date] = Counter()
+        merged = Profile(Reference.from_doc(live.reference)) if live and live.reference else None
+        for version in sorted(_versions(live, events)):
+            for profile in self.profiles.each(self.environment.model, version, period.start):
+                if not period.holds(profile.window_start):
+                    break  # they come in the order of time
+                rows[profile.window_start.astimezone(period.zone).date()] += int(profile.doc["rows"])
+                same = merged and live and version == live.version
+                if merged and same and profile.doc["reference"] == merged.reference.fingerprint:
+                    merged = merged.merge(Profile.from_doc(merged.reference, profile.doc))
+        return rows, merged
+
+    def _evaluation(self) -> Evaluation | None:
+        model = self.environment.model
+        state, _ = self.evaluations.state(model)
+        found = self.evaluations.find(model, state.last_key) if state and state.last_key else None
+        if found is None:
+            return None
+        at = datetime.fromisoformat(found["evaluated_at"]).astimezone(self.environment.zone)
+        return Evaluation(at, found["version"], str(found["verdict"]), str(found["reason"]))
+
+
+def _live(live: Deployed, period: Period) -> Live:
+    return Live(
+        live.version, datetime.fromisoformat(live.promoted_at).astimezone(period.zone), name_of(live.promoted_by)
+    )
+
+
+def _versions(live: Deployed | None, events: Iterable[Event]) -> set[int]:
+    """Every version that was live at any time since the period began, by what was changed since."""
+    found: set[Any] = {live.version} if live else set()
+    for event in events:
+        if event.action in ("promoted", "rolled_back"):
+            found |= {event.detail["version"], event.detail["previous_version"]}
+    return {version for version in found if version is not None}
+
+
+def _compared(live: Deployed | None, merged: Profile | None) -> tuple[list[Share], list[Feature], str]:
+    """Predictions and features beside the training data; else why not."""
+    if live is None:
+        return [], [], "No version is live."
+    if merged is None:
+        return [], [], f"Version {live.version} came without a table of its training data (reference.json)."
+    if not merged.rows:
+        return [], [], f"Version {live.version} saw no rows in this period."
+    shares = []
+    for column, counts in zip(merged.reference.columns, merged.counts, strict=True):
+        if column.name == PREDICTION:
+            now, then = sum(counts), column.rows
+            shares = [
+                Share(label, count / now, trained / then)
+                for label, count, trained in zip(column.bins.labels(), counts, column.counts, strict=True)
+                if count or trained
+            ]
+    stability = population_stability_index(merged.reference, merged)
+    ranked = sorted((one for one in stability if one.name != PREDICTION), key=lambda one: -one.psi)
+    return shares, [Feature(one.name, one.psi) for one in ranked[:MOST_FEATURES]], ""

@@ -1,0 +1,67 @@
+"""What people and the platform decided about a model, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from labcycle_lambdas.ledger.custody import Event
+from labcycle_lambdas.report.period import Period
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`at` in the report's time zone."""
+
+    at: datetime
+    by: str
+    what: str
+
+
+def decision(event: Event, period: Period) -> Decision | None:
+    """An event of a model's chain of custody as a decision of the period; None for any other."""
+    at, detail = datetime.fromisoformat(event.at), event.detail
+    said = _SENTENCES.get(event.action)
+    if said is None or not period.holds(at):
+        return None
+    reason = " ".join(str(detail.get("reason", "")).split())
+    who = str(event.who["member"] or name_of(str(event.who["role"])))
+    return Decision(at.astimezone(period.zone), who, said(detail) + (f" Reason given: {reason}" if reason else ""))
+
+
+def name_of(who: str) -> str:
+    """Who it was, as people call them: a role without its session."""
+    return who if who.startswith("arn:") else who.partition("/")[0]
+
+
+def _promoted(detail: Mapping[str, Any]) -> str:
+    before = detail.get("previous_version")
+    return f"Version {detail['version']} went live" + (f", in place of version {before}." if before else ".")
+
+
+def _rolled_back(detail: Mapping[str, Any]) -> str:
+    return f"Version {detail['previous_version']} was taken back; version {detail['version']} is live again."
+
+
+def _drift(detail: Mapping[str, Any]) -> str:
+    moved = ", ".join(detail.get("features", {}))
+    return f"Drift: version {detail['version']} sees other data than it was trained on. Moved most: {moved}."
+
+
+def _retrained(detail: Mapping[str, Any]) -> str:
+    live, new = detail["champion_version"], detail["version"]
+    figures = f"{detail['metric']} {detail['challenger']:.4g}, version {live} has {detail['champion']:.4g}"
+    return f"Version {new} was trained after drift and compared: {figures}."
+
+
+_SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "promoted": _promoted,
+    "rolled_back": _rolled_back,
+    "drift_detected": _drift,
+    "retraining_started": lambda detail: "A retraining was started.",
+    "retrained": _retrained,
+    "challenger_rejected": lambda detail: f"Version {detail['version']} was not better: it does not go live.",
+    "retraining_failed": lambda detail: f"The retraining failed: {' '.join(str(detail.get('cause', '')).split())}",
+}
