@@ -25,6 +25,7 @@ from tests.generated.strategies import (
     bound,
     mapping,
     members_of,
+    models_in,
     models_of,
     plain,
     targets,
@@ -107,13 +108,19 @@ def mappings(data: Data, model: type[BaseModel]) -> Iterator[tuple[type[BaseMode
     """Every mapping in data of a model, with its own model."""
     yield model, data
     for key, value in data.items():
-        inner = plain(model.model_fields[key].annotation)
-        if get_origin(inner) is tuple:
-            inner = plain(get_args(inner)[0])
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, dict):
-                    yield from mappings(one, inner)
+        inner = models_in(model.model_fields[key].annotation)
+        for one in value if isinstance(value, list) else [value]:
+            if inner and isinstance(one, dict):
+                yield from mappings(one, _said_by(one, inner))
+
+
+def _said_by(data: Data, models: list[type[BaseModel]]) -> type[BaseModel]:
+    """The one of several models whose `form` the data says."""
+    return next((one for one in models if data.get("form") in _forms(one)), models[0])
+
+
+def _forms(model: type[BaseModel]) -> tuple[str, ...]:
+    return get_args(model.model_fields["form"].annotation) if "form" in model.model_fields else ()
 
 
 def _sites(files: Files) -> Iterator[Site]:

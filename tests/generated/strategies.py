@@ -32,6 +32,7 @@ from labcycle.config import (
     Network,
     Principal,
     Reaction,
+    ReportDelivery,
     RetentionRule,
     Retrain,
     SignIn,
@@ -113,6 +114,8 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
         ["rate(1 minute)", "rate(999999 days)", "cron(0 5 * * ? *)", "cron(0/15 8-17 ? * MON-FRI,SUN#1 2026-2199)"]
     ),
     (BatchDelivery, "time_zone"): st.sampled_from(["UTC", "Europe/Berlin", "America/Argentina/ComodRivadavia"]),
+    (ReportDelivery, "time_zone"): st.sampled_from(["Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"]),
+    (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),
     (Target, "target"): names_of(104),
@@ -170,6 +173,14 @@ def plain(annotation: Any) -> Any:
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
     return annotation
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a value, or the entries of a list, are of; several where a key of theirs says which."""
+    kind = plain(annotation)
+    kind = plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
+    parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
 def bound(field: FieldInfo, name: str) -> Any:
@@ -263,6 +274,10 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
     return data
 
 
+def _recipients() -> st.SearchStrategy[list[str]]:
+    return st.lists(values(ReportDelivery, "sender"), min_size=1, max_size=3, unique=True)
+
+
 def _issuers() -> st.SearchStrategy[list[Data]]:
     """Few, since each is an API."""
     differ = (lambda issuer: names.token_url_output(issuer["name"]), lambda issuer: str(issuer["url"]))
@@ -313,9 +328,10 @@ def _members(draw: st.DrawFn, team: str, target: Data) -> Data:
 
 
 def _deliveries() -> st.SearchStrategy[list[Data]]:
-    """An API, and sometimes batches beside it."""
-    api, batch = mapping(ApiDelivery), mapping(BatchDelivery)
-    return st.one_of(*(st.tuples(*forms).map(list) for forms in ((api,), (api, batch), (batch, api))))
+    """An API, and sometimes batches or reports beside it."""
+    api, batch, report = mapping(ApiDelivery), mapping(BatchDelivery), mapping(ReportDelivery)
+    forms_of = ((api,), (api, batch), (batch, api), (report, api), (report, batch, api))
+    return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))
 
 
 @st.composite

@@ -15,7 +15,7 @@ from labcycle.config.rules import PRINCIPAL_KINDS
 from labcycle.config.vocabulary import Settings
 from tests.generated.configurations import configuration
 from tests.generated.faults import mappings
-from tests.generated.strategies import BOUNDED, EXTREMES, STYLES, Key, bound, plain, values, written
+from tests.generated.strategies import BOUNDED, EXTREMES, STYLES, Key, bound, models_in, plain, values, written
 
 CONFIGURATIONS = 8
 
@@ -24,10 +24,8 @@ def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """A model and all that its fields are of."""
     yield model
     for field in model.model_fields.values():
-        kind = plain(field.annotation)
-        kind = plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from models(kind)
+        for inner in models_in(field.annotation):
+            yield from models(inner)
 
 
 KEYS: list[Key] = [

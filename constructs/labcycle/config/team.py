@@ -58,6 +58,19 @@ _TrainingInstance = Annotated[
     StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"),
     Allowed("a SageMaker instance type such as ml.m5.large"),
 ]
+_TimesOfDay = Annotated[
+    str,
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based, at chosen minutes of chosen hours
+    StringConstraints(
+        pattern=r"^cron\([0-5]?[0-9] ([01]?[0-9]|2[0-3])(,([01]?[0-9]|2[0-3]))* "
+        r"(\? [0-9A-Z*/,-]+ [0-9A-Z*/,#-]+|[0-9LW*/,-]+ [0-9A-Z*/,-]+ \?) [0-9*/,-]+\)$",
+        max_length=256,
+    ),
+    Allowed(
+        "cron(minute hour day month weekday year) with ? for day or weekday, such as cron(0 7 ? * MON *)",
+        "Name one minute, and the hours, as numbers",
+    ),
+]
 
 
 class Principal(Settings):
@@ -205,7 +218,24 @@ class BatchDelivery(Settings):
     """Share of a run's rows that may fail without the owner being told; objects that fail are always told."""
 
 
-Delivery = Annotated[ApiDelivery | BatchDelivery, Field(discriminator="form")]
+class ReportDelivery(Settings):
+    """What the model did, by e-mail, for people."""
+
+    form: Literal["report"]
+    """How the model is delivered."""
+    schedule: _TimesOfDay
+    """When it is sent, as cron(minute hour day month weekday year)."""
+    time_zone: TimeZone = "Etc/UTC"
+    """Time zone of the schedule, and of the report's days."""
+    sender: Email
+    """Address that it comes from; it or its domain must be verified in SES, in the target's account and region."""
+    recipients: Annotated[tuple[Email, ...], Field(strict=False, min_length=1, max_length=50)]
+    """Who gets it; none of them sees the others."""
+    days: Annotated[int, Field(ge=1, le=92)] = 7
+    """Whole days that it looks back on, to the end of the day before."""
+
+
+Delivery = Annotated[ApiDelivery | BatchDelivery | ReportDelivery, Field(discriminator="form")]
 
 
 class Drift(Settings):
@@ -287,6 +317,11 @@ class Model(Settings):
     def batch(self) -> BatchDelivery | None:
         """The delivery in batches; None where there is none."""
         return next((one for one in self.deliver if isinstance(one, BatchDelivery)), None)
+
+    @property
+    def report(self) -> ReportDelivery | None:
+        """The delivery by mail; None where there is none."""
+        return next((one for one in self.deliver if isinstance(one, ReportDelivery)), None)
 
 
 class Team(Settings):

@@ -9,16 +9,16 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._grants import allow
-from labcycle.config import ApiDelivery, Model, Team, names
+from labcycle.config import ApiDelivery, Drift, Model, Team, names
 from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
-from labcycle.serving import BatchScoring, ModelService
+from labcycle.serving import BatchScoring, ModelService, ScheduledReport
 
 
 class ModelStack(Stack):
     """Outputs, with an api `ModelUrl` and `ServerFunction`; with batches `BatchStateMachine`; with a monitor
-    `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`.
+    `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`.
     """
 
     def __init__(self, scope: Construct, *, team: Team, model: Model, key: kms.IKey) -> None:
@@ -37,6 +37,7 @@ class ModelStack(Stack):
         self.batch = self._batch()
         self.monitor = self._monitor()
         self.retraining = self._retraining()
+        self.report = self._report()
         self._grant()
         Tags.of(self).add("labcycle:model", model.name)
 
@@ -143,6 +144,33 @@ class ModelStack(Stack):
         CfnOutput(self, "ReactionStateMachine", value=retraining.state_machine.state_machine_arn)
         return retraining
 
+    def _report(self) -> ScheduledReport | None:
+        report = self._model.report
+        if report is None:
+            return None
+        drift = self._model.monitor.drift if self._model.monitor else Drift()
+        made = ScheduledReport(
+            self,
+            "Report",
+            team=self._team.team,
+            model=self._model.name,
+            business_owner=self._model.business_owner,
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            dead_letters=self._dead_letters,
+            schedule=report.schedule,
+            time_zone=report.time_zone,
+            sender=report.sender,
+            recipients=report.recipients,
+            days=report.days,
+            drift_threshold=drift.threshold,
+            minimum_rows=drift.minimum_rows,
+        )
+        CfnOutput(self, "ReportFunction", value=made.function.function_name)
+        return made
+
     def _grant(self) -> None:
         for member in self._team.members:
             rights = rights_of(member.roles)
@@ -163,8 +191,10 @@ class ModelStack(Stack):
             self.batch.grant_start(role)
 
     def _grant_operation(self, role: iam.IRole) -> None:
-        if self.monitor:
-            allow(role, ["lambda:InvokeFunction"], [self.monitor.evaluator.function_arn])
+        called = [self.monitor.evaluator] if self.monitor else []
+        called += [self.report.function] if self.report else []
+        if called:
+            allow(role, ["lambda:InvokeFunction"], [function.function_arn for function in called])
         if self.retraining:
             machine = self.retraining.state_machine
             name = self.split_arn(machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name

@@ -31,10 +31,16 @@ TARGET: dict[str, Any] = {
 RETRAIN = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"}
 API = {"form": "api", "runtime": "lambda"}
 BATCH = {"form": "batch"}
+REPORT = {
+    "form": "report",
+    "schedule": "cron(0 7 ? * MON *)",
+    "sender": "reports@example.com",
+    "recipients": ["lab@example.com"],
+}
 
 
 def model(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "business_owner": "owner@example.com", "deliver": [API], **more}
+    return {"name": name, "business_owner": "owner@example.com", "deliver": [API]} | more
 
 
 def member(name: str, kind: str, *roles: str) -> dict[str, Any]:
@@ -64,6 +70,7 @@ TEAM: dict[str, Any] = {
     "models": [
         model("plain"),
         model("watched", monitor={}),
+        model("reported", deliver=[API, REPORT]),
         model("retrainable", monitor={}, retrain=RETRAIN),
         model("reacting", monitor={}, retrain=RETRAIN, react=[{"on": ["drift"], "do": "retrain"}]),
         model("batched", deliver=[API | {"memory_mb": 1024}, BATCH | {"schedule": "rate(1 day)", "concurrency": 3}]),
@@ -97,6 +104,7 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
     for name, has in (
         ("plain", set()),
         ("watched", {"AWS::Scheduler::Schedule"}),
+        ("reported", {"AWS::Scheduler::Schedule"}),
         ("retrainable", {"AWS::Scheduler::Schedule"}),
         ("reacting", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
         ("batched", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
@@ -135,8 +143,8 @@ def test_who_may_invoke_may_start_batches(lab: dict[str, SynthesizedStack]) -> N
     may: dict[str, set[str]] = {}
     for name, logical_id, statement in test_policies.identity_statements(lab):
         for role in lab[name].resources[logical_id]["Properties"].get("Roles", []):
-            for resource in test_policies.as_list(statement["Resource"]):
-                for action in test_policies.as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                for action in as_list(statement["Action"]):
                     may.setdefault(physical.text(name, role), set()).add(f"{action} {physical.text(name, resource)}")
     bucket = "arn:aws:s3:::labcycle-lab-artifacts-123456789012-eu-west-1"
     given = {f"s3:PutObject {bucket}/batch/*/in/*", f"s3:GetObject {bucket}/batch/*/out/*"}

@@ -31,6 +31,16 @@ def target_problems(folder: Path, *changes: tuple[str, str]) -> tuple[Problem, .
 RETENTION = "  artifact_retention_days: 3650"
 
 
+API = "      - {form: api, runtime: lambda}\n"
+LONG = f"{'a' * 87}@example.com"
+
+
+def report(*more: str, schedule: str = "cron(0 7 ? * MON *)", recipients: str = "[cards@example.com]") -> str:
+    """A report as an entry of deliver."""
+    given = [f'schedule: "{schedule}"', f"recipients: {recipients}", *more]
+    return f"      - {{form: report, {', '.join(given)}}}\n"
+
+
 def issuers(*urls: str) -> str:
     entries = "".join(f"    - {{name: i{n}, url: '{url}', audience: lab}}\n" for n, url in enumerate(urls))
     return f"{RETENTION}\n  issuers:\n{entries.rstrip()}"
@@ -172,12 +182,12 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("{form: api, runtime: lambda}", "{form: bach}"),
             "models[0].deliver[0].form",
-            "got bach; allowed api or batch. Did you mean batch?",
+            "got bach; allowed api, batch or report. Did you mean batch?",
         ),
         (
             ("{form: api, runtime: lambda}", "{runtime: lambda}"),
             "models[0].deliver[0].form",
-            "got nothing; allowed api or batch. Add the key form",
+            "got nothing; allowed api, batch or report. Add the key form",
         ),
         (
             ("form: api, runtime: lambda", "form: api, runtime: lambda, schedule: rate(1 day)"),
@@ -211,6 +221,63 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             ("{form: api, runtime: lambda}", "{form: batch}"),
             "models[0].monitor",
             "got a monitor in a model without an api",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "[form]"),
+            "models[0].deliver[0]",
+            "got a list of 1; allowed a mapping of keys to values",
+        ),
+        (
+            ("runtime: lambda", "runtime: lambda, memory: 512"),
+            "models[0].deliver[0].memory",
+            "allowed form, runtime, memory_mb, timeout_seconds, requests_per_second or burst. Did you mean memory_mb?",
+        ),
+        (
+            (API, API + report()),
+            "models[0].deliver[1].sender",
+            "got nothing; allowed an e-mail address such as name@example.com. Add the key sender",
+        ),
+        (
+            (API, API + report("sender: reports")),
+            "models[0].deliver[1].sender",
+            "got reports; allowed an e-mail address",
+        ),
+        (
+            (API, API + report("sender: a@b.c", schedule="cron(*/5 * * * ? *)")),
+            "models[0].deliver[1].schedule",
+            "got cron(*/5 * * * ? *); allowed cron(minute hour day month weekday year) with ? for day or weekday",
+        ),
+        (
+            (API, API + report("sender: a@b.c", schedule="cron(0 24 ? * MON *)")),
+            "models[0].deliver[1].schedule",
+            "got cron(0 24 ? * MON *); allowed",
+        ),
+        (
+            (API, API + report("sender: a@b.c", "time_zone: Europe/Berln")),
+            "models[0].deliver[1].time_zone",
+            "got Europe/Berln; allowed a time zone of the IANA database such as Europe/Berlin. Did you mean Europe/Berlin?",
+        ),
+        ((API, API + report("sender: a@b.c", "days: 93")), "models[0].deliver[1].days", "got 93; allowed 1 to 92"),
+        (
+            (API, API + report("sender: a@b.c", recipients="[]")),
+            "models[0].deliver[1].recipients",
+            "got 0 entries; allowed at least 1",
+        ),
+        (
+            (API, API + report("sender: a@b.c", recipients="[a@b.c, a@b.c]")),
+            "models[0].deliver[1].recipients[1]",
+            "got a@b.c again",
+        ),
+        (
+            (API, API + report("sender: a@b.c", recipients=f"[{', '.join(f'{i}{LONG}' for i in range(10, 40))}]")),
+            "models[0].deliver[1].recipients",
+            "got 3030 characters of addresses; allowed 3000 together. Name a mailing list instead",
+        ),
+        ((API, API + API), "models[0].deliver[1].form", "got api again; allowed each form once a model"),
+        (
+            (API, report("sender: a@b.c")),
+            "models[0].deliver[0].form",
+            "got report alone; allowed beside another form",
         ),
         (("threshold: 0.2", "threshold: .inf"), "models[0].monitor.drift.threshold", "got .inf"),
         (("threshold: 0.2", "threshold: 0"), "models[0].monitor.drift.threshold", "got 0; allowed 0.01 to 10"),

@@ -1,0 +1,178 @@
+"""The report of a model: schedule, function, bucket and SES as they were deployed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.ses.models import ses_backends
+
+from labcycle.config import load_target, load_team, names
+from labcycle.platform import TargetPlatform, TeamPlatform
+from tests.cloud.harness import cloud
+from tests.cloud.harness.place import Place
+from tests.cloud.team import COLUMNS, Team
+
+PLACE = Place("123456789012", "eu-west-1")
+MODEL = "card-fraud"
+SENDER, RECIPIENTS = "reports@example.com", ["cards@example.com", "risk@example.com"]
+ROWS = [(amount / 10, hour, int(amount > 0)) for amount in range(-30, 31) if amount for hour in range(0, 24, 3)]
+_TARGET: dict[str, Any] = {
+    "target": "reported",
+    "account": PLACE.account,
+    "region": PLACE.region,
+    "zones": ["eu-west-1a", "eu-west-1b"],
+    "network": {"name": "reported", "egress": "none"},
+}
+_TEAM: dict[str, Any] = {
+    "team": "pulsar",
+    "owner": "pulsar@example.com",
+    "cost_centre": "cc-1",
+    "target": "reported",
+    "stage": "sandbox",
+    "members": [
+        {"name": "scientist-1", "principal": {"iam_user": "scientist-1"}, "roles": ["data_scientist"]},
+        {"name": "reviewer-1", "principal": {"iam_user": "reviewer-1"}, "roles": ["reviewer"]},
+        {"name": "operator-1", "principal": {"iam_user": "operator-1"}, "roles": ["operator"]},
+    ],
+    "models": [
+        {
+            "name": MODEL,
+            "business_owner": "head@example.com",
+            "deliver": [
+                {"form": "api", "runtime": "lambda"},
+                {
+                    "form": "report",
+                    "schedule": "cron(0 7 ? * MON *)",
+                    "time_zone": "Europe/Berlin",
+                    "sender": SENDER,
+                    "recipients": RECIPIENTS,
+                },
+            ],
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def pulsar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    from aws_cdk import App
+
+    from infra.app import settings
+
+    folder = tmp_path_factory.mktemp("pulsar")
+    files = {"team": folder / "pulsar.yaml", "target": folder / "reported.yaml"}
+    files["team"].write_text(json.dumps(_TEAM))  # JSON is YAML
+    files["target"].write_text(json.dumps(_TARGET))
+    app = App(context=settings(), outdir=str(folder / "assembly"), analytics_reporting=False)
+    target, team = load_target(files["target"]), load_team(files["team"])
+    TargetPlatform(app, target=target)
+    TeamPlatform(app, team=team, target=target)
+    directory = Path(app.synth().directory)
+    with cloud() as made:
+        made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-target-"))
+        made.deploy(directory, PLACE, lambda name: not name.startswith("labcycle-target-"))
+        yield Team(made, PLACE, "pulsar")
+
+
+@dataclass(frozen=True)
+class Weekly:
+    """The report of a week in which a version went live, and its mails; due is eight days from now."""
+
+    team: Team
+    due: datetime
+    hear: Callable[[], list[str]]
+
+    def fires(self) -> None:
+        function = self.team.output(f"model-{MODEL}", "ReportFunction")
+        schedules = PLACE.client("scheduler").list_schedules()["Schedules"]
+        (name,) = [one["Name"] for one in schedules if one["Target"]["Arn"].endswith(f":{function}")]
+        self.team.cloud.fire_schedule(PLACE, name, self.due)
+
+    def mails(self) -> list[Any]:
+        return list(ses_backends[PLACE.account][PLACE.region].sent_messages)
+
+    def pages(self) -> list[bytes]:
+        bucket = PLACE.client("s3")
+        found = bucket.list_object_versions(Bucket=self.team.bucket, Prefix=f"reports/{MODEL}/").get("Versions", [])
+        where = [{"Bucket": self.team.bucket, "Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        return [bucket.get_object(**one)["Body"].read() for one in where]
+
+    def letters(self) -> list[dict[str, Any]]:
+        sqs = PLACE.client("sqs")
+        url = sqs.get_queue_url(QueueName=names.dead_letter_queue(self.team.name))["QueueUrl"]
+        return [json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=url).get("Messages", [])]
+
+
+@pytest.fixture
+def weekly(pulsar: Team) -> Iterator[Weekly]:
+    pulsar.wipe()
+    pulsar.cloud.guard.refused.clear()
+    backend = ses_backends[PLACE.account][PLACE.region]
+    backend.sent_messages.clear()
+    PLACE.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    yield Weekly(pulsar, datetime.now(UTC) + timedelta(days=1), pulsar.cloud.listen(pulsar.notices))
+    backend.email_identities.pop(SENDER, None)
+    pulsar.cloud.faults.clear()
+    assert pulsar.cloud.guard.refused == []
+    assert pulsar.cloud.functions.failures == []
+
+
+def test_what_the_model_did_is_mailed_and_kept(weekly: Weekly) -> None:
+    team = weekly.team
+    version = team.member("scientist-1").log_model(MODEL, ROWS)
+    team.member("reviewer-1").promote(MODEL, version)
+    team.restart_servers()
+    body = {"dataframe_split": {"columns": COLUMNS, "data": [row[:2] for row in ROWS[:200]]}}
+    answer = team.model(MODEL).call("POST", "/invocations", team.member("reviewer-1").caller, body=body)
+    assert answer.status == 200, str(answer)
+    weekly.fires()
+    (mail,) = weekly.mails()
+    assert mail.source == SENDER and mail.destinations["BccAddresses"] == RECIPIENTS
+    assert not mail.destinations.get("ToAddresses") and not mail.destinations.get("CcAddresses")
+    assert f"Version {version} is live. The model answered 200 rows." in mail.body
+    assert "put into service by reviewer-1" in mail.body and "<svg" in mail.body
+    assert "reviewer-1</td>" in mail.body and "Version 1 went live." in mail.body
+    assert weekly.pages() == [mail.body.encode()]
+
+
+def test_a_call_that_comes_twice_sends_once(weekly: Weekly) -> None:
+    weekly.fires()
+    weekly.fires()
+    (mail,) = weekly.mails()
+    assert "Nothing is live" in mail.body and len(weekly.pages()) == 1
+    assert weekly.letters() == []
+
+
+def test_a_report_that_cannot_be_sent_is_told_to_the_owner(weekly: Weekly) -> None:
+    PLACE.client("sesv2").delete_email_identity(EmailIdentity=SENDER)
+    weekly.fires()
+    assert weekly.mails() == [] and len(weekly.pages()) == 3
+    failures, weekly.team.cloud.functions.failures[:] = list(weekly.team.cloud.functions.failures), []
+    assert [failure.error for failure in failures] == ["NotSent"] * 3
+    (letter,) = weekly.letters()
+    assert f"the sender {SENDER} is verified in SES" in letter["responsePayload"]["errorMessage"]
+    queue = {"Name": "QueueName", "Value": names.dead_letter_queue("pulsar")}
+    PLACE.client("cloudwatch").put_metric_data(  # as SQS does every minute
+        Namespace="AWS/SQS",
+        MetricData=[{"MetricName": "ApproximateNumberOfMessagesVisible", "Dimensions": [queue], "Value": 1}],
+    )
+    weekly.team.cloud.evaluate_alarms(PLACE)
+    (notice,) = weekly.hear()
+    assert json.loads(notice)["NewStateValue"] == "ALARM" and "was lost" in json.loads(notice)["AlarmDescription"]
+    PLACE.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    weekly.fires()
+    assert len(weekly.mails()) == 1, "once the sender is verified, the same report can be sent"
+
+
+def test_an_operator_may_send_a_report_by_hand(weekly: Weekly) -> None:
+    team = weekly.team
+    caller = team.cloud.client("lambda", PLACE, team.member("operator-1").caller.role)
+    function = team.output(f"model-{MODEL}", "ReportFunction")
+    answer = json.loads(caller.invoke(FunctionName=function, Payload=b"{}")["Payload"].read())
+    assert answer["state"] == "sent" and len(weekly.mails()) == 1
