@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import takewhile
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody, Event
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, population_stability_index
@@ -22,11 +23,21 @@ MOST_FEATURES = 5
 
 @dataclass(frozen=True)
 class Live:
-    """The version that is live; `since` in the report's time zone."""
+    """A version that answers; `since` in the report's time zone. `percent` is the share of the one that is tried."""
 
     version: int
     since: datetime
     by: str
+    percent: int = 100
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The model answers nothing of its own."""
+
+    since: datetime
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,8 @@ class Content:
     business_owner: str
     period: Period
     live: Live | None
+    canary: Live | None
+    paused: Paused | None
     decisions: list[Decision]
     rows: list[tuple[date, int]]
     predictions: list[Share]
@@ -102,13 +115,11 @@ class Reader:
         """The report of the time `at`. Raises `Throttled`."""
         environment = self.environment
         period = Period.before(at, environment.days, environment.zone)
-        live = self.deployments.current(environment.model).live
-        events = [
-            event
-            for event in self.custody.events(f"model/{environment.model}")
-            if datetime.fromisoformat(event.at) >= period.start
-        ]
-        rows, merged = self._traffic(period, live, events)
+        deployment = self.deployments.current(environment.model)
+        live, canary, pause = deployment.live, deployment.canary, deployment.pause
+        newest = self.custody.newest_first(f"model/{environment.model}")
+        events = list(takewhile(lambda event: datetime.fromisoformat(event.at) >= period.start, newest))[::-1]
+        rows, merged = self._traffic(period, deployment, events)
         predictions, features, cannot_compare = _compared(live, merged)
         return Content(
             team=environment.team,
@@ -116,6 +127,8 @@ class Reader:
             business_owner=environment.business_owner,
             period=period,
             live=_live(live, period) if live else None,
+            canary=_live(canary.deployed, period, canary.percent) if canary else None,
+            paused=_paused(pause, period) if pause else None,
             decisions=[told for event in events if (told := decision(event, period)) is not None],
             rows=[(day, rows[day]) for day in period.days],
             predictions=predictions,
@@ -128,12 +141,13 @@ class Reader:
         )
 
     def _traffic(
-        self, period: Period, live: Deployed | None, events: Iterable[Event]
+        self, period: Period, deployment: Deployment, events: Iterable[Event]
     ) -> tuple[Counter[date], Profile | None]:
-        """Rows a day of all versions that were live, and the live version's, counted by its reference if it has one."""
+        """Rows a day of all versions that answered, and the live version's, counted by its reference if it has one."""
         rows: Counter[date] = Counter()
+        live = deployment.live
         merged = Profile(Reference.from_doc(live.reference)) if live and live.reference else None
-        for version in sorted(_versions(live, events)):
+        for version in sorted(_versions(deployment, events)):
             for profile in self.profiles.each(self.environment.model, version, period.start):
                 if not period.holds(profile.window_start):
                     break  # they come in the order of time
@@ -144,28 +158,31 @@ class Reader:
         return rows, merged
 
     def _evaluation(self) -> Evaluation | None:
-        model = self.environment.model
-        state, _ = self.evaluations.state(model)
-        found = self.evaluations.find(model, state.last_key) if state and state.last_key else None
+        found = self.evaluations.last(self.environment.model)
         if found is None:
             return None
         at = datetime.fromisoformat(found["evaluated_at"]).astimezone(self.environment.zone)
         return Evaluation(at, found["version"], str(found["verdict"]), str(found["reason"]))
 
 
-def _live(live: Deployed, period: Period) -> Live:
-    return Live(
-        live.version, datetime.fromisoformat(live.promoted_at).astimezone(period.zone), name_of(live.promoted_by)
-    )
+def _live(live: Deployed, period: Period, percent: int = 100) -> Live:
+    since = datetime.fromisoformat(live.promoted_at).astimezone(period.zone)
+    return Live(live.version, since, name_of(live.promoted_by), percent)
 
 
-def _versions(live: Deployed | None, events: Iterable[Event]) -> set[int]:
-    """Every version that was live at any time since the period began, by what was changed since."""
-    found: set[Any] = {live.version} if live else set()
+def _paused(pause: Pause, period: Period) -> Paused:
+    since = datetime.fromisoformat(pause.at).astimezone(period.zone)
+    return Paused(since, name_of(pause.by), " ".join(pause.reason.split()))
+
+
+def _versions(deployment: Deployment, events: Iterable[Event]) -> set[int]:
+    """Every version that answered at any time since the period began, by what was changed since."""
+    found: set[Any] = {deployment.live.version} if deployment.live else set()
+    found |= {deployment.canary.deployed.version} if deployment.canary else set()
     for event in events:
-        if event.action in ("promoted", "rolled_back"):
-            found |= {event.detail["version"], event.detail["previous_version"]}
-    return {version for version in found if version is not None}
+        if event.action in ("promoted", "rolled_back", "canary_started", "canary_withdrawn"):
+            found |= {event.detail["version"], event.detail.get("previous_version")}
+    return found - {None}
 
 
 def _compared(live: Deployed | None, merged: Profile | None) -> tuple[list[Share], list[Feature], str]:

@@ -59,6 +59,15 @@ def _retrained(detail: Mapping[str, Any]) -> str:
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "promoted": _promoted,
     "rolled_back": _rolled_back,
+    "canary_started": lambda detail: (
+        f"Version {detail['version']} is tried with {detail['percent']} % of the requests."
+    ),
+    "canary_changed": lambda detail: (
+        f"Version {detail['version']} is tried with {detail['percent']} % of the requests."
+    ),
+    "canary_withdrawn": lambda detail: f"Version {detail['version']} is not tried any longer: it did not go live.",
+    "paused": lambda detail: "The model was paused: it gives no predictions.",
+    "resumed": lambda detail: "The model gives predictions again.",
     "drift_detected": _drift,
     "retraining_started": lambda detail: "A retraining was started.",
     "retrained": _retrained,

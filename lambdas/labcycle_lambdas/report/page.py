@@ -65,7 +65,9 @@ def _summary(content: Content) -> str:
     """The report in a sentence or two."""
     if content.live is None:
         return "Nothing is live: this model answers nobody."
-    live = f"Version {content.live.version} is live."
+    live = f"Version {content.live.version} is live" + (
+        ", and paused: it gives no predictions." if content.paused else "."
+    )
     if not content.total_rows:
         return f"{live} Nobody asked it anything in this period."
     asked = f"{live} The model answered {content.total_rows:,} row{'s' if content.total_rows > 1 else ''}."

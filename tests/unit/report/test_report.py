@@ -80,14 +80,16 @@ class Week:
         self.deployments.promote(MODEL, self.world.preflight.prepare(MODEL, version), REVIEWER, reason=reason)
         return version
 
-    def flows(self, day: int, rows: int, *, shift: float = 0.0, hour: int = 12) -> None:
+    def flows(self, day: int, rows: int, *, shift: float = 0.0, hour: int = 12, version: int = 0) -> None:
+        """Rows of the live version, or of another with the same reference."""
         live = self.deployments.current(MODEL).live
         assert live and live.reference
         profile = Profile(Reference.from_doc(live.reference))
         chosen = np.resize(ROWS, (rows, ROWS.shape[1])) + np.array([shift, 0, 0])
         profile.add(FEATURES, chosen.tolist(), np.resize(LABELS, rows).tolist())
         at = march(day, hour)
-        Profiles(self.world.table).write(MODEL, live.version, "a", next(self.numbers), at, profile.to_doc())
+        answering = version or live.version
+        Profiles(self.world.table).write(MODEL, answering, "a", next(self.numbers), at, profile.to_doc())
 
     def reader(self) -> Reader:
         table = self.world.table
@@ -194,6 +196,39 @@ def test_decisions_of_the_period_are_told_and_no_others(week: Week) -> None:
         ("labcycle-fraud-evaluator", "Version 3 was not better: it does not go live."),
         ("labcycle-fraud-evaluator", "The retraining failed: no image"),
         ("reviewer-1", "Version 2 was taken back; version 1 is live again. Reason given: too slow"),
+    ]
+
+
+def test_a_version_that_is_tried_and_a_pause_are_told(week: Week) -> None:
+    week.goes_live(1)
+    week.now = march(4)
+    run = week.world.run({"reference.json": reference_table()})
+    tried = week.world.register(classifier(), run_id=run)
+    prepared = week.world.preflight.prepare(MODEL, tried)
+    week.deployments.try_out(MODEL, prepared, 10, REVIEWER)
+    week.flows(5, 60, version=tried)
+    week.now = march(6)
+    week.deployments.pause(MODEL, None, REVIEWER, reason="a bank\nholiday")
+    content = week.read()
+    assert content.total_rows == 60 and content.compared_rows == 0
+    assert [one.what for one in content.decisions] == [
+        "Version 2 is tried with 10 % of the requests.",
+        "The model was paused: it gives no predictions. Reason given: a bank holiday",
+    ]
+    page = render(content)
+    for said in (page.text, Read(page.html).text):
+        assert "Version 1 is live, and paused: it gives no predictions." in said
+        assert "Version 2 is tried with 10 % of the requests, since Wed 4 Mar 2026, 13:00 CET, by reviewer-1." in said
+        assert "since Fri 6 Mar 2026, 13:00 CET, by reviewer-1: no predictions are given." in said
+    week.now = march(7)
+    week.deployments.resume(MODEL, REVIEWER)
+    week.deployments.roll_back(MODEL, REVIEWER)
+    content = week.read()
+    assert content.total_rows == 60, "rows of a version that was tried in the period"
+    assert (content.canary, content.paused) == (None, None)
+    assert [one.what for one in content.decisions][2:] == [
+        "The model gives predictions again.",
+        "Version 2 is not tried any longer: it did not go live.",
     ]
 
 
