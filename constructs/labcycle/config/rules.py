@@ -188,7 +188,7 @@ def model_rules(model: Any) -> Iterator[Broken]:
             yield Broken(
                 ("deliver", i, "form"), f"got {form} again; allowed each form once a model. Remove one of them"
             )
-    if _get(model, "monitor") is not None and forms and "api" not in {form for _, form in forms}:
+    if _get(model, "monitor") is not None and {form for _, form in forms} in ({"batch"}, {"batch", "report"}):
         yield Broken(
             ("monitor",),
             "got a monitor in a model without an api; allowed where deliver has the form api, since it is the API that keeps "

@@ -15,6 +15,7 @@ from labcycle.check.rules import Rule, all_rules
 from labcycle.check.template import templates_at
 from labcycle.config import ConfigError, load_target, load_team, names
 from labcycle.platform import TeamPlatform
+from tests.synth.assembly import as_list
 from tests.synth.physical import Physical
 from tests.synth.platform import test_policies, test_stacks
 from tests.synth.platform.conftest import Synthesize, SynthesizedStack, read
