@@ -88,6 +88,7 @@ def _standing(said: Mapping[str, Any]) -> list[RenderableType]:
     since = f"since {minute(live['promoted_at'])} by {live['promoted_by']}"
     lines: list[RenderableType] = [
         _line("live", f"version {live['version']} {since}, generation {said['generation']}", "green"),
+        *_beside(said),
         _line("traffic", f"{_rows(traffic['last_24_hours'])} in 24 hours, {_rows(traffic['last_7_days'])} in 7 days"),
     ]
     if drift:
@@ -104,6 +105,18 @@ def _standing(said: Mapping[str, Any]) -> list[RenderableType]:
     return [*lines, *(_line("note", note, "yellow") for note in said["notes"])]
 
 
+def _beside(said: Mapping[str, Any]) -> list[RenderableType]:
+    """What else stands in the deployment record: a pause, a version that is tried."""
+    lines: list[RenderableType] = []
+    if pause := said["pause"]:
+        reason = f": {pause['reason']}" if pause["reason"] else ""
+        lines.append(_line("paused", f"since {minute(pause['at'])} by {pause['by']}{reason}", "red"))
+    if canary := said["canary"]:
+        since = f"since {minute(canary['promoted_at'])} by {canary['promoted_by']}"
+        lines.append(_line("tried", f"version {canary['version']} with {canary['percent']} % {since}", "yellow"))
+    return lines
+
+
 def _rows(traffic: Mapping[str, Any]) -> str:
     least = "" if traffic["whole"] else f" since {minute(traffic['since'])}"
     return f"{traffic['rows']:,} rows{least}"
@@ -111,11 +124,14 @@ def _rows(traffic: Mapping[str, Any]) -> str:
 
 def _versions(said: Mapping[str, Any], width: int) -> RenderableType:
     live = said["live"]["version"] if said["live"] else None
+    tried = said["canary"]["version"] if said["canary"] else None
     before = {one["version"] for one in said["previous"]}
     rows = []
     for version in said["versions"]:
         number = version["version"]
-        state = " live" if number == live else " can return" if number in before else ""
+        state = (
+            " live" if number == live else " tried" if number == tried else " can return" if number in before else ""
+        )
         rows.append(
             (
                 f"{number}{state}",

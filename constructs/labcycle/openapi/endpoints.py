@@ -700,6 +700,8 @@ LIFECYCLE = (
                 "at!": STRING,
                 "generation!": INT64,
                 "live!": nullable(_WENT_LIVE),
+                "pause!": nullable(ANYTHING),
+                "canary!": nullable(ANYTHING),
                 "previous!": array(_WENT_LIVE),
                 "versions!": array(
                     shape(

@@ -82,7 +82,7 @@ def overview_at(table: Table, name: str, now: datetime) -> dict[str, Any]:
     """The overview as it is at `now`. Raises `NotFound`, `Throttled`."""
     model = Registry(table).model(name)
     deployment = Deployments(table).current(name)
-    live, listed = deployment.live, _newest(model)
+    live, canary, pause, listed = deployment.live, deployment.canary, deployment.pause, _newest(model)
     custody = Custody(table)
     evaluation = Evaluations(table, custody).last(name)
     since = stamp(now - timedelta(days=EVENT_DAYS))
@@ -101,6 +101,15 @@ def overview_at(table: Table, name: str, now: datetime) -> dict[str, Any]:
             "sha256": live.model_file.sha256,
         }
         if live
+        else None,
+        "pause": asdict(pause) if pause else None,
+        "canary": {
+            "version": canary.deployed.version,
+            "percent": canary.percent,
+            "promoted_at": canary.deployed.promoted_at,
+            "promoted_by": canary.deployed.promoted_by,
+        }
+        if canary
         else None,
         "previous": [
             {

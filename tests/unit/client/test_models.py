@@ -14,10 +14,11 @@ from labcycle.client import models
 from labcycle.client.api import ApiError
 from labcycle.client.model_view import span
 from labcycle.client.models import ModelsClient
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.lifecycle import models as endpoint
 from labcycle_lambdas.lifecycle import pace
 from tests.unit.ledger.conftest import NAME
-from tests.unit.lineage.conftest import Team
+from tests.unit.lineage.conftest import REVIEWER, Team
 from tests.unit.lineage.test_explanation import MODEL, register
 
 EVIL = "better [bold] [/mnt/data]"
@@ -72,6 +73,18 @@ def test_show_tells_all_that_an_operator_asks(team: Team) -> None:
     said = document("show", MODEL)
     assert [version["missing"][0] for version in said["versions"]] == ["code", "code"]
     assert [event["action"] for event in said["decisions"]] == ["promoted", "promoted"]
+
+
+def test_show_tells_a_pause_and_a_version_that_is_tried(team: Team) -> None:
+    for _ in range(2):
+        register(team)
+    team.promote(MODEL, 1)
+    deployments = Deployments(team.table)
+    deployments.try_out(MODEL, team.lifecycle.preflight.prepare(MODEL, 2), 10, REVIEWER)
+    deployments.pause(MODEL, None, REVIEWER, reason=EVIL)
+    output = call("show", MODEL).stdout
+    assert "version 2 with 10 % since" in output and "│ 2 tried" in output
+    assert "paused      since" in output and f"by reviewer-1: {EVIL}" in output
 
 
 def test_twenty_versions_take_twenty_lines_on_a_narrow_screen(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:

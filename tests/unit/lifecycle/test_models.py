@@ -104,6 +104,22 @@ def test_an_overview_tells_how_the_live_version_fares(world: World) -> None:
     assert (found["drift"], found["notes"]) == (None, [])
 
 
+def test_a_pause_and_a_version_that_is_tried_are_told(world: World) -> None:
+    for _ in range(2):
+        world.register(classifier())
+    promote(world, 1, NOW)
+    found = overview_at(world.table, MODEL, NOW)
+    assert (found["pause"], found["canary"]) == (None, None)
+    deployments = Deployments(world.table, lambda: NOW)
+    deployments.try_out(MODEL, world.preflight.prepare(MODEL, 2), 10, REVIEWER)
+    deployments.pause(MODEL, None, REVIEWER, reason="bad input")
+    found = overview_at(world.table, MODEL, NOW)
+    at = "2026-11-20T12:00:00.000Z"
+    assert found["canary"] == {"version": 2, "percent": 10, "promoted_at": at, "promoted_by": "reviewer-1"}
+    assert found["pause"] == {"answer": None, "at": at, "by": "reviewer-1", "reason": "bad input"}
+    assert [event["action"] for event in found["decisions"]] == ["paused", "canary_started", "promoted"]
+
+
 def test_a_version_that_cannot_come_back_is_told(world: World) -> None:
     for _ in range(2):
         world.register(classifier())
