@@ -210,7 +210,7 @@ class BatchDelivery(Settings):
     """When it scores what lies there, as EventBridge Scheduler writes it; absent: when somebody or something starts it."""
     time_zone: TimeZone = "Etc/UTC"
     """Time zone of the schedule."""
-    memory_mb: Annotated[int, Field(ge=512, le=10240)] | None = None
+    memory_mb: Annotated[int | None, Field(ge=512, le=10240)] = None
     """Memory of the function in MB; absent: that of the model's api, or 2048."""
     concurrency: Annotated[int, Field(ge=1, le=40)] = 5
     """Objects that are scored at once."""

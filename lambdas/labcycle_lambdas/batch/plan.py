@@ -62,7 +62,7 @@ class Planning:
         Raises
         ------
         CannotBegin
-            If nothing is live, there is no such run, or there are too many objects.
+            If nothing is live, the model is paused, there is no such run, or there are too many objects.
         """
         model = self.environment.model
         places = Places(model)
@@ -78,7 +78,9 @@ class Planning:
             raise CannotBegin(
                 f"there is no run {run} of {model}, so that it cannot be resumed: start one without resume"
             )
-        generation, deployed = (first.generation, first.deployed) if first else self._live()
+        generation, deployed = self._live()
+        if first:
+            generation, deployed = first.generation, first.deployed
         found = set(self.store.names(places.incoming)) | set(first.objects if first else ())
         if len(found) > MOST_OBJECTS:
             raise CannotBegin(
@@ -96,6 +98,11 @@ class Planning:
         if deployment.live is None:
             raise CannotBegin(
                 f"no version of {model} is live: promote one (labcycle promote {model} VERSION), and start again"
+            )
+        if pause := deployment.pause:
+            raise CannotBegin(
+                f"{model} was paused at {pause.at} by {pause.by} and makes no predictions: resume it (labcycle resume {model}), and "
+                "start again"
             )
         live = deployment.live
         # The reference is for profiles, which batches have none of.

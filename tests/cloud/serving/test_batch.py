@@ -262,6 +262,16 @@ def test_without_a_live_version_nothing_begins(fraud: Team) -> None:
     assert f"no version of {MODEL} is live: promote one" in notice
 
 
+def test_a_paused_model_begins_no_run(batches: Batches) -> None:
+    batches.put("a.csv", table(FIRST))
+    path = f"/labcycle/1.0/models/{MODEL}"
+    paused = batches.reviewer.call("POST", f"{path}/pause", body={"reason": "wrong data"})
+    assert paused.status == 200, str(paused)
+    assert "makes no predictions: resume it" in batches.run("while-paused", "FAILED")["cause"]
+    assert batches.reviewer.call("POST", f"{path}/resume", body={}).status == 200
+    assert json.loads(batches.run("after-pause")["output"])["verdict"] == "complete"
+
+
 def test_who_may_not_start_or_read(batches: Batches, growth: Team) -> None:
     batches.put("a.csv", table(FIRST))
     stranger = growth.member("lead-1")
