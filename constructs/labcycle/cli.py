@@ -44,16 +44,10 @@ class Mounted:
 
 
 MOUNTED = {
-    "promote": Mounted(
-        "labcycle.client.cli", "", "Make a version of a model live, or try it with a share of the requests."
+    "models": Mounted(
+        "labcycle.client.models", "", "List, promote, try, roll back, pause and import models; see their pace."
     ),
-    "rollback": Mounted("labcycle.client.cli", "", "Take back the version that is tried, or the one that is live."),
-    "trial": Mounted("labcycle.client.cli", "", "Show how a version does that is tried beside the live one."),
-    "pause": Mounted("labcycle.client.cli", "", "Stop a model from predicting, within seconds."),
-    "resume": Mounted("labcycle.client.cli", "", "Let a paused model predict again."),
-    "deployment": Mounted("labcycle.client.cli", "", "Show which version of a model is live."),
-    "history": Mounted("labcycle.client.cli", "", "Show what happened to a model, from the ledger."),
-    "models": Mounted("labcycle.client.models", "", "List models, look at one, see the team's pace, import one."),
+    "new": Mounted("labcycle.scaffold.cli", "", "Start a model's project from a template."),
     "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),
     "runs": Mounted("labcycle.lineage.cli", "", "Tell what runs are made of; compare, derive, reproduce them."),
     "verify": Mounted("labcycle.client.custody.cli", "", "Recompute the chains of custody, against their anchors."),

@@ -84,7 +84,7 @@ def span(seconds: float | None) -> str:
 def _standing(said: Mapping[str, Any]) -> list[RenderableType]:
     live, drift, traffic = said["live"], said["drift"], said["traffic"]
     if not live:
-        return [_line("live", f"none; promote one: labcycle promote {said['model']} VERSION", "yellow")]
+        return [_line("live", f"none; promote one: labcycle models promote {said['model']} VERSION", "yellow")]
     since = f"since {minute(live['promoted_at'])} by {live['promoted_by']}"
     lines: list[RenderableType] = [
         _line("live", f"version {live['version']} {since}, generation {said['generation']}", "green"),

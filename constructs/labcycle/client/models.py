@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from labcycle.client import model_view
+from labcycle.client import decisions, model_view
 from labcycle.client.api import LIFECYCLE, ApiError, TeamApi, model_path
 from labcycle.client.tables import print_table
 from labcycle.errors import LabcycleError
@@ -27,8 +27,11 @@ WATCH_SECONDS = 5
 _PARTS_EVERY = 12  # looks: what a run's record holds is read from S3, file by file, and seldom changes
 
 app = typer.Typer(
-    name="models", no_args_is_help=True, help="The team's models: list them, look at one, see their pace, import one."
+    name="models",
+    no_args_is_help=True,
+    help="The team's models: what there is, what is live, what is decided about it.",
 )
+decisions.register(app)
 
 
 class ModelsClient(TeamApi):
@@ -117,7 +120,7 @@ def pace(
         typer.echo(f"the team has more models; only these {len(said['models'])} are counted", err=True)
     broken = [one["model"] for one in said["models"] if not one["verified"]]
     for name in broken:
-        typer.echo(f"broken: the chain of custody of {name}; see labcycle history {quote(name)}", err=True)
+        typer.echo(f"broken: the chain of custody of {name}; see labcycle models history {quote(name)}", err=True)
     if broken:
         raise typer.Exit(1)
 

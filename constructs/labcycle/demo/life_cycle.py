@@ -120,7 +120,7 @@ class LifeCycle:
     def _promote(self, version: str) -> None:
         with self._list.step("a reviewer promotes the version") as step:
             step.saw(f"live before: {self._live() or 'nothing'}")
-            self._labcycle("promote", MODEL, version)
+            self._labcycle("models", "promote", MODEL, version)
             step.saw(f"live after: version {self._live()}")
             step.require(self._live() == version, f"version {version} is not live")
 
@@ -209,13 +209,13 @@ class LifeCycle:
     def _roll_back(self, challenger: str, first: str) -> None:
         with self._list.step("a reviewer rolls back by hand") as step:
             step.saw(f"live before: version {challenger}")
-            self._labcycle("rollback", MODEL)
+            self._labcycle("models", "rollback", MODEL)
             step.saw(f"live after: version {self._live()}")
             step.require(self._live() == first, f"version {first} is not live")
 
     def _history(self) -> None:
         with self._list.step("what happened, in order, from the ledger") as step:
-            said = json.loads(self._labcycle("history", MODEL, "--json"))
+            said = json.loads(self._labcycle("models", "history", MODEL, "--json"))
             for event in said["events"]:
                 who = event["who"]
                 step.saw(f"{event['seq']:2} {event['at']} {event['action']:19} {who['member'] or who['role']}")
@@ -304,11 +304,11 @@ class LifeCycle:
         return run([sys.executable, "-m", "labcycle.cli", *arguments], {**self._member(REVIEWER), **mlflow})
 
     def _live(self) -> str | None:
-        live = json.loads(self._labcycle("deployment", MODEL, "--json"))["deployment"]["live"]
+        live = json.loads(self._labcycle("models", "deployment", MODEL, "--json"))["deployment"]["live"]
         return str(live["version"]) if live else None
 
     def _events(self) -> list[dict[str, Any]]:
-        return list(json.loads(self._labcycle("history", MODEL, "--json"))["events"])
+        return list(json.loads(self._labcycle("models", "history", MODEL, "--json"))["events"])
 
     def _evaluate(self) -> dict[str, Any]:
         """What the schedule does every hour, now."""

@@ -163,9 +163,9 @@ class ModelMonitor(Construct):
             alarm_description=(
                 f"The live version of {self._model} (team {self._team}) sees other data than it was trained on: in "
                 f"{persistence} evaluation(s) in a row, of at least {rows} rows, a feature or the prediction had a population "
-                f"stability index of {threshold:g} or more. Its predictions may be wrong. See what moved: labcycle history "
+                f"stability index of {threshold:g} or more. Its predictions may be wrong. See what moved: labcycle models history "
                 f"{self._model}. Then check the data's source; retrain (a model with a reaction does so by itself and "
-                f"reports); or take the version back: labcycle rollback {self._model}."
+                f"reports); or take the version back: labcycle models rollback {self._model}."
             ),
             metric=self.metric_drift_detected(Duration.seconds(seconds)),
             threshold=1,

@@ -372,7 +372,7 @@ class Retraining(Construct):
                     topic,
                     message=events.RuleTargetInput.from_text(
                         f"labcycle {self._team}: the retraining of {self._model} ran out of time and was stopped. Nothing "
-                        f"was promoted by it unless labcycle history {self._model} says so; its lock ends by itself. "
+                        f"was promoted by it unless labcycle models history {self._model} says so; its lock ends by itself. "
                         f"See what took so long in the execution {name}, then raise maximum_minutes or train on less."
                     ),
                     dead_letter_queue=self.dead_letters,

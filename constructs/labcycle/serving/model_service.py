@@ -140,7 +140,7 @@ class ModelService(Construct):
                 what=(
                     f"The API of the model {model} (team {team}) keeps answering 5xx: consumers get no predictions. See which "
                     f"error in the log of the function {self.function.function_name}; throttled calls count too. If it began "
-                    f"with a promotion, take the version back: labcycle rollback {model}."
+                    f"with a promotion, take the version back: labcycle models rollback {model}."
                 ),
                 topic=notice_topic,
                 key=encryption_key,

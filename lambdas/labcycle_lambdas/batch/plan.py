@@ -97,11 +97,11 @@ class Planning:
         deployment = self.deployments.current(model)
         if deployment.live is None:
             raise CannotBegin(
-                f"no version of {model} is live: promote one (labcycle promote {model} VERSION), and start again"
+                f"no version of {model} is live: promote one (labcycle models promote {model} VERSION), and start again"
             )
         if pause := deployment.pause:
             raise CannotBegin(
-                f"{model} was paused at {pause.at} by {pause.by} and makes no predictions: resume it (labcycle resume {model}), and "
+                f"{model} was paused at {pause.at} by {pause.by} and makes no predictions: resume it (labcycle models resume {model}), and "
                 "start again"
             )
         live = deployment.live

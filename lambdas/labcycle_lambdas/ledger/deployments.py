@@ -399,7 +399,7 @@ def _kept(doc: Doc) -> Doc:
 def _under_way(model: str, canary: Doc) -> Refused:
     return Refused(
         f"Version {canary['version']} of {model} is the canary, with {canary['percent']} % of the requests: promote it, or take "
-        f"it back first (labcycle rollback {model})."
+        f"it back first (labcycle models rollback {model})."
     )
 
 

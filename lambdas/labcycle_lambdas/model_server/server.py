@@ -82,7 +82,7 @@ class Server:
         except NothingLive:
             raise MlflowError(
                 RESOURCE_DOES_NOT_EXIST,
-                f"no version of {self.model} is live; promote one: labcycle promote {self.model} VERSION",
+                f"no version of {self.model} is live; promote one: labcycle models promote {self.model} VERSION",
             ) from None
         except CannotServe as error:
             raise MlflowError(TEMPORARILY_UNAVAILABLE, f"{self.model} cannot be served: {error}") from None

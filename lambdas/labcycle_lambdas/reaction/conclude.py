@@ -59,8 +59,8 @@ class Conclude:
                 "",
                 *self._details(compared),
                 "",
-                f"To take it back: labcycle rollback {model}",
-                f"To see what happened: labcycle history {model}",
+                f"To take it back: labcycle models rollback {model}",
+                f"To see what happened: labcycle models history {model}",
             ],
         )
 
@@ -84,8 +84,8 @@ class Conclude:
                 "",
                 *self._details(compared),
                 "",
-                f"To make it live: labcycle promote {model} {version}",
-                f"To see what is live: labcycle deployment {model}",
+                f"To make it live: labcycle models promote {model} {version}",
+                f"To see what is live: labcycle models deployment {model}",
             ],
         )
 
@@ -109,8 +109,8 @@ class Conclude:
                 "",
                 *self._details(compared),
                 "",
-                f"To take it back: labcycle promote {model} {champion}",
-                f"To see what happened: labcycle history {model}",
+                f"To take it back: labcycle models promote {model} {champion}",
+                f"To see what happened: labcycle models history {model}",
             ],
         )
 
@@ -138,11 +138,11 @@ class Conclude:
                 *self._details(compared),
                 "",
                 "The drift persists, and while it lasts there is no second notice. What to do:",
-                f"- See which columns moved: labcycle history {model}. Where their source is broken, mend it.",
+                f"- See which columns moved: labcycle models history {model}. Where their source is broken, mend it.",
                 f"- Are the rows below s3://{self.environment.artifact_bucket}/{data_prefix(model)} many, recent, labelled right?",
                 '  Mend them, then start the state machine again with the input {"ignore_cool_down": true}.',
-                f"- Where the world has changed: train with other columns, then labcycle promote {model} VERSION",
-                f"- Where version {version} is good enough, and the change lasts: labcycle promote {model} {version}",
+                f"- Where the world has changed: train with other columns, then labcycle models promote {model} VERSION",
+                f"- Where version {version} is good enough, and the change lasts: labcycle models promote {model} {version}",
                 "  Drift is then measured from the new data on.",
             ],
         )

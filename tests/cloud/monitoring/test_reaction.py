@@ -241,7 +241,7 @@ def test_a_champion_stays_where_nothing_measures_better_and_the_owner_knows_what
     (notice,) = story.hear()
     assert f"Version {second + 1} is not better than version {second}, and neither is version {first}" in notice
     assert "The drift persists" in notice
-    assert f"labcycle promote {MODEL} {second + 1}" in notice
+    assert f"labcycle models promote {MODEL} {second + 1}" in notice
     assert story.actions()[-3:] == ["registered", "retrained", "challenger_rejected"]
 
 

@@ -146,7 +146,7 @@ def test_the_alarm_watches_the_metric_that_is_published(both: Template) -> None:
             "EvaluationPeriods": 2,
             "DatapointsToAlarm": 1,
             "TreatMissingData": "notBreaching",
-            "AlarmDescription": Match.string_like_regexp("labcycle rollback card-fraud"),
+            "AlarmDescription": Match.string_like_regexp("labcycle models rollback card-fraud"),
             "AlarmActions": [Match.any_value()],
         },
     )

@@ -70,7 +70,7 @@ def test_an_api_that_keeps_failing_is_told_where_there_is_a_topic(template: Temp
     assert (properties["Statistic"], properties["Threshold"], properties["Period"]) == ("Average", 0.05, 300)
     assert (properties["DatapointsToAlarm"], properties["EvaluationPeriods"]) == (2, 3)
     assert properties["TreatMissingData"] == "notBreaching"
-    assert "labcycle rollback card-fraud" in json.dumps(properties["AlarmDescription"])
+    assert "labcycle models rollback card-fraud" in json.dumps(properties["AlarmDescription"])
     publishing = {
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [alarm_id, "Arn"]}}},

@@ -203,7 +203,7 @@ def test_an_address_that_is_none_is_refused(uri: str) -> None:
 
 
 def labcycle(*arguments: str) -> tuple[int, str, str]:
-    run = CliRunner().invoke(app, list(arguments))
+    run = CliRunner().invoke(app, ["models", *arguments])
     if run.exception and not isinstance(run.exception, SystemExit | typer.Exit):
         raise run.exception
     return run.exit_code, run.stdout, run.stderr
@@ -243,7 +243,7 @@ def test_deployment_prints_a_table(api: Api) -> None:
 
 def test_deployment_of_nothing_says_what_to_do(api: Api) -> None:
     api.will({"deployment": {**DEPLOYMENT, "live": None, "previous": []}})
-    assert labcycle("deployment", "m")[1] == "m: no version is live; promote one: labcycle promote m VERSION\n"
+    assert labcycle("deployment", "m")[1] == "m: no version is live; promote one: labcycle models promote m VERSION\n"
 
 
 def test_history_prints_a_table(api: Api) -> None:

@@ -95,7 +95,7 @@ def test_twenty_versions_take_twenty_lines_on_a_narrow_screen(team: Team, monkey
     output = call("show", MODEL).stdout
     rows = [line for line in output.splitlines() if (line.startswith("│") and "2023-" in line) or "20" in line[10:40]]
     assert len([row for row in rows if row.startswith("│")]) == 20
-    assert "and 2 older versions" in output and "promote one: labcycle promote" in output
+    assert "and 2 older versions" in output and "promote one: labcycle models promote" in output
     assert max(len(line) for line in output.splitlines()) <= 80
 
 
@@ -172,7 +172,7 @@ def test_pace_is_told_of_each_model_and_of_all(team: Team) -> None:
     for version in (1, 2):
         team.promote(MODEL, version)
     team.promote("other", 1)
-    assert CliRunner().invoke(app, ["rollback", MODEL]).exit_code == 0
+    assert CliRunner().invoke(app, ["models", "rollback", MODEL]).exit_code == 0
     said = document("pace", "--days", "3650")
     assert [(one["model"], one["deployments"]) for one in said["models"]] == [(MODEL, 2), ("other", 1)]
     assert (said["together"]["deployments"], said["together"]["rollbacks"]) == (3, 1)

@@ -292,7 +292,7 @@ def test_nothing_live_is_not_found_and_says_what_to_do(bench: Bench) -> None:
         assert answer.status == 404
         assert answer.body == {
             "error_code": "RESOURCE_DOES_NOT_EXIST",
-            "message": "no version of card-fraud is live; promote one: labcycle promote card-fraud VERSION",
+            "message": "no version of card-fraud is live; promote one: labcycle models promote card-fraud VERSION",
         }
     bench.world.promote(bench.world.register(classifier()))
     assert bench.ask(SPLIT).status == 200  # at once: that nothing is live is not cached

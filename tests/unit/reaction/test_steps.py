@@ -73,7 +73,7 @@ def test_a_better_challenger_goes_live(world: World) -> None:
     assert concluded["outcome"] == "promoted"
     message = concluded["notice"]["message"]
     assert figure(compared["champion"]) in message and figure(compared["challenger"]) in message
-    assert f"labcycle rollback {MODEL}" in message
+    assert f"labcycle models rollback {MODEL}" in message
     expected = ["created", "registered", "promoted", "retraining_started", "registered", "retrained", "promoted"]
     assert bench.actions() == expected
     assert bench.events()[-2].detail == compared
@@ -123,7 +123,7 @@ def test_the_version_before_comes_back_where_it_is_better(world: World) -> None:
     assert bench.live() == 1
     assert concluded["notice"]["subject"] == f"labcycle fraud: version 1 of {MODEL} is live again"
     message = concluded["notice"]["message"]
-    assert f"labcycle promote {MODEL} 2" in message
+    assert f"labcycle models promote {MODEL} 2" in message
     assert all(figure(compared[side]) in message for side in SIDES)
     assert bench.actions()[-3:] == ["retrained", "challenger_rejected", "rolled_back"]
     retrained, rejected, rolled_back = bench.events()[-3:]
@@ -145,7 +145,7 @@ def test_a_good_champion_stays_where_the_version_before_is_worse(world: World) -
     message = concluded["notice"]["message"]
     assert "Version 3 is not better than version 2, and neither is version 1" in message
     assert "The drift persists" in message and "Live: version 2." in message
-    assert f"s3://{BUCKET}/data/{MODEL}/" in message and f"labcycle promote {MODEL} 3" in message
+    assert f"s3://{BUCKET}/data/{MODEL}/" in message and f"labcycle models promote {MODEL} 3" in message
     assert all(figure(compared[side]) in message for side in SIDES)
     assert bench.actions()[-2:] == ["retrained", "challenger_rejected"]
     assert bench.events()[-1].detail == compared
@@ -268,7 +268,7 @@ def test_after_review_nothing_changes_but_a_person_is_asked(world: World) -> Non
     assert compared["decision"] == "review"
     concluded = bench.do("review", compared=compared)
     assert bench.live() == 1
-    assert f"labcycle promote {MODEL} 2" in concluded["notice"]["message"]
+    assert f"labcycle models promote {MODEL} 2" in concluded["notice"]["message"]
     assert bench.reactions.lock(MODEL).execution == ""
 
 

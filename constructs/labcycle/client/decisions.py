@@ -1,4 +1,4 @@
-"""The commands `promote`, `rollback`, `trial`, `pause`, `resume`, `deployment` and `history`.
+"""The commands `promote`, `rollback`, `trial`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
 
 Each prints tables for people, or with --json the API's own answer.
 """
@@ -150,7 +150,7 @@ def _shown(pause: Mapping[str, Any]) -> str:
 
 def _print_trial(model: str, said: Mapping[str, Any]) -> None:
     if not said["sides"]:
-        typer.echo(f"{model}: no version is tried; try one: labcycle promote {model} VERSION --percent 10")
+        typer.echo(f"{model}: no version is tried; try one: labcycle models promote {model} VERSION --percent 10")
         return
     rows = [
         (
@@ -171,7 +171,7 @@ def _print_trial(model: str, said: Mapping[str, Any]) -> None:
 def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
     live, canary, pause = deployment["live"], deployment.get("canary"), deployment.get("pause")
     if not live:
-        typer.echo(f"{model}: no version is live; promote one: labcycle promote {model} VERSION")
+        typer.echo(f"{model}: no version is live; promote one: labcycle models promote {model} VERSION")
         return
     sides = [("live", live), *(("previous", entry) for entry in deployment["previous"])]
     if canary:

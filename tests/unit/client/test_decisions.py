@@ -18,7 +18,7 @@ def said(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], *command: str)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(LifecycleClient, "call", lambda *_, **__: answer)
-    ran = CliRunner().invoke(app, list(command))
+    ran = CliRunner().invoke(app, ["models", *command])
     assert ran.exit_code == 0, ran.output
     return ran.output
 
@@ -73,7 +73,7 @@ def test_a_trial_is_told_side_by_side_and_a_bad_one_by_the_exit_code(monkeypatch
     monkeypatch.setattr(
         LifecycleClient, "call", lambda *_, **__: answer | {"verdict": "bad", "reasons": ["[it] fails"]}
     )
-    bad = CliRunner().invoke(app, ["trial", "cards"])
+    bad = CliRunner().invoke(app, ["models", "trial", "cards"])
     assert bad.exit_code == 1 and "bad: [it] fails" in bad.output
     nothing = {**answer, "sides": [], "verdict": None, "reasons": []}
     assert "no version is tried" in said(monkeypatch, nothing, "trial", "cards")
@@ -85,7 +85,7 @@ def test_what_a_paused_model_answers_is_json(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch, paused, "pause", "cards", "--answer", """{"approve": false}"""
     )
     assert "cards: it predicts" in said(monkeypatch, deployment(pause=None), "resume", "cards")
-    refused = CliRunner().invoke(app, ["pause", "cards", "--answer", "no"])
+    refused = CliRunner().invoke(app, ["models", "pause", "cards", "--answer", "no"])
     assert refused.exit_code == 2 and "--answer is no JSON: no" in refused.output
 
 
