@@ -70,8 +70,7 @@ TEAM: dict[str, Any] = {
     "workspaces": {"tiers": ["cpu-small", "gpu-large"]},
     "models": [
         model("plain"),
-        model("watched", monitor={}),
-        model("reported", deliver=[API, REPORT]),
+        model("watched", deliver=[API, REPORT], monitor={}),
         model("retrainable", monitor={}, retrain=RETRAIN),
         model("reacting", monitor={}, retrain=RETRAIN, react=[{"on": ["drift"], "do": "retrain"}]),
         model("batched", deliver=[API | {"memory_mb": 1024}, BATCH | {"schedule": "rate(1 day)", "concurrency": 3}]),
@@ -105,7 +104,6 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
     for name, has in (
         ("plain", set()),
         ("watched", {"AWS::Scheduler::Schedule"}),
-        ("reported", {"AWS::Scheduler::Schedule"}),
         ("retrainable", {"AWS::Scheduler::Schedule"}),
         ("reacting", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
         ("batched", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
@@ -113,6 +111,8 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
     ):
         optional = {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
+    reporting = {name for name, stack in lab.items() if "ReportFunction" in stack.template.get("Outputs", {})}
+    assert reporting == {"labcycle-lab-model-watched"}
 
 
 def test_batches_have_the_memory_that_a_promotion_looks_at(lab: dict[str, SynthesizedStack]) -> None:
