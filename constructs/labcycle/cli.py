@@ -53,7 +53,6 @@ MOUNTED = {
     "verify": Mounted("labcycle.client.custody.cli", "", "Recompute the chains of custody, against their anchors."),
     "export": Mounted("labcycle.client.custody.cli", "", "Print the events of custody as JSON Lines."),
     "retention": Mounted("labcycle.client.retention", "", "Show which old runs would go, and let them go."),
-    "new": Mounted("labcycle.scaffold.cli", "", "Start a model's project from a template."),
     "status": Mounted("labcycle.client.status", "", "Show how a team's tracking stands: API, anchors, alarms, errors."),
     "diff": Mounted("labcycle.upgrade.cli", "check", "Name what an update would replace or delete, and what it holds."),
     "team": Mounted("labcycle.removal.cli", "", "List what has no team file; end a sandbox with all its data."),

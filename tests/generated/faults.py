@@ -327,7 +327,7 @@ def two_reactions(draw: Draw, files: Files) -> None:
 
 def form_twice(draw: Draw, files: Files) -> None:
     model = draw(st.sampled_from(files.team["models"]))
-    model["deliver"] = model["deliver"] * 2
+    model["deliver"] = [*model["deliver"], model["deliver"][0]]
 
 
 def workspaces_without_egress(draw: Draw, files: Files) -> None:
