@@ -13,31 +13,27 @@ kept; its CPU is that of the process and all its children.
 from __future__ import annotations
 
 import argparse
-import http.client
 import itertools
 import json
-import os
 import random
-import socket
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from benchmarks.figures import TURNS, Figure, Peer, by_turns, in_process, mlflow, package_mb, report
+
 METRICS, PARAMS = 5, 20  # of each run that is searched
 BATCH, BATCHES = 1_000, 100
 SINGLE = 500
-TURNS = 3
 PAGE = 1_000
 DOLLARS_A_MILLION_WRITES = 0.625  # us-east-1, on demand, https://aws.amazon.com/dynamodb/pricing/on-demand/
 CALLER = "arn:aws:sts::111122223333:assumed-role/labcycle-fraud-scientist-1/scientist-1"
@@ -233,11 +229,7 @@ class Function:
         return SimpleNamespace(**self._process("-c", _COLD, event("runs/log-metric", {"run_id": run_id, **point})))
 
     def _process(self, *arguments: str) -> dict[str, Any]:
-        """What a process of Python says in its last line."""
-        environment = {**os.environ, **_ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": self._endpoint}
-        done = subprocess.run([sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, check=True)
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return said
+        return in_process(*arguments, environment={**_ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": self._endpoint})
 
 
 @contextmanager
@@ -275,30 +267,19 @@ def function() -> Iterator[Function]:
 
 
 class Stock:
-    """`mlflow server`, asked over one connection."""
+    """`mlflow server` over sqlite."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, database: Path) -> None:
-        self._process = process
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    def __init__(self, server: Peer, database: Path) -> None:
+        self._server = server
+        self.seconds = server.seconds
         self.database = database
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
-        self._connection.request("POST", API + path, json.dumps(body), {"Content-Type": "application/json"})
-        said = self._connection.getresponse()
-        text = said.read()
-        assert said.status == 200, text[:500]
-        return json.loads(text)
-
-    def seconds(self, work: Callable[[], object]) -> float:
-        """CPU of the server while `work` is done."""
-        self._connection.close()  # opened again with the next request: the server closes one that rests
-        begin = _cpu_seconds(self._process.pid)
-        work()
-        return _cpu_seconds(self._process.pid) - begin
+        return self._server.ask(API + path, body)
 
     def fill(self, runs: int) -> str:
         """An experiment with runs like those of the function, written into its database: asking would take minutes."""
-        self._connection.close()
+        self._server.reconnect()
         experiment = str(self.ask("experiments/create", {"name": "many"})["experiment_id"])
         with sqlite3.connect(self.database, timeout=60) as database:
             for number in range(runs):
@@ -328,93 +309,15 @@ class Stock:
 
 @contextmanager
 def stock() -> Iterator[Stock]:
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+    with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "mlflow.db"
-        command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-        ]
-        command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", folder]
-        with (Path(folder) / "log").open("wb") as log:
-            # Its consumers of jobs, seven processes, use more CPU at rest than the server for all that it is asked here.
-            environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-            process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-            try:
-                _wait(port, process, Path(folder) / "log")
-                yield Stock(process, port, database)
-            finally:
-                for pid in (*_below(process.pid), process.pid):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, 15)
-                process.wait()
-
-
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(1_500):
-        if process.poll() is not None:
-            raise RuntimeError(f"mlflow server has ended: {log.read_text()[-1000:]}")
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"mlflow server does not answer: {log.read_text()[-1000:]}")
-
-
-def _below(pid: int) -> list[int]:
-    found = []
-    for child in Path(f"/proc/{pid}/task").glob("*/children"):
-        for below in child.read_text().split():
-            found += [*_below(int(below)), int(below)]
-    return found
-
-
-def _cpu_seconds(pid: int) -> float:
-    ticks = 0
-    for process in (pid, *_below(pid)):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        words = ["server", "--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", folder]
+        # Its consumers of jobs, seven processes, use more CPU at rest than the server for all that it is asked here.
+        with mlflow(words, Path(folder), MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as server:
+            yield Stock(server, database)
 
 
 # The table.
-
-
-@dataclass(frozen=True)
-class Figure:
-    """`limit` is a number, or a share of what the stock server takes."""
-
-    name: str
-    ours: float
-    unit: str
-    limit: float
-    stock: float | None = None
-    note: str = ""
-
-    @property
-    def most(self) -> float:
-        return self.limit if self.stock is None else self.limit * self.stock
-
-    def line(self) -> str:
-        theirs = "" if self.stock is None else f"{self.stock:.3f}"
-        share = "" if self.stock is None else f"1/{self.stock / self.ours:.1f}"
-        verdict = "" if self.ours <= self.most else "  OVER"
-        return f"{self.name:<46}{self.ours:>10.4g} {self.unit:<7}{self.most:>9.4g}{theirs:>10}{share:>8}{verdict}{self.note}"
 
 
 def measure(runs: int) -> Iterator[Figure]:
@@ -468,23 +371,11 @@ def measure(runs: int) -> Iterator[Figure]:
         assert {found.count for found in wholes} == {runs}, wholes
         yield Figure(f"all {runs} in pages, CPU", seconds, "s", 1 / 10, stock_seconds)
         yield Figure("memory", max(task.memory for task in (single, batch, *wholes, *tops)), "MB", 128)
-        yield Figure("package", _package_mb(), "MB", 10)
+        yield Figure("package", package_mb("tracking"), "MB", 10)
         run_id = ours("create").run_id
         colds = [ours.cold(run_id) for _ in range(5)]
         assert not any(cold.s3 for cold in colds), colds
         yield Figure("cold start and first answer, CPU", statistics.median(c.seconds for c in colds), "s", 0.6)
-
-
-def by_turns(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
-    """The medians of both: the machine may be slower at one time than at another, so that they are measured by turns."""
-    found = [(ours(), theirs()) for _ in range(TURNS)]
-    return statistics.median(one for one, _ in found), statistics.median(other for _, other in found)
-
-
-def _package_mb() -> float:
-    from labcycle._assets import stage
-
-    return sum(path.stat().st_size for path in stage("tracking").rglob("*") if path.is_file()) / 1e6
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -499,12 +390,7 @@ def main(words: Sequence[str] | None = None) -> int:
         memory = int(status["VmHWM"].split()[0]) / 1024
         print(json.dumps({**found, "memory": memory}))
         return 0
-    print(f"{'figure':<46}{'ours':>10} {'':<7}{'limit':>9}{'stock':>10}{'share':>8}", flush=True)
-    well = True
-    for figure in measure(asked.runs):
-        print(figure.line(), flush=True)
-        well = well and figure.ours <= figure.most
-    return 0 if well else 1
+    return report(measure(asked.runs), "stock")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ class Request:
         headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
         if event.get("version") == "2.0":
             http = context["http"]
-            query = parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)
+            asked = event.get("rawQueryString")
+            query = parse_qsl(asked, keep_blank_values=True) if asked else []
             authorizer = context.get("authorizer") or {}
             arn = (authorizer.get("iam") or {}).get("userArn") or ""
             claims = (authorizer.get("jwt") or {}).get("claims") or {}

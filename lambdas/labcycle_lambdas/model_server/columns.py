@@ -8,11 +8,10 @@ from typing import Any
 
 from labcycle_lambdas.mlflow_error import invalid, kind_of
 from labcycle_lambdas.model_server.payload import Table
-from labcycle_lambdas.model_server.schema import Column, Schema
+from labcycle_lambdas.model_server.schema import RANGES, Column, Schema
 
 _NAMED = 10
-_RANGES = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_FLOAT_MAX = {"float": 3.4028234663852886e38, "double": math.inf}
+_FLOAT_MAX = {"float": RANGES["float"][1], "double": math.inf}
 _WANTED = {
     "boolean": "true or false",
     "integer": "a whole number of 32 bits",
@@ -31,9 +30,13 @@ def enforce(table: Table, schema: Schema) -> Table:
     MlflowError
         That names the columns that are missing or too many, or the row, column and value that do not fit.
     """
-    given = table.columns if table.columns is not None else schema.names[: len(table.rows[0]) if table.rows else None]
-    missing = [c.name for c in schema.columns if c.required and c.name not in set(given)]
-    extra = [name for name in given if name not in set(schema.names)]
+    names = schema.names
+    given = table.columns if table.columns is not None else names[: len(table.rows[0]) if table.rows else None]
+    if given == names and _plain(table.rows, schema):
+        return Table(names, table.rows)
+    there, known = set(given), set(names)
+    missing = [c.name for c in schema.columns if c.required and c.name not in there]
+    extra = [name for name in given if name not in known]
     if missing or extra:
         said = [f"missing: {_listed(missing)}"] if missing else []
         said += [f"not known to the model: {_listed(extra)}"] if extra else []
@@ -44,7 +47,15 @@ def enforce(table: Table, schema: Schema) -> Table:
         at = position.get(column.name)
         values = [None] * len(table.rows) if at is None else [row[at] for row in table.rows]
         columns.append(_typed(values, column))
-    return Table(schema.names, [list(row) for row in zip(*columns, strict=True)])
+    return Table(names, [list(row) for row in zip(*columns, strict=True)])
+
+
+def _plain(rows: list[list[Any]], schema: Schema) -> bool:
+    """Whether each value is already what its column asks for, which is told of a whole row at once."""
+    types, ranges = schema.types, schema.ranges
+    return all(
+        tuple(map(type, row)) == types and all(low <= row[at] <= high for at, low, high in ranges) for row in rows
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -53,8 +64,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _typed(values: list[Any], column: Column) -> list[Any]:
-    kinds = set(map(type, values))
-    if column.type == "double" and kinds <= {float}:
+    if column.type == "double" and set(map(type, values)) <= {float}:
         return values
     made = []
     for number, value in enumerate(values):
@@ -85,5 +95,5 @@ def _fit(value: Any, column: Column) -> Any:
         return None if math.isfinite(made) and abs(made) > _FLOAT_MAX[kind] else made
     if isinstance(value, float) and not value.is_integer():  # False for NaN and infinities as well
         return None
-    low, high = _RANGES[kind]
+    low, high = RANGES[kind]
     return int(value) if low <= value <= high else None

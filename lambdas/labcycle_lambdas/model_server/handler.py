@@ -7,7 +7,7 @@ import uuid
 from functools import cache
 from typing import Any
 
-import boto3
+from botocore.config import Config
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.deployments import Deployments
@@ -21,22 +21,27 @@ from labcycle_lambdas.model_server.journal import REFUSED_VERSIONS, Journal
 from labcycle_lambdas.model_server.live import Live
 from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.server import Server
+from labcycle_lambdas.responding import client, settle
+
+# What botocore would do for each call again takes as long as the rest: it composes its name, and checks what `Table` sends,
+# which makes its keys and items itself.
+_LEDGER_CONFIG = Config(parameter_validation=False, user_agent="labcycle")
 
 
 @cache
 def server() -> Server:
     """Made once a sandbox."""
     environment = Environment.read()
-    table = Table(boto3.client("dynamodb"), environment.ledger_table)
+    table = Table(client("dynamodb", _LEDGER_CONFIG), environment.ledger_table)
     journal = Journal(environment.team, environment.model)
     live = Live(
         Deployments(table),
-        Loader(boto3.client("s3"), environment.artifact_bucket),
+        Loader(client("s3"), environment.artifact_bucket),
         environment.model,
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )
     profiles, sandbox = Profiles(table), uuid.uuid4().hex[:12]
-    return Server(
+    made = Server(
         environment.model,
         live,
         Capture(profiles, environment.model, sandbox, monotonic=time.monotonic),
@@ -44,6 +49,8 @@ def server() -> Server:
         Counting(Traffic(table), environment.model, sandbox, monotonic=time.monotonic),
         journal,
     )
+    settle()
+    return made
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

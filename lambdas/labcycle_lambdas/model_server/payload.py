@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from labcycle_lambdas.http import Request
@@ -19,6 +20,7 @@ from labcycle_lambdas.model_server.schema import Schema
 BODY_BYTES = 6_000_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB each way
 SPLIT, RECORDS, INSTANCES, INPUTS = "dataframe_split", "dataframe_records", "instances", "inputs"
 _FORMATS = (SPLIT, RECORDS, INSTANCES, INPUTS)
+_KEYS = {*_FORMATS, "params"}
 _ABSENT = object()
 
 
@@ -60,16 +62,8 @@ def read(request: Request, schema: Schema | None) -> ScoringRequest:
             f"fewer rows at once.",
             status=413,
         )
-    kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
-    charset = dict(p.partition("=")[::2] for p in parameters).get("charset", "utf-8").strip('"')
-    if charset not in {"utf-8", "utf8"}:
-        raise MlflowError(BAD_REQUEST, f"The model server reads UTF-8, not {charset[:40]}.", status=415)
-    if kind == "text/csv":
+    if _is_csv(request.headers.get("content-type", "")):
         return ScoringRequest(_csv(request.body, schema))
-    if kind not in {"application/json", ""}:
-        raise MlflowError(
-            BAD_REQUEST, f"Content-Type must be application/json or text/csv, got {kind[:60]}.", status=415
-        )
     body = json_body(request)
     given = [name for name in _FORMATS if name in body]
     if len(given) != 1:
@@ -78,17 +72,24 @@ def read(request: Request, schema: Schema | None) -> ScoringRequest:
             f"The request must have exactly one of {', '.join(_FORMATS)}; got "
             f"{', '.join(sorted(str(name)[:40] for name in body)[:10]) or 'none'}.",
         )
-    unknown = sorted(str(name)[:40] for name in body if name not in (*_FORMATS, "params"))
+    unknown = [str(name)[:40] for name in body if name not in _KEYS]
     if unknown:
-        raise invalid(f"Unknown key of the request: {', '.join(unknown[:10])}.")
-    value = body[given[0]]
-    readers: dict[str, Callable[[Any, Schema | None], Table | Tensors]] = {
-        SPLIT: _split,
-        RECORDS: _records,
-        INSTANCES: _instances,
-        INPUTS: _inputs,
-    }
-    return ScoringRequest(readers[given[0]](value, schema), _all_outputs(body.get("params")))
+        raise invalid(f"Unknown key of the request: {', '.join(sorted(unknown)[:10])}.")
+    return ScoringRequest(_READERS[given[0]](body[given[0]], schema), _all_outputs(body.get("params")))
+
+
+@lru_cache(64)
+def _is_csv(content_type: str) -> bool:
+    """Else it is JSON."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charset = dict(p.partition("=")[::2] for p in parameters).get("charset", "utf-8").strip('"')
+    if charset not in {"utf-8", "utf8"}:
+        raise MlflowError(BAD_REQUEST, f"The model server reads UTF-8, not {charset[:40]}.", status=415)
+    if kind not in {"text/csv", "application/json", ""}:
+        raise MlflowError(
+            BAD_REQUEST, f"Content-Type must be application/json or text/csv, got {kind[:60]}.", status=415
+        )
+    return kind == "text/csv"
 
 
 def _all_outputs(params: object) -> bool:
@@ -108,23 +109,28 @@ def _all_outputs(params: object) -> bool:
 def _split(value: object, schema: Schema | None) -> Table:
     if not isinstance(value, dict):
         raise invalid(f"{SPLIT} must be an object with columns and data, got {kind_of(value)}.")
-    unknown = sorted(str(name)[:40] for name in value if name not in ("columns", "data", "index"))
+    unknown = [str(name)[:40] for name in value if name not in ("columns", "data", "index")]
     if unknown:
-        raise invalid(f"{SPLIT} has the unknown key {', '.join(unknown[:10])}; allowed: columns, data, index.")
+        raise invalid(f"{SPLIT} has the unknown key {', '.join(sorted(unknown)[:10])}; allowed: columns, data, index.")
     rows, columns = _rows(value.get("data"), f"{SPLIT}.data"), value.get("columns")
     if columns is None:
         return Table(None, _equally_long(rows, schema, f"{SPLIT}.data"))
     if not isinstance(columns, list):
         raise invalid(f"{SPLIT}.columns must be an array, got {kind_of(columns)}.")
+    names = _names(columns) if schema is None or columns != schema.names else schema.names
+    for number, row in enumerate(rows):
+        if len(row) != len(names):
+            raise invalid(f"{SPLIT}.data[{number}] has {len(row)} values for {len(names)} columns.")
+    return Table(names, rows)
+
+
+def _names(columns: list[Any]) -> list[str]:
     for position, name in enumerate(columns):
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise invalid(f"{SPLIT}.columns[{position}] must be a string, got {kind_of(name)}.")
     names = [str(name) for name in columns]
     _unique(names, f"{SPLIT}.columns")
-    for number, row in enumerate(rows):
-        if len(row) != len(names):
-            raise invalid(f"{SPLIT}.data[{number}] has {len(row)} values for {len(names)} columns.")
-    return Table(names, rows)
+    return names
 
 
 def _records(value: object, schema: Schema | None) -> Table:
@@ -159,6 +165,14 @@ def _inputs(value: object, schema: Schema | None) -> Table | Tensors:
         shown = ", ".join(f"{name[:40]} {length}" for name, length in list(lengths.items())[:10])
         raise invalid(f"The columns of {INPUTS} have different lengths: {shown}.")
     return Table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)])
+
+
+_READERS: Mapping[str, Callable[[Any, Schema | None], Table | Tensors]] = {
+    SPLIT: _split,
+    RECORDS: _records,
+    INSTANCES: _instances,
+    INPUTS: _inputs,
+}
 
 
 def _nested(value: list[Any], schema: Schema | None, where: str) -> Table | Tensors:

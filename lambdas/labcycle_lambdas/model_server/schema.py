@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 COLUMN_TYPES = ("boolean", "integer", "long", "float", "double", "string")
@@ -14,6 +15,13 @@ TENSOR_TYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "str", "object"),
 )
+_JSON_TYPES = {"boolean": bool, "integer": int, "long": int, "float": float, "double": float, "string": str}
+_FLOAT32_MOST = 3.4028234663852886e38
+RANGES: Mapping[str, tuple[float, float]] = {
+    "integer": (-(2**31), 2**31 - 1),
+    "long": (-(2**63), 2**63 - 1),
+    "float": (-_FLOAT32_MOST, _FLOAT32_MOST),
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,17 @@ class Schema:
             return cls(tensors=tuple(_tensor(entry, len(tensors)) for entry in tensors))
         return cls(columns=tuple(_column(entry, position) for position, entry in enumerate(inputs)))
 
-    @property
+    @cached_property
+    def types(self) -> tuple[type, ...]:
+        """As which JSON gives a value of each column, if nothing is to be converted."""
+        return tuple(_JSON_TYPES[column.type] for column in self.columns)
+
+    @cached_property
+    def ranges(self) -> list[tuple[int, float, float]]:
+        """The place of each column whose type does not take every such value, and the least and the most that it takes."""
+        return [(at, *RANGES[column.type]) for at, column in enumerate(self.columns) if column.type in RANGES]
+
+    @cached_property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labcycle_lambdas.profiles.bins import NumericBins
 from labcycle_lambdas.profiles.reference import PREDICTION, Reference
 
 
@@ -15,6 +17,10 @@ class Profile:
         self.reference = reference
         self.rows = 0
         self.counts: list[list[int]] = [[0] * column.bins.size for column in reference.columns]
+        self._bins = [column.bins for column in reference.columns]
+        self._edges = [bins.edges if isinstance(bins, NumericBins) else None for bins in self._bins]
+        self._columns: list[str] = []  # of the last rows
+        self._places = self._places_in([])
 
     def add(
         self, columns: Sequence[str], rows: Sequence[Sequence[object]], predictions: Sequence[object] | None = None
@@ -24,22 +30,30 @@ class Profile:
         A column that the reference does not know is ignored; one that it knows and that is not there counts as missing
         in every row. Never raises on odd values: what does not fit is missing.
         """
-        position = {name: i for i, name in enumerate(columns)}
-        for column, counts in zip(self.reference.columns, self.counts, strict=True):
-            index, missing = column.bins.index, column.bins.size - 1
-            if column.name == PREDICTION:
-                answers = () if predictions is None else predictions
-                for answer in answers[: len(rows)]:
-                    counts[index(answer)] += 1
-                counts[missing] += max(0, len(rows) - len(answers))
-                continue
-            at = position.get(column.name)
-            if at is None:
-                counts[missing] += len(rows)
-                continue
-            for row in rows:
-                counts[index(row[at]) if at < len(row) else missing] += 1
+        if columns != self._columns:
+            self._columns = list(columns)
+            self._places = self._places_in(self._columns)
+        answers = () if predictions is None else predictions
+        for number, row in enumerate(rows):
+            values = [*self._whole(row), answers[number] if number < len(answers) else None, None]
+            placed = map(values.__getitem__, self._places)
+            for value, edges, bins, counts in zip(placed, self._edges, self._bins, self.counts, strict=True):
+                # `NumericBins.index` of nearly all values, without its calls.
+                if type(value) is float and edges is not None and value == value:  # noqa: PLR0124 - unlike NaN
+                    counts[bisect_right(edges, value)] += 1
+                else:
+                    counts[bins.index(value)] += 1
         self.rows += len(rows)
+
+    def _places_in(self, columns: Sequence[str]) -> list[int]:
+        """Where the value of each column of the reference stands: in the row, in the answer after it, or in None after that."""
+        position = {name: at for at, name in enumerate(columns)}
+        position[PREDICTION] = len(columns)
+        return [position.get(column.name, len(columns) + 1) for column in self.reference.columns]
+
+    def _whole(self, row: Sequence[object]) -> Sequence[object]:
+        missing = len(self._columns) - len(row)
+        return row if missing == 0 else [*row[: len(self._columns)], *[None] * missing]
 
     def merge(self, other: Profile) -> Profile:
         """A new profile of the rows of both.
