@@ -15,14 +15,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Replace, Table, Write
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
+
+if TYPE_CHECKING:
+    from labcycle_lambdas.ledger.registry import Registry
 
 CHAMPION = "champion"
 PREVIOUS_KEPT = 20
@@ -357,16 +358,24 @@ class Deployments:
             "model_sha256": live["model_file"]["sha256"],
         }
         record = Replace(item, new) if item else Create(_partition(model), _CURRENT, new)
-        alias = Registry(self.table, self.now).set_alias_write(model, CHAMPION, live["version"])
+        alias = self._registry().set_alias_write(model, CHAMPION, live["version"])
         self._append(model, action, who, said, reason, record, alias, *also)
 
     def _append(self, model: str, action: str, who: Who, said: Mapping[str, Any], reason: str, *also: Write) -> None:
         detail = {**said, **({"reason": reason} if reason else {})}
+        from labcycle_lambdas.ledger.custody import Custody  # here, as the registry
+
         Custody(self.table, self.now).append(f"model/{model}", action, who, detail, *also)
 
     def _registered(self, model: str, version: int) -> None:
         """Raises `NotFound` where the registry does not have this version."""
-        Registry(self.table, self.now).version(model, version)
+        self._registry().version(model, version)
+
+    def _registry(self) -> Registry:
+        # Here, since a model server only reads: what the registry imports would be a part of its cold start.
+        from labcycle_lambdas.ledger.registry import Registry
+
+        return Registry(self.table, self.now)
 
     def _deployment(self, model: str, doc: Doc | None) -> Deployment:
         if not doc or not doc["live"]:
