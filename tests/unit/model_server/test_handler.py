@@ -60,3 +60,12 @@ def test_a_function_imports_nothing_that_is_not_pinned_or_in_the_runtime(functio
     pins = (_assets.package_directory("labcycle_lambdas") / function / "requirements.txt").read_text().split()
     assert all("==" in pin for pin in pins)
     assert at_start <= {pin.partition("==")[0] for pin in pins}
+
+
+def test_a_start_loads_nothing_that_only_changes_records() -> None:
+    """Each module is a part of the cold start: boto3 a tenth of it, the registry and the chain of custody another."""
+    script = "import sys; import labcycle_lambdas.model_server.handler; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ledger = "labcycle_lambdas.ledger."
+    assert f"{ledger}deployments" in run.stdout.split()
+    assert not {"boto3", f"{ledger}registry", f"{ledger}custody", f"{ledger}evidence"} & set(run.stdout.split())

@@ -158,6 +158,29 @@ def test_only_the_top_categories_have_a_bin() -> None:
     assert bins.labels()[bins.index(None)] == "missing"
 
 
+@given(st.lists(st.tuples(anything, anything, st.booleans()), max_size=10))
+def test_each_value_falls_into_the_bin_of_its_index(rows: list[tuple[object, object, bool]]) -> None:
+    """Also where the columns come in another order from one request to the next."""
+    profile = Profile(reference())
+    bins = [column.bins for column in profile.reference.columns]
+    expected = [[0] * each.size for each in bins]
+    for amount, kind, turned in rows:
+        if turned:
+            profile.add(["kind", "amount"], [[kind, amount]], [amount])
+        else:
+            profile.add(COLUMNS, [[amount, kind]], [amount])
+        for each, counted, value in zip(bins, expected, (amount, kind, amount), strict=True):
+            counted[each.index(value)] += 1
+    assert profile.counts == expected
+
+
+def test_a_row_may_be_too_short_or_too_long() -> None:
+    profile = Profile(reference())
+    profile.add(COLUMNS, [[1.0], [1.0, "a", 3.0]], [0])
+    assert [counted[-1] for counted in profile.counts] == [0, 1, 1]
+    assert profile.rows == 2
+
+
 def test_columns_may_come_in_any_order_lack_or_be_too_many() -> None:
     made = reference()
     straight, turned, lacking = Profile(made), Profile(made), Profile(made)
