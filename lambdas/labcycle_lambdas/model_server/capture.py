@@ -8,7 +8,7 @@ before it, so that retries are exact. What a dying sandbox takes along is less t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from labcycle_lambdas.profiles import Profile, Reference
 
 WINDOW_SECONDS = 60.0
 FLUSH_ROWS = 200
+_KEPT_VALUES = 1_000  # of a row
 
 
 @dataclass
@@ -27,7 +28,33 @@ class _Window:
     start: datetime
     opened: float
     profile: Profile
+    columns: Sequence[str] = ()
+    uncounted: list[Sequence[Any]] = field(default_factory=list)  # rows with these columns, and the answer to each
+    answers: list[Any] = field(default_factory=list)
     written_rows: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.profile.rows + len(self.uncounted)
+
+    def add(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], predictions: Sequence[Any]) -> None:
+        """Single rows are counted many at once, which takes a fraction of the time, where they take little memory until then."""
+        if columns != self.columns:
+            self.count()
+            self.columns = columns
+        if len(rows) == len(predictions) == 1 and _is_small(rows[0], predictions[0]):
+            self.uncounted.append(rows[0])
+            self.answers.append(predictions[0])
+        else:
+            self.profile.add(columns, rows, predictions)
+
+    def count(self) -> None:
+        self.profile.add(self.columns, self.uncounted, self.answers)
+        self.uncounted, self.answers = [], []
+
+
+def _is_small(row: Sequence[Any], answer: Any) -> bool:
+    return len(row) <= _KEPT_VALUES and set(map(type, row)) == {float} and type(answer) in (int, float, str)
 
 
 class Capture:
@@ -74,8 +101,8 @@ class Capture:
             profile = Profile(self._reference)
             self._window = _Window(loaded.deployed.version, self._numbers, self._now(), at, profile)
         window = self._window
-        window.profile.add(columns, rows, predictions)
-        full = window.profile.rows - window.written_rows >= FLUSH_ROWS
+        window.add(columns, rows, predictions)
+        full = window.rows - window.written_rows >= FLUSH_ROWS
         if full:
             self._close()
         self._write_closed()
@@ -83,7 +110,7 @@ class Capture:
             self._write(window)
 
     def _close(self) -> None:
-        if self._window and self._window.profile.rows > self._window.written_rows:
+        if self._window and self._window.rows > self._window.written_rows:
             self._unwritten = [*self._unwritten[-9:], self._window]
         self._window = None
 
@@ -93,7 +120,8 @@ class Capture:
             self._unwritten.pop(0)
 
     def _write(self, window: _Window) -> None:
-        rows = window.profile.rows
+        window.count()
+        rows = window.rows
         self._profiles.write(
             self._model, window.version, self._sandbox_id, window.number, window.start, window.profile.to_doc()
         )

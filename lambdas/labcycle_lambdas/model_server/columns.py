@@ -33,7 +33,7 @@ def enforce(table: Table, schema: Schema) -> Table:
     names = schema.names
     given = table.columns if table.columns is not None else names[: len(table.rows[0]) if table.rows else None]
     if given == names and _plain(table.rows, schema):
-        return Table(names, table.rows)
+        return table if table.columns is names else Table(names, table.rows)
     there, known = set(given), set(names)
     missing = [c.name for c in schema.columns if c.required and c.name not in there]
     extra = [name for name in given if name not in known]

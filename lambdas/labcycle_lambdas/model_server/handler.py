@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from botocore.config import Config
+from botocore.session import get_session
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.deployments import Deployments
@@ -32,11 +33,12 @@ _LEDGER_CONFIG = Config(parameter_validation=False, user_agent="labcycle")
 def server() -> Server:
     """Made once a sandbox."""
     environment = Environment.read()
-    table = Table(client("dynamodb", _LEDGER_CONFIG), environment.ledger_table)
+    session = get_session()
+    table = Table(client("dynamodb", _LEDGER_CONFIG, session), environment.ledger_table)
     journal = Journal(environment.team, environment.model)
     live = Live(
         Deployments(table),
-        Loader(client("s3"), environment.artifact_bucket),
+        Loader(client("s3", session=session), environment.artifact_bucket),
         environment.model,
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )

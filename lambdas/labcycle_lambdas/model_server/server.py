@@ -34,6 +34,7 @@ VERSION_HEADER = "x-labcycle-model-version"
 REQUEST_HEADER = "x-request-id"
 PAUSED_HEADER = "x-labcycle-paused"
 KEY_HEADER = "x-labcycle-key"  # of the caller: requests with one key are answered by one version while another is tried
+_AS_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
 
 
@@ -147,7 +148,7 @@ class Server:
     def _score(self, request: Request, loaded: Loaded, capture: Capture) -> str:
         scored = score(request, loaded.graph)
         data, predictions = scored.data, scored.predictions
-        answer = json.dumps({"predictions": predictions}, separators=(",", ":"), allow_nan=False)
+        answer = _AS_JSON({"predictions": predictions})
         sent = len(answer) + answer.count('"') + answer.count("\\")  # it travels as a JSON text within JSON
         if sent > BODY_BYTES:
             raise MlflowError(

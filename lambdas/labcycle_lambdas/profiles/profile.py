@@ -34,10 +34,13 @@ class Profile:
             self._columns = list(columns)
             self._places = self._places_in(self._columns)
         answers = () if predictions is None else predictions
-        for number, row in enumerate(rows):
-            values = [*self._whole(row), answers[number] if number < len(answers) else None, None]
-            placed = map(values.__getitem__, self._places)
-            for value, edges, bins, counts in zip(placed, self._edges, self._bins, self.counts, strict=True):
+        whole = [
+            [*self._whole(row), answers[number] if number < len(answers) else None, None]
+            for number, row in enumerate(rows)
+        ]
+        for at, edges, bins, counts in zip(self._places, self._edges, self._bins, self.counts, strict=True):
+            for values in whole:
+                value = values[at]
                 # `NumericBins.index` of nearly all values, without its calls.
                 if type(value) is float and edges is not None and value == value:  # noqa: PLR0124 - unlike NaN
                     counts[bisect_right(edges, value)] += 1

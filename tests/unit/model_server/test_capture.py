@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.model_server.capture import FLUSH_ROWS, WINDOW_SECONDS, Capture
 from labcycle_lambdas.model_server.live import Loaded
-from labcycle_lambdas.profiles import Reference
+from labcycle_lambdas.profiles import Profile, Reference
 from tests.unit.model_server.clock import Clock
 
 REFERENCE = Reference.from_table(["a", "prediction"], [[float(i), i % 2] for i in range(50)]).to_doc()
@@ -133,3 +133,17 @@ def test_no_row_is_lost_or_counted_twice(steps: list[tuple[int, float, bool, int
     bench.clock.pass_seconds(WINDOW_SECONDS)
     bench.add(1)
     assert sum(bench.store.rows()) == sent + 1
+
+
+@given(st.lists(st.tuples(st.lists(st.floats() | st.integers() | st.text(), min_size=1, max_size=3), st.booleans())))
+def test_what_is_written_is_what_was_answered(requests: list[tuple[list[Any], bool]]) -> None:
+    """However many rows a request has, of whatever, and whether its columns are those of the last."""
+    bench, expected = Bench(), Profile(Reference.from_doc(REFERENCE))
+    for values, known in requests:
+        columns, rows, answers = (["a"] if known else ["b"]), [[value] for value in values], [1] * len(values)
+        bench.capture.add(loaded(), columns, rows, answers)
+        expected.add(columns, rows, answers)
+    bench.clock.pass_seconds(WINDOW_SECONDS)
+    bench.capture.add(loaded(2), ["a"], [[1.0]], [1])
+    written = [doc["counts"] for (version, *_), doc in bench.store.windows.items() if version == 1]
+    assert written == ([expected.counts] if requests else [])
