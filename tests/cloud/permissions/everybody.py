@@ -250,6 +250,8 @@ def promote(team: Team) -> None:
     reviewer.roll_back(MODEL)
     lead.promote(MODEL, second)
     lead.roll_back(MODEL)
+    body = {"version": str(second), "percent": 50}
+    assert lead.call("POST", f"/labcycle/1.0/models/{MODEL}/promote", body=body).status == 200
     for member in (lead, reviewer, scientist, team.member("operator-1")):
         member.history(MODEL)
         team.restart_servers()
