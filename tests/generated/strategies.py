@@ -113,7 +113,9 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (BatchDelivery, "schedule"): st.sampled_from(
         ["rate(1 minute)", "rate(999999 days)", "cron(0 5 * * ? *)", "cron(0/15 8-17 ? * MON-FRI,SUN#1 2026-2199)"]
     ),
-    (BatchDelivery, "time_zone"): st.sampled_from(["UTC", "Europe/Berlin", "America/Argentina/ComodRivadavia"]),
+    (BatchDelivery, "time_zone"): st.sampled_from(
+        ["UTC", "Europe/Berlin", "America/Argentina/ComodRivadavia", "Asia/Tokyo", "Africa/Lagos", "Australia/Perth"]
+    ),
     (ReportDelivery, "time_zone"): st.sampled_from(["Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"]),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Network, "name"): names_of(128),
@@ -256,7 +258,7 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
     )
     count = draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))  # each costs a stack
     models = draw(models_of(team, target, count))
-    if count > 1 or any(len(member["roles"]) > 1 for member in members):  # a role holds few characters of policies
+    if count > 2 or any(len(member["roles"]) > 3 for member in members):  # a role holds few characters of policies
         models = [model | {"deliver": [one for one in model["deliver"] if one["form"] == "api"]} for model in models]
     data = draw(
         mapping(
