@@ -203,22 +203,18 @@ class Deployments:
         detail, write_detail = _detail(model, deployed)
 
         def once() -> Change:
-            item = self.table.get(_partition(model), _CURRENT)
-            doc = item.doc if item else _empty()
+            item = self._live_record(model, f"try version {deployed.version} beside")
+            doc = item.doc
             live, canary = doc["live"], doc.get("canary")
-            if item is None or not live:
-                raise Refused(
-                    f"No version of {model} is live: there is nothing to try version {deployed.version} beside."
-                )
             if live["version"] == deployed.version:
                 raise Refused(f"Version {deployed.version} of {model} is live: it cannot be tried beside itself.")
             if canary and canary["version"] != deployed.version:
                 raise _under_way(model, canary)
             if canary and canary["detail"] == detail and canary["percent"] == percent:
                 return Change(self._deployment(model, doc), changed=False)
-            side = {**(canary or {}), **self._side(deployed, detail, who), "percent": percent}
-            new = {**_kept(doc), "canary": side}
-            self._registered(model, deployed.version)
+            same = canary if canary and canary["detail"] == detail else None  # which is tried since then
+            new = {**_kept(doc), "canary": {**(same or self._side(deployed, detail, who)), "percent": percent}}
+            self._registry().version(model, deployed.version)  # raises NotFound
             said = {
                 "version": deployed.version,
                 "percent": percent,
@@ -256,11 +252,9 @@ class Deployments:
         """
 
         def once() -> Change:
-            item = self.table.get(_partition(model), _CURRENT)
-            doc = item.doc if item else _empty()
+            item = self._live_record(model, "roll back")
+            doc = item.doc
             live, canary = doc["live"], doc.get("canary")
-            if item is None or not live:
-                raise Refused(f"No version of {model} is live: there is nothing to roll back.")
             if canary and from_version in (None, canary["version"]):
                 _must_come_back(model, live, canary, to_version)
                 new = {**_kept(doc), "rolled_back_from": canary["version"]}
@@ -306,9 +300,7 @@ class Deployments:
             raise Refused(f"The answer of a paused model may have {ANSWER_BYTES} bytes at most.")
 
         def once() -> Change:
-            item = self.table.get(_partition(model), _CURRENT)
-            if item is None or not item.doc["live"]:
-                raise Refused(f"No version of {model} is live: there is nothing to pause.")
+            item = self._live_record(model, "pause")
             pause, doc = item.doc.get("pause"), item.doc
             if pause and pause["answer"] == answer:
                 return Change(self._deployment(model, doc), changed=False)
@@ -324,9 +316,7 @@ class Deployments:
         """End the pause. Raises `Refused` where nothing is live, and `Throttled`."""
 
         def once() -> Change:
-            item = self.table.get(_partition(model), _CURRENT)
-            if item is None or not item.doc["live"]:
-                raise Refused(f"No version of {model} is live: there is nothing to resume.")
+            item = self._live_record(model, "resume")
             doc = item.doc
             if not doc.get("pause"):
                 return Change(self._deployment(model, doc), changed=False)
@@ -336,6 +326,13 @@ class Deployments:
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
+
+    def _live_record(self, model: str, purpose: str) -> Item:
+        """Raises `Refused` where no version is live."""
+        item = self.table.get(_partition(model), _CURRENT)
+        if item is None or not item.doc["live"]:
+            raise Refused(f"No version of {model} is live: there is nothing to {purpose}.")
+        return item
 
     def _side(self, deployed: Deployed, detail: str, who: Who) -> Doc:
         return {
@@ -362,14 +359,10 @@ class Deployments:
         self._append(model, action, who, said, reason, record, alias, *also)
 
     def _append(self, model: str, action: str, who: Who, said: Mapping[str, Any], reason: str, *also: Write) -> None:
-        detail = {**said, **({"reason": reason} if reason else {})}
         from labcycle_lambdas.ledger.custody import Custody  # here, as the registry
 
+        detail = {**said, **({"reason": reason} if reason else {})}
         Custody(self.table, self.now).append(f"model/{model}", action, who, detail, *also)
-
-    def _registered(self, model: str, version: int) -> None:
-        """Raises `NotFound` where the registry does not have this version."""
-        self._registry().version(model, version)
 
     def _registry(self) -> Registry:
         # Here, since a model server only reads: what the registry imports would be a part of its cold start.

@@ -1,7 +1,8 @@
 """Count how each version answers while one is tried beside another, inside the requests: there is no timer after an answer.
 
-The first answer of a window, each failure, and the first answer a second after the last write are written at once, so that who
-watches the roll-out sees a bad version within seconds. The repeated write of a window replaces the one before it.
+The first answer of a window, its first failures, and the first answer a second after the last write are written at once, so that
+who watches the roll-out sees a bad version within seconds. The repeated write of a window replaces the one before it. A change of
+the deployment begins new windows: what is counted belongs to one trial.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from labcycle_lambdas.ledger.traffic import Tally, Traffic
 
 WINDOW_SECONDS = 60.0
 WRITE_SECONDS = 1.0
+FAILURES_AT_ONCE = (
+    10  # of a window: a write for each one of a version that fails always would be more than a partition takes
+)
 
 
 @dataclass
@@ -43,11 +47,15 @@ class Counting:
         self._monotonic = monotonic
         self._now = now
         self._numbers = 0
+        self._generation = 0
         self._windows: dict[int, _Window] = {}
 
-    def count(self, version: int, milliseconds: float, *, failed: bool) -> None:
-        """One more answer. Raises what the write raises; the answer is counted all the same."""
+    def count(self, generation: int, version: int, milliseconds: float, *, failed: bool) -> None:
+        """One more answer of a version, in a generation of the deployment. Raises what the write raises; the answer is counted
+        all the same."""
         at = self._monotonic()
+        if generation != self._generation:
+            self._generation, self._windows = generation, {}
         window = self._windows.get(version)
         if window and at - window.opened >= WINDOW_SECONDS:
             if window.tally.requests:
@@ -57,7 +65,8 @@ class Counting:
             self._numbers += 1
             window = self._windows[version] = _Window(self._numbers, self._now(), at)
         window.tally.count(milliseconds, failed=failed)
-        if failed or at - window.written >= WRITE_SECONDS:
+        at_once = failed and window.tally.failed <= FAILURES_AT_ONCE
+        if at_once or at - window.written >= WRITE_SECONDS:
             self._write(version, window, at)
 
     def _write(self, version: int, window: _Window, at: float) -> None:

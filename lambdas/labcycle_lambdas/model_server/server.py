@@ -61,12 +61,14 @@ class Server:
                     f"GET /version.",
                 )
             serving = self._current()
-            if serving.live:
+            if serving.pause:
+                headers[PAUSED_HEADER] = "true"
+            elif serving.live:
                 headers[VERSION_HEADER] = str(serving.live.deployed.version)
             if request.path != "/invocations":
                 return Response(200, self._about(serving), headers)
             if serving.pause:
-                return Response(200, self._paused(request, serving, serving.pause), {**headers, PAUSED_HEADER: "true"})
+                return Response(200, self._paused(request, serving, serving.pause), headers)
             assert serving.live
             answer, version = self._answer(request, serving.live, serving.canary)
             return Response(200, answer, {**headers, VERSION_HEADER: str(version)})
@@ -105,16 +107,16 @@ class Server:
             except Exception as error:  # noqa: BLE001 - whatever it is: the live version decides whose mistake it is
                 failed, seconds = error, self.monotonic() - began
             else:
-                self._count(request, canary.version, self.monotonic() - began)
+                self._count(request, live.generation, canary.version, self.monotonic() - began)
                 return answer, canary.version
         began = self.monotonic()
         try:
             answer = self._score(request, live, self.capture)
         except Exception as error:
             if isinstance(error, CannotCompute) or not isinstance(error, MlflowError):
-                self._count(request, live.deployed.version, self.monotonic() - began, failed=True)
+                self._count(request, live.generation, live.deployed.version, self.monotonic() - began, failed=True)
             raise  # of other errors the caller is to blame, as far as can be said: they count for neither
-        self._count(request, live.deployed.version, self.monotonic() - began)
+        self._count(request, live.generation, live.deployed.version, self.monotonic() - began)
         if failed:
             self.journal.count(
                 CANARY_FAILURES,
@@ -123,13 +125,13 @@ class Server:
                 version=canary.version,
                 error=f"{type(failed).__name__}: {failed}"[:500],
             )
-            self._count(request, canary.version, seconds, failed=True)
+            self._count(request, live.generation, canary.version, seconds, failed=True)
         return answer, live.deployed.version
 
-    def _count(self, request: Request, version: int, seconds: float, *, failed: bool = False) -> None:
+    def _count(self, request: Request, generation: int, version: int, seconds: float, *, failed: bool = False) -> None:
         """Counting must never cost anybody an answer."""
         try:
-            self.counting.count(version, seconds * 1000, failed=failed)
+            self.counting.count(generation, version, seconds * 1000, failed=failed)
         except Exception as error:  # noqa: BLE001 - whatever it is
             self._unwritten("the tally of the answers", request.request_id, error)
 

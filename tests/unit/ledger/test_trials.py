@@ -12,6 +12,7 @@ from labcycle_lambdas.ledger.deployments import ANSWER_BYTES, Deployments
 from labcycle_lambdas.ledger.errors import InUse, NotFound, Refused
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.ledger.who import Who
 from tests.unit.ledger.conftest import Clock, Faults
 from tests.unit.ledger.test_deployments import MODEL, REVIEWER, actions, alias, deployed, version
 
@@ -53,8 +54,14 @@ def test_a_canary_stands_beside_the_live_version(table: Table, deployments: Depl
         },
     )
     assert not deployments.try_out(MODEL, two, 10, REVIEWER).changed
-    assert deployments.try_out(MODEL, two, 50, REVIEWER).deployment.generation == 3
-    assert actions(table)[-2:] == ["canary_started", "canary_changed"]
+    wider = deployments.try_out(MODEL, two, 50, Who("lead-1", "labcycle-fraud-lead-1", "lead-1")).deployment
+    assert wider.generation == 3
+    assert wider.canary
+    assert wider.canary.deployed == canary.deployed, "it is tried since then, and by whom"
+    anew = deployments.try_out(MODEL, replace(two, reference=None), 50, REVIEWER).deployment.canary
+    assert anew
+    assert anew.deployed.promoted_at > canary.deployed.promoted_at, "with another detail it is another trial"
+    assert actions(table)[-3:] == ["canary_started", "canary_changed", "canary_changed"]
 
 
 def test_a_promoted_canary_is_live_alone(table: Table, deployments: Deployments) -> None:

@@ -14,6 +14,7 @@ from labcycle_lambdas.http import Response
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.traffic import Tally, Traffic
+from labcycle_lambdas.model_server.counting import FAILURES_AT_ONCE
 from labcycle_lambdas.model_server.live import CACHE_SECONDS
 from labcycle_lambdas.model_server.server import KEY_HEADER, PAUSED_HEADER, VERSION_HEADER
 from tests.unit.model_server.bench import LABELS, SPLIT, Bench
@@ -115,7 +116,10 @@ def test_windows_are_closed_whole(bench: Bench) -> None:
 def test_what_the_canary_cannot_answer_the_live_version_does(bench: Bench) -> None:
     bench.serve(classifier())
     version = try_out(bench, failing(FAILS_ABOVE), 50)
-    answers = [ask(bench, number) for number in range(len(ROWS))]
+    answers = []
+    for number in range(len(ROWS)):
+        answers.append(ask(bench, number))
+        bench.clock.pass_seconds(1)
     assert {answer.status for answer in answers} == {200}
     failed = 0
     for number, answer in enumerate(answers):
@@ -128,6 +132,33 @@ def test_what_the_canary_cannot_answer_the_live_version_does(bench: Bench) -> No
     assert failed > 0
     assert tally(bench, version).failed == failed == len([line for line in bench.log if "CanaryFailures" in line])
     assert tally(bench, 1).failed == 0
+
+
+def test_a_version_that_fails_always_is_written_of_seldom(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.serve(classifier())
+    version = try_out(bench, failing(-1e9), 99)
+    versions(bench, 40)
+    assert tally(bench, version).failed == FAILURES_AT_ONCE
+    bench.clock.pass_seconds(1)
+    versions(bench, 20)
+    assert tally(bench, version).failed > 35
+
+
+def test_what_is_counted_belongs_to_one_trial(bench: Bench) -> None:
+    bench.serve(classifier())
+    version = try_out(bench, classifier(regularisation=0.01), 50)
+    versions(bench, 20)
+    bench.world.deployments.roll_back(MODEL, REVIEWER)
+    bench.clock.pass_seconds(CACHE_SECONDS)
+    versions(bench, 5)
+    began = bench.clock.now()
+    change(bench, version, 50)
+    given = versions(bench, 1) + versions(bench, 20)
+    bench.clock.pass_seconds(1)
+    given += versions(bench, 20)
+    for number in (1, version):
+        counted = Traffic(bench.world.table).since(MODEL, number, began).requests
+        assert 5 < counted <= given.count(str(number)), "in windows that began with this trial, and not before"
 
 
 def bench_side(bench: Bench, version: int, number: int) -> str:
@@ -226,6 +257,7 @@ def test_a_paused_model_gives_the_declared_answer(bench: Bench, answer: object) 
         "reason": "wrong data",
         "answer": answer,
     }
+    assert VERSION_HEADER not in bench.ask(SPLIT).headers, "no version gave that"
     assert "must have exactly one of" in bench.refusal({})
     bench.world.deployments.resume(MODEL, REVIEWER)
     bench.clock.pass_seconds(CACHE_SECONDS)
