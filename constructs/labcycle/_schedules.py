@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
@@ -15,6 +15,7 @@ from constructs import Construct
 
 from labcycle._grants import allow
 from labcycle.config import names
+from labcycle.config.schedules import is_schedule, is_time_zone
 
 _RETRIED_SECONDS = (60, 86_400)  # what EventBridge Scheduler takes
 
@@ -123,6 +124,16 @@ def start_at(
         dead_letters=dead_letters,
         tried_seconds=3600,
     )
+
+
+def schedule_problems(schedule: str | None, time_zone: str) -> list[str]:
+    """What is wrong with them, a sentence each; what is known only in AWS is taken as it is."""
+    problems = []
+    if schedule is not None and not Token.is_unresolved(schedule) and not is_schedule(schedule):
+        problems.append(f"schedule: got {schedule!r}; allowed such as cron(0 5 * * ? *) or rate(12 hours).")
+    if not Token.is_unresolved(time_zone) and not is_time_zone(time_zone):
+        problems.append(f"time_zone: got {time_zone!r}; allowed names of the IANA database such as Europe/Berlin.")
+    return problems
 
 
 def _role(scope: Construct, team: str, description: str, dead_letters: sqs.IQueue) -> iam.Role:

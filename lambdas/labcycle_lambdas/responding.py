@@ -32,6 +32,11 @@ from labcycle_lambdas.mlflow_error import (
 )
 
 THROTTLED = "Throttled"  # the metric: answers with 429 that the ledger or the function gave, which the API's 4xx hides
+# All tries of a call together end well before API Gateway gives up at 30 s: a 504 would be retried for minutes by MLflow's client.
+PATIENCE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+# What botocore would do for each call again takes as long as the rest: it composes its name, and checks what `Table` sends,
+# which makes its keys and items itself.
+LEDGER = PATIENCE.merge(Config(parameter_validation=False, user_agent="labcycle"))
 _SEGMENTS = 6
 _calls = 0
 
@@ -48,9 +53,8 @@ def settle() -> None:
     """To be called when a sandbox of Lambda has made what it keeps. The garbage collector need not look through it, and the
     libraries, again and again, nor through the records of a search while they are made: what a request makes goes without
     its help. Elsewhere the process belongs to somebody else."""
-    if (
-        "AWS_LAMBDA_FUNCTION_NAME" in os.environ
-    ):  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         gc.freeze()
         gc.set_threshold(50_000)
 

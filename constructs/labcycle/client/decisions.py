@@ -16,7 +16,7 @@ from labcycle.client.api import LifecycleClient
 from labcycle.client.tables import print_table
 from labcycle.errors import LabcycleError
 
-Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
+ModelName = Annotated[str, typer.Argument(help="Name of the registered model.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the chain of custody.")]
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def promote(
-        model: Model,
+        model: ModelName,
         version: Annotated[str, typer.Argument(help="Version of the model, a number.")],
         percent: Annotated[
             int | None,
@@ -41,25 +41,25 @@ def register(app: typer.Typer) -> None:
         """Make a version of a model the live one, or try it with a share of the requests."""
         said = LifecycleClient().promote(model, version, percent=percent, new_inputs=new_inputs, reason=reason)
         if as_json:
-            return _print_json(said)
+            return print_json(said)
         _print_change(model, said)
         for note in said["notes"]:
             Console(stderr=True).print(f"note: {note}", markup=False, highlight=False)
 
     @app.command()
-    def rollback(model: Model, reason: Reason = "", as_json: AsJson = False) -> None:
+    def rollback(model: ModelName, reason: Reason = "", as_json: AsJson = False) -> None:
         """Take back the version that is tried; else make the version before the live one live again."""
         said = LifecycleClient().roll_back(model, reason=reason)
         if as_json:
-            return _print_json(said)
+            return print_json(said)
         _print_change(model, said)
 
     @app.command()
-    def trial(model: Model, as_json: AsJson = False) -> None:
+    def trial(model: ModelName, as_json: AsJson = False) -> None:
         """Show how a version does that is tried beside the live one. Exits 1 where it is bad."""
         said = LifecycleClient().trial(model)
         if as_json:
-            _print_json(said)
+            print_json(said)
         else:
             _print_trial(model, said)
         if said["verdict"] == "bad":
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def pause(
-        model: Model,
+        model: ModelName,
         answer: Annotated[
             str | None,
             typer.Option(
@@ -80,38 +80,38 @@ def register(app: typer.Typer) -> None:
         """Stop a model from predicting, within seconds and without a deployment."""
         said = LifecycleClient().pause(model, answer=_answer(answer), reason=reason)
         if as_json:
-            return _print_json(said)
+            return print_json(said)
         _print_pause(model, said)
 
     @app.command()
-    def resume(model: Model, reason: Reason = "", as_json: AsJson = False) -> None:
+    def resume(model: ModelName, reason: Reason = "", as_json: AsJson = False) -> None:
         """Let a paused model predict again."""
         said = LifecycleClient().resume(model, reason=reason)
         if as_json:
-            return _print_json(said)
+            return print_json(said)
         _print_pause(model, said)
 
     @app.command()
-    def deployment(model: Model, as_json: AsJson = False) -> None:
+    def deployment(model: ModelName, as_json: AsJson = False) -> None:
         """Show which version of a model is live, and which were before."""
         said = LifecycleClient().deployment(model)
         if as_json:
-            return _print_json(said)
+            return print_json(said)
         _print_deployment(model, said["deployment"])
 
     @app.command()
-    def history(model: Model, as_json: AsJson = False) -> None:
+    def history(model: ModelName, as_json: AsJson = False) -> None:
         """Show what happened to a model, and whether the record of it is whole. Exits 1 where it is not."""
         said = LifecycleClient().history(model)
         if as_json:
-            _print_json(said)
+            print_json(said)
         else:
             _print_history(model, said)
         if not said["verified"]:
             raise typer.Exit(1)
 
 
-def _print_json(document: object) -> None:
+def print_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,11 +16,9 @@ from rich.text import Text
 
 from labcycle.client import decisions, model_view
 from labcycle.client.api import LIFECYCLE, ApiError, TeamApi, model_path
+from labcycle.client.decisions import AsJson, ModelName, print_json
 from labcycle.client.tables import print_table
 from labcycle.errors import LabcycleError
-
-Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 WATCH_SECONDS = 5
 _PARTS_EVERY = 12  # looks: what a run's record holds is read from S3, file by file, and seldom changes
@@ -69,7 +66,7 @@ def list_models(as_json: AsJson = False) -> None:
     """List the team's models: newest version, what is live since when and by whom, how many versions."""
     said = ModelsClient().models()
     if as_json:
-        return _print_json(said)
+        return print_json(said)
     if not said["models"]:
         typer.echo("no model is registered; register one with MLflow, or: labcycle models import FILE --name NAME")
         return
@@ -78,7 +75,7 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    model: Model,
+    model: ModelName,
     as_json: AsJson = False,
     watch: Annotated[
         bool, typer.Option("--watch", help=f"Look again every {WATCH_SECONDS} seconds, until Ctrl-C.")
@@ -92,7 +89,7 @@ def show(
         return _watch(client, model)
     said = _whole(client.overview(model), client.missing(model))
     console = Console()
-    _print_json(said) if as_json else console.print(model_view.model(said, console.width))
+    print_json(said) if as_json else console.print(model_view.model(said, console.width))
 
 
 @app.command()
@@ -110,7 +107,7 @@ def pace(
         client.pace_of_team(days) if model is None else {"models": [client.pace(model, days)], "whole": True}
     )
     if as_json:
-        _print_json(said)
+        print_json(said)
     else:
         rows = [model_view.pace_row(one["model"], one) for one in said["models"]]
         if model is None:
@@ -140,7 +137,7 @@ def bring_in(
     client = RunsClient()
     made = import_model(client, Artifacts(client), source, name, note, lambda line: typer.echo(line, err=True))
     if as_json:
-        return _print_json(asdict(made))
+        return print_json(asdict(made))
     typer.echo(f"{made.model}: version {made.version} is registered, from run {made.run_id}")
     typer.echo(f"incomplete: its record lacks {', '.join(made.missing)}; see labcycle runs parts {made.run_id}")
 
@@ -187,7 +184,3 @@ def _looks(client: ModelsClient, model: str, console: Console) -> Callable[[], R
         return Group(Text(said, style="red" if problem else "dim"), model_view.model(seen, console.width))
 
     return look
-
-
-def _print_json(document: object) -> None:
-    typer.echo(json.dumps(document, indent=2))

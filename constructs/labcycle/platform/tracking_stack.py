@@ -104,10 +104,8 @@ class TrackingStack(Stack):
         elif "read" in rights:
             self.tracking.grant_read(role)
         self.anchors.grant_read(role)
-        if "invoke models" in rights and team.scores_batches:
-            let_use_folder(
-                role, team=team.team, bucket=bucket, key=self._key
-            )  # once for all models: a role holds few characters
+        if "invoke models" in rights and team.scores_batches:  # once for all models: a role holds few characters
+            let_use_folder(role, team=team.team, bucket=bucket, key=self._key)
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:

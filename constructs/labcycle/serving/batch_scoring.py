@@ -21,10 +21,9 @@ from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import let_rule_tell
-from labcycle._schedules import start_at
+from labcycle._schedules import schedule_problems, start_at
 from labcycle._templates import render
 from labcycle.config import names
-from labcycle.config.schedules import is_schedule, is_time_zone
 from labcycle.serving.model_service import MEMORY_MIB
 
 CONCURRENCY = (1, 40)  # of an inline map: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
@@ -287,9 +286,6 @@ def _check(schedule: str | None, time_zone: str, memory: Size, concurrency: int,
         for name, value, low, high in figures
         if not Token.is_unresolved(value) and not low <= value <= high
     ]
-    if schedule is not None and not Token.is_unresolved(schedule) and not is_schedule(schedule):
-        problems.append(f"schedule: got {schedule!r}; allowed such as cron(0 5 * * ? *) or rate(12 hours).")
-    if not Token.is_unresolved(time_zone) and not is_time_zone(time_zone):
-        problems.append(f"time_zone: got {time_zone!r}; allowed names of the IANA database such as Europe/Berlin.")
+    problems += schedule_problems(schedule, time_zone)
     if problems:
         raise ValueError(" ".join(problems))

@@ -15,7 +15,7 @@ from constructs import Construct
 from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
-from labcycle._schedules import SCHEDULED_TIME, call_on
+from labcycle._schedules import SCHEDULED_TIME, call_on, schedule_problems
 from labcycle.config.rules import RECIPIENTS_CHARACTERS
 
 _MOST_RECIPIENTS = 50  # of a message: https://docs.aws.amazon.com/ses/latest/dg/quotas.html
@@ -66,7 +66,7 @@ class ScheduledReport(Construct):
     Raises
     ------
     ValueError
-        If recipients or days are outside their range; both at once.
+        If schedule, time zone, recipients or days are not as they may be; all of them at once.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ScheduledReport(Construct):
         dead_letters: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        _check(recipients, days)
+        _check(schedule, time_zone, recipients, days)
         self._model = model
         let_logs_use(encryption_key, self)
         self.function = python_function(
@@ -155,8 +155,8 @@ class ScheduledReport(Construct):
         )
 
 
-def _check(recipients: Sequence[str], days: int) -> None:
-    problems = []
+def _check(schedule: str, time_zone: str, recipients: Sequence[str], days: int) -> None:
+    problems = schedule_problems(schedule, time_zone)
     if not 1 <= len(recipients) <= _MOST_RECIPIENTS or sum(map(len, recipients)) > RECIPIENTS_CHARACTERS:
         problems.append(
             f"recipients: got {len(recipients)} of {sum(map(len, recipients))} characters; allowed 1 to {_MOST_RECIPIENTS}, "

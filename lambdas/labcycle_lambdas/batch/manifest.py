@@ -13,7 +13,7 @@ from labcycle_lambdas.batch.plan import Plan
 from labcycle_lambdas.batch.scoring import FAILED, SCORED
 from labcycle_lambdas.batch.store import Store
 from labcycle_lambdas.ledger.times import stamp
-from labcycle_lambdas.reaction.notice import Notice
+from labcycle_lambdas.notice import Notice
 
 COMPLETE, PARTIAL, NOTHING_SCORED, EMPTY = "complete", "partial", "failed", "empty"
 _NAMED = 10

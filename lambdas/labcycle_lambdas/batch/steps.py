@@ -16,7 +16,7 @@ from labcycle_lambdas.batch.store import Store
 from labcycle_lambdas.ledger.deployments import Deployed, Deployments
 from labcycle_lambdas.model_server.graph import Graph, Unusable
 from labcycle_lambdas.model_server.loading import Loader
-from labcycle_lambdas.reaction.notice import Notice
+from labcycle_lambdas.notice import Notice
 
 
 def _utc_now() -> datetime:

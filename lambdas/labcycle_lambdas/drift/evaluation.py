@@ -104,9 +104,7 @@ class Evaluator:
             for profile in self.profiles.read(settings.model, live.version, since)
             if profile.doc["reference"] == reference.fingerprint and profile.window_start <= at + timedelta(minutes=5)
         ]
-        merged = Profile(reference)
-        for profile in stored:
-            merged = merged.merge(Profile.from_doc(reference, profile.doc))
+        merged = Profile.of(reference, (profile.doc for profile in stored))
         new_rows, seen = _new(stored, before.seen)
         answer |= {"rows": merged.rows, "new_rows": new_rows, "window_start": stamp(since)}
         if merged.rows < settings.minimum_rows:

@@ -83,11 +83,8 @@ def latest(metrics: Iterable[Metric]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     ranks: dict[str, tuple[int, int, float]] = {}
     for key, value, timestamp, step, _, _, _ in metrics:
-        ranked = (
-            step,
-            timestamp,
-            0.0 if isnan(value) else value,
-        )  # as `rank`: a call for each point would take as long
+        # As `rank`: a call for each point would take as long as the rest.
+        ranked = (step, timestamp, 0.0 if isnan(value) else value)
         if key not in ranks or ranked > ranks[key]:
             ranks[key] = ranked
             found[key] = [value, timestamp, step]

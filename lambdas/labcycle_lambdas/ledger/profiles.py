@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from labcycle_lambdas.ledger.table import Item, Put, Table
-from labcycle_lambdas.ledger.times import stamp
+from labcycle_lambdas.ledger.windows import beginning, window_key
 
 _READ_AT_ONCE = 300
 
@@ -37,7 +37,7 @@ class Profiles:
         `number` counts the windows of a sandbox; a window keeps its number and its start until its write has been
         answered. Raises `Throttled`.
         """
-        sort_key = f"{_stamp(window_start)}#{sandbox_id}#{number:08d}"
+        sort_key = window_key(window_start, sandbox_id, number)
         self._table.write(Put(_partition(model, version), sort_key, {"profile": dict(doc)}))
 
     def read(self, model: str, version: int, since: datetime) -> list[StoredProfile]:
@@ -46,7 +46,7 @@ class Profiles:
 
     def each(self, model: str, version: int, since: datetime) -> Iterator[StoredProfile]:
         """The same one after another, for more of them than memory holds. Raises `Throttled`."""
-        for item in self._table.query(_partition(model, version), after=_stamp(since)):
+        for item in self._table.query(_partition(model, version), after=beginning(since)):
             yield _stored(item)
 
     def newest_first(self, model: str, version: int) -> Iterator[StoredProfile]:
@@ -63,8 +63,3 @@ def _stored(item: Item) -> StoredProfile:
 
 def _partition(model: str, version: int) -> str:
     return f"PROFILE#{model}#{version}"
-
-
-def _stamp(at: datetime) -> str:
-    """A time without a zone is UTC."""
-    return stamp(at if at.tzinfo else at.replace(tzinfo=UTC))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from labcycle_lambdas.ledger.table import Put, Table
-from labcycle_lambdas.ledger.times import stamp
+from labcycle_lambdas.ledger.windows import beginning, window_key
 
 # Milliseconds, the upper ends of the bins; one more bin is above the last.
 BINS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 2_000, 3_000, 5_000, 10_000, 30_000)
@@ -64,21 +64,16 @@ class Traffic:
         self, model: str, version: int, sandbox_id: str, number: int, window_start: datetime, tally: Tally
     ) -> None:
         """Keep the tally of window `number` of a sandbox: the last document counts. Raises `Throttled`."""
-        self._table.write(
-            Put(_partition(model, version), f"{_stamp(window_start)}#{sandbox_id}#{number:08d}", tally.to_doc())
-        )
+        sort_key = window_key(window_start, sandbox_id, number)
+        self._table.write(Put(_partition(model, version), sort_key, tally.to_doc()))
 
     def since(self, model: str, version: int, since: datetime) -> Tally:
         """All that this version answered in windows that began at `since` or later. Raises `Throttled`."""
         found = Tally()
-        for item in self._table.query(_partition(model, version), after=_stamp(since)):
+        for item in self._table.query(_partition(model, version), after=beginning(since)):
             found.add(Tally.from_doc(item.doc))
         return found
 
 
 def _partition(model: str, version: int) -> str:
     return f"TRAFFIC#{model}#{version}"
-
-
-def _stamp(at: datetime) -> str:
-    return stamp(at.astimezone(UTC))

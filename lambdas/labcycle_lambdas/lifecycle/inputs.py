@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labcycle_lambdas.model_server.columns import listed
 from labcycle_lambdas.model_server.schema import Column, Schema, Tensor
 
 # What was allowed before is allowed of each of these as well: labcycle_lambdas/model_server/columns.py.
@@ -10,7 +11,6 @@ _WIDER = {
     "long": {"long", "float", "double"},
     "float": {"float", "double"},
 }
-_NAMED = 10
 
 
 def refused(live: Schema, new: Schema) -> list[str]:
@@ -20,10 +20,10 @@ def refused(live: Schema, new: Schema) -> list[str]:
     before, after = ({column.name: column for column in schema.columns} for schema in (live, new))
     said = []
     if gone := [name for name in before if name not in after]:
-        said.append(f"it does not know {_listed(gone)}")
+        said.append(f"it does not know {listed(gone)}")
     if needed := [name for name, column in after.items() if not _may_lack(column) and _may_lack(before.get(name))]:
-        said.append(f"it needs {_listed(needed)}")
-    for name in before.keys() & after.keys():
+        said.append(f"it needs {listed(needed)}")
+    for name in (name for name in before if name in after):
         old, now = before[name].type, after[name].type
         if now not in _WIDER.get(old, {old}):
             said.append(f"{name[:80]!r} was {old} and is {now}")
@@ -41,7 +41,7 @@ def _tensors(live: Schema, new: Schema) -> list[str]:
         return [f"it takes {now} where {old} were taken"]
     before, after = ({tensor.name: tensor for tensor in schema.tensors} for schema in (live, new))
     if before.keys() != after.keys():
-        old, now = (_listed([str(name) for name in names]) for names in (before, after))
+        old, now = (listed([str(name) for name in names]) for names in (before, after))
         return [f"its tensors are {now}; they were {old}"]
     return [
         f"{name!r} was {_shown(before[name])} and is {_shown(after[name])}"
@@ -60,8 +60,3 @@ def _takes(new: Tensor, live: Tensor) -> bool:
 
 def _shown(tensor: Tensor) -> str:
     return f"{tensor.dtype} {list(tensor.shape)}"
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(repr(name[:80]) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

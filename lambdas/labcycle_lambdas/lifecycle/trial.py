@@ -102,10 +102,8 @@ def _side(call: Call, model: str, name: str, deployed: Deployed, since: datetime
     if deployed.reference is None:
         return Side(name, deployed.version, tally, 0, None)
     reference = Reference.from_doc(deployed.reference)
-    merged = Profile(reference)
-    for stored in Profiles(call.table).read(model, deployed.version, since):
-        if stored.doc["reference"] == reference.fingerprint:
-            merged = merged.merge(Profile.from_doc(reference, stored.doc))
+    stored = Profiles(call.table).each(model, deployed.version, since)
+    merged = Profile.of(reference, (profile.doc for profile in stored))
     if not merged.rows:
         return Side(name, deployed.version, tally, 0, None)
     prediction = population_stability_index(reference, merged)[-1]  # the last column

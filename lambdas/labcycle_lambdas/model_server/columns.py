@@ -38,8 +38,8 @@ def enforce(table: Table, schema: Schema) -> Table:
     missing = [c.name for c in schema.columns if c.required and c.name not in there]
     extra = [name for name in given if name not in known]
     if missing or extra:
-        said = [f"missing: {_listed(missing)}"] if missing else []
-        said += [f"not known to the model: {_listed(extra)}"] if extra else []
+        said = [f"missing: {listed(missing)}"] if missing else []
+        said += [f"not known to the model: {listed(extra)}"] if extra else []
         raise invalid(f"The columns do not match the model's signature; {'; '.join(said)}.")
     position = {name: i for i, name in enumerate(given)}
     columns = []
@@ -58,7 +58,8 @@ def _plain(rows: list[list[Any]], schema: Schema) -> bool:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Some columns, for people."""
     shown = ", ".join(repr(name[:80]) for name in names[:_NAMED])
     return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 

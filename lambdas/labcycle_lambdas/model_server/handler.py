@@ -7,7 +7,6 @@ import uuid
 from functools import cache
 from typing import Any
 
-from botocore.config import Config
 from botocore.session import get_session
 
 from labcycle_lambdas.http import Request
@@ -22,11 +21,7 @@ from labcycle_lambdas.model_server.journal import REFUSED_VERSIONS, Journal
 from labcycle_lambdas.model_server.live import Live
 from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.server import Server
-from labcycle_lambdas.responding import client, settle
-
-# What botocore would do for each call again takes as long as the rest: it composes its name, and checks what `Table` sends,
-# which makes its keys and items itself.
-_LEDGER_CONFIG = Config(parameter_validation=False, user_agent="labcycle")
+from labcycle_lambdas.responding import LEDGER, PATIENCE, client, settle
 
 
 @cache
@@ -34,11 +29,11 @@ def server() -> Server:
     """Made once a sandbox."""
     environment = Environment.read()
     session = get_session()
-    table = Table(client("dynamodb", _LEDGER_CONFIG, session), environment.ledger_table)
+    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
     journal = Journal(environment.team, environment.model)
     live = Live(
         Deployments(table),
-        Loader(client("s3", session=session), environment.artifact_bucket),
+        Loader(client("s3", PATIENCE, session), environment.artifact_bucket),
         environment.model,
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )

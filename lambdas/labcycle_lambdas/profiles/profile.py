@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from labcycle_lambdas.profiles.bins import NumericBins
@@ -57,6 +57,15 @@ class Profile:
     def _whole(self, row: Sequence[object]) -> Sequence[object]:
         missing = len(self._columns) - len(row)
         return row if missing == 0 else [*row[: len(self._columns)], *[None] * missing]
+
+    @classmethod
+    def of(cls, reference: Reference, docs: Iterable[Mapping[str, Any]]) -> Profile:
+        """Of all documents that were counted against this reference, one profile; others are passed over."""
+        merged = cls(reference)
+        for doc in docs:
+            if doc["reference"] == reference.fingerprint:
+                merged = merged.merge(cls.from_doc(reference, doc))
+        return merged
 
     def merge(self, other: Profile) -> Profile:
         """A new profile of the rows of both.

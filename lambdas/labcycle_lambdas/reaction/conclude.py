@@ -14,9 +14,9 @@ from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
+from labcycle_lambdas.notice import Notice
 from labcycle_lambdas.reaction.begin import data_prefix, run_id_of
 from labcycle_lambdas.reaction.environment import Environment
-from labcycle_lambdas.reaction.notice import Notice
 from labcycle_lambdas.reaction.scoring import LOWER_IS_BETTER
 
 REJECTED = "REJECTED"

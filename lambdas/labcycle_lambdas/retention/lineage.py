@@ -40,7 +40,7 @@ class Lineage:
                 *deployment.previous,
             ]
             for deployed in was_live:
-                _keep(runs, deployed.source_run, f"{model.name} version {deployed.version}, which is or was live")
+                _keep(runs, deployed.source_run, f"{model.name} version {deployed.version}, which is or was deployed")
         for run_id, what in list(runs.items()):
             try:
                 ancestors = ancestry(ledger, ledger.get(run_id))

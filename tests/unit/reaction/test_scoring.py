@@ -10,7 +10,7 @@ import pytest
 from sklearn import metrics as sk
 
 from labcycle.config.metrics import METRICS as ALLOWED
-from labcycle_lambdas.reaction.notice import Notice
+from labcycle_lambdas.notice import Notice
 from labcycle_lambdas.reaction.scoring import METRICS, CannotScore, gain, measure
 
 RANDOM = np.random.default_rng(5)

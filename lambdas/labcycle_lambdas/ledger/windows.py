@@ -1,0 +1,17 @@
+"""Keys of what the sandboxes of a model server write, each in windows of its own: by time, sandbox and number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from labcycle_lambdas.ledger.times import stamp
+
+
+def window_key(start: datetime, sandbox_id: str, number: int) -> str:
+    """The sort key of a window: it keeps its number and its start until its write has been answered."""
+    return f"{beginning(start)}#{sandbox_id}#{number:08d}"
+
+
+def beginning(at: datetime) -> str:
+    """Behind this stand the windows that started at `at` or later. A time without a zone is UTC."""
+    return stamp(at if at.tzinfo else at.replace(tzinfo=UTC))
