@@ -1,34 +1,18 @@
-"""What an ONNX file says of itself, read without the package onnx: its header, and what it takes.
-
-An ONNX model is one Protocol Buffers message; only the fields that are named here are looked at.
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3, https://protobuf.dev/programming-guides/encoding/
-"""
+"""What an ONNX file says of itself: its header, and what it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSET = 1, 2, 3, 7, 8  # of ModelProto
-_INITIALIZER, _INPUT = 5, 11  # of GraphProto
-_TENSOR_NAME, _DATA_LOCATION = 8, 14  # of TensorProto
-_EXTERNAL = 1
-_DTYPES = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    4: "uint16",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    8: "str",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-    12: "uint32",
-    13: "uint64",
+from labcycle.errors import LabcycleError
+
+if TYPE_CHECKING:
+    import onnx
+
+_DTYPES = {  # that MLflow's signatures have
+    *("bool", "str", "float16", "float32", "float64"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
 
 
@@ -51,92 +35,45 @@ class OnnxFile:
 
 
 def read(content: bytes) -> OnnxFile:
-    """Raises `NoOnnx`."""
-    view = memoryview(content)
+    """Raises `NoOnnx`, and `LabcycleError` where the package onnx is missing."""
     try:
-        return _model(view)
-    except (IndexError, ValueError, AttributeError, TypeError) as error:
-        raise NoOnnx(f"it is no ONNX model, or was cut off ({error or type(error).__name__})") from None
-
-
-def _model(view: memoryview) -> OnnxFile:
-    header: dict[int, Any] = {}
-    opsets: dict[str, int] = {}
-    for number, value in _fields(view):
-        if number == _OPSET:
-            opset = dict(_fields(value))
-            opsets[_text(opset.get(1, b"")) or "ai.onnx"] = int(opset.get(2, 0))
-        else:
-            header[number] = value
-    if not isinstance(header.get(_IR_VERSION), int) or _GRAPH not in header or not opsets:
-        raise ValueError("it names no version, operators or graph")
-    weights, inputs, external = set(), [], False
-    for number, value in _fields(header[_GRAPH]):
-        if number == _INITIALIZER:
-            tensor = {key: found for key, found in _fields(value) if key in (_TENSOR_NAME, _DATA_LOCATION)}
-            weights.add(_text(tensor.get(_TENSOR_NAME, b"")))
-            external = external or tensor.get(_DATA_LOCATION) == _EXTERNAL
-        elif number == _INPUT:
-            inputs.append(value)
-    taken = [_input(value) for value in inputs if _text(dict(_fields(value)).get(1, b"")) not in weights]
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ModuleNotFoundError:
+        raise LabcycleError(
+            "labcycle models import: to read an .onnx file the Python package onnx is needed: pip install 'labcycle[onnx]'. Or save "
+            "the model with mlflow.onnx.save_model elsewhere, and name the folder"
+        ) from None
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError) as error:
+        raise NoOnnx(f"it is no ONNX model, or was cut off ({error})") from None
+    if not model.ir_version or not model.HasField("graph") or not model.opset_import:
+        raise NoOnnx("it is no ONNX model: it names no version, operators or graph")
+    weights = {tensor.name for tensor in model.graph.initializer}
+    taken = [_input(value) for value in model.graph.input if value.name not in weights]
     known = [one for one in taken if one is not None]
-    producer = f"{_text(header.get(_PRODUCER, b''))} {_text(header.get(_PRODUCER_VERSION, b''))}".strip()
     return OnnxFile(
-        header[_IR_VERSION], producer, opsets, known if known and len(known) == len(taken) else None, external
+        model.ir_version,
+        f"{model.producer_name} {model.producer_version}".strip(),
+        {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
+        known if known and len(known) == len(taken) else None,
+        any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer),
     )
 
 
-def _input(value: memoryview) -> dict[str, Any] | None:
-    """ValueInfoProto: its name, and its TypeProto.Tensor with one number or name a dimension."""
-    info = dict(_fields(value))
-    tensor = dict(_fields(info[2])).get(1) if 2 in info else None
-    if tensor is None:
+def _input(value: onnx.ValueInfoProto) -> dict[str, Any] | None:
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape") or not tensor.elem_type:
         return None
-    kind = dict(_fields(tensor))
-    dtype = _DTYPES.get(kind.get(1, 0))
-    if dtype is None or 2 not in kind:
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    except KeyError:
         return None
-    lengths = [dict(_fields(dimension)).get(1) for _, dimension in _fields(kind[2])]
-    shape = [length if isinstance(length, int) and length > 0 else -1 for length in lengths]
-    return {"type": "tensor", "name": _text(info.get(1, b"")), "tensor-spec": {"dtype": dtype, "shape": shape}}
-
-
-def _fields(view: memoryview) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field of a message. Raises `IndexError`, `ValueError` where it is none."""
-    at = 0
-    while at < len(view):
-        key, at = _varint(view, at)
-        number, kind = key >> 3, key & 7
-        if number == 0:
-            raise ValueError("a field has no number")
-        if kind == _VARINT:
-            value, at = _varint(view, at)
-            yield number, value
-            continue
-        if kind == _BYTES:
-            length, at = _varint(view, at)
-        elif kind in (_FIXED32, _FIXED64):
-            length = 4 if kind == _FIXED32 else 8
-        else:
-            raise ValueError(f"a field has the type {kind}")
-        if at + length > len(view):
-            raise ValueError("a field is longer than the file")
-        yield number, view[at : at + length]
-        at += length
-
-
-def _varint(view: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = view[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is too long")
-
-
-def _text(value: memoryview | bytes) -> str:
-    return bytes(value).decode()
+    name = "str" if dtype.kind == "O" else dtype.name
+    if name not in _DTYPES:
+        return None
+    shape = [dimension.dim_value if dimension.dim_value > 0 else -1 for dimension in tensor.shape.dim]
+    return {"type": "tensor", "name": value.name, "tensor-spec": {"dtype": name, "shape": shape}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from typer.testing import CliRunner, Result
 from labcycle.cli import app
 from labcycle.client import model_import, onnx_file
 from labcycle.client.onnx_file import NoOnnx
+from labcycle.errors import LabcycleError
 from labcycle.lineage.artifacts import ArtifactError, Artifacts
 from labcycle_lambdas.ledger.custody import Custody
 from tests.unit.lineage.conftest import Team
@@ -188,6 +190,12 @@ def test_an_onnx_file_tells_what_it_takes() -> None:
     assert (read.ir_version, read.external) == (model.ir_version, False)
     assert read.opsets == {opset.domain or "ai.onnx": opset.version for opset in model.opset_import}
     assert read.producer == f"{model.producer_name} {model.producer_version}"
+
+
+def test_where_onnx_is_missing_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(LabcycleError, match=r"pip install 'labcycle\[onnx\]'"):
+        onnx_file.read(b"")
 
 
 def test_weights_are_no_inputs_and_what_is_no_tensor_gives_no_signature() -> None:
