@@ -116,7 +116,12 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (BatchDelivery, "time_zone"): st.sampled_from(
         ["UTC", "Europe/Berlin", "America/Argentina/ComodRivadavia", "Asia/Tokyo", "Africa/Lagos", "Australia/Perth"]
     ),
-    (ReportDelivery, "time_zone"): st.sampled_from(["Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"]),
+    (ReportDelivery, "schedule"): st.sampled_from(
+        ["cron(0 7 ? * MON *)", "cron(05 00,6,23 LW JAN-MAR/2 ? 1970-2199)", "cron(59 09 ? 2,DEC SUN#5,3L 2026/1)"]
+    ),
+    (ReportDelivery, "time_zone"): st.sampled_from(
+        ["Etc/UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Buenos_Aires"]
+    ),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),

@@ -80,7 +80,8 @@ def _number(name: str, text: str) -> int | None:
     return int(text) if low <= int(text) <= high else None
 
 
-def _schedule(value: str) -> str:
+def as_schedule(value: str) -> str:
+    """The text, if `is_schedule` says so; for a field of the configuration."""
     if not is_schedule(value):
         raise PydanticCustomError("schedule", "no schedule of EventBridge Scheduler")
     return value
@@ -95,7 +96,7 @@ def _time_zone(value: str) -> str:
 ScheduleExpression = Annotated[
     str,
     StringConstraints(max_length=_MOST_CHARACTERS),
-    AfterValidator(_schedule),
+    AfterValidator(as_schedule),
     Allowed(
         "cron(minutes hours day-of-month month day-of-week year), with ? for one of the two days, or rate(number unit)",
         "Write it as in cron(0 5 * * ? *), every day at five, or rate(12 hours)",

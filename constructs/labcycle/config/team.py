@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from . import rules
 from .hardware import TierName
 from .metrics import Metric
 from .origin import Origin
 from .ruling import obey
-from .schedules import ScheduleExpression, TimeZone
+from .schedules import ScheduleExpression, TimeZone, as_schedule
 from .vocabulary import Allowed, Email, Name, Settings, TagValue
 
 Stage = Literal["sandbox", "staging", "production"]
@@ -66,6 +66,7 @@ _TimesOfDay = Annotated[
         r"(\? [0-9A-Z*/,-]+ [0-9A-Z*/,#-]+|[0-9LW*/,-]+ [0-9A-Z*/,-]+ \?) [0-9*/,-]+\)$",
         max_length=256,
     ),
+    AfterValidator(as_schedule),
     Allowed(
         "cron(minute hour day month weekday year) with ? for day or weekday, such as cron(0 7 ? * MON *)",
         "Name one minute, and the hours, as numbers",

@@ -253,6 +253,11 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "got cron(0 24 ? * MON *); allowed",
         ),
         (
+            (API, API + report("sender: a@b.c", schedule="cron(0 7 ? * MON,XYZ *)")),
+            "models[0].deliver[1].schedule",
+            "got cron(0 7 ? * MON,XYZ *); allowed cron(minute hour day month weekday year) with ? for day or weekday",
+        ),
+        (
             (API, API + report("sender: a@b.c", "time_zone: Europe/Berln")),
             "models[0].deliver[1].time_zone",
             "got Europe/Berln; allowed a time zone of the IANA database such as Europe/Berlin. Did you mean Europe/Berlin?",
