@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -45,6 +45,7 @@ def python_function(
     key: kms.IKey,
     retain_logs: bool = False,
     reserved_concurrency: int | None = None,
+    disk: Size | None = None,
 ) -> lambda_.Function:
     """The function whose code is the folder `folder` of labcycle_lambdas. Its role may do nothing but log and trace."""
     group = log_group(scope, f"{construct_id}Log", key=key, retain=retain_logs)
@@ -68,6 +69,7 @@ def python_function(
         memory_size=memory_mib,
         timeout=timeout,
         reserved_concurrent_executions=reserved_concurrency,
+        ephemeral_storage_size=disk,
         tracing=lambda_.Tracing.ACTIVE,
         log_group=group,
         environment={**environment, "TEAM": team},

@@ -31,6 +31,7 @@ from labcycle.config import (
     Model,
     Network,
     Principal,
+    Promotion,
     Reaction,
     ReportDelivery,
     RetentionRule,
@@ -123,6 +124,7 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
         ["Etc/UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Buenos_Aires"]
     ),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
+    (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),
     (Target, "target"): names_of(104),
@@ -199,6 +201,8 @@ def _of(annotation: Any, field: FieldInfo, where: str) -> st.SearchStrategy[Any]
     kind = plain(annotation)
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
+    if kind is bool:
+        return st.booleans()
     if kind in (int, float):
         low, high = bound(field, "ge"), bound(field, "le")
         edges = [edge for edge in (low, high) if edge is not None]
@@ -336,6 +340,15 @@ def _members(draw: st.DrawFn, team: str, target: Data) -> Data:
     return draw(mapping(Member, name=allowed, principal=principal))
 
 
+@st.composite
+def _promotions(draw: st.DrawFn) -> Data:
+    data: Data = dict(draw(mapping(Promotion)))
+    hours = data.get("longest_hours", Promotion.model_fields["longest_hours"].default)
+    if data.get("step_minutes", 0) > 60 * hours:
+        data["step_minutes"] = 60 * hours
+    return data
+
+
 def _deliveries() -> st.SearchStrategy[list[Data]]:
     """An API, and sometimes batches or reports beside it."""
     api, batch, report = mapping(ApiDelivery), mapping(BatchDelivery), mapping(ReportDelivery)
@@ -353,6 +366,7 @@ def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
             deliver=_deliveries(),
             retrain=mapping(Retrain, image=_images(region)),
             react=st.just([]),
+            promotion=_promotions(),
         )
     )
     if whole:

@@ -96,7 +96,8 @@ def test_a_run_has_200_teams_of_many_kinds() -> None:
         for team in teams
         for model in team.get("models", [])
     }
-    assert len(shapes) == 5, shapes  # with each of monitor and retrain, and with a reaction where there are both
+    # With and without a policy: with each of monitor and retrain, and with a reaction where there are both.
+    assert len(shapes) == 10, shapes
     assert len({target["region"] for one in runs for target in one.targets}) >= 20
 
 

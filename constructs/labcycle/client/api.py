@@ -116,20 +116,22 @@ class LifecycleClient(TeamApi):
         *,
         percent: int | None = None,
         new_inputs: bool = False,
+        now: bool = False,
         reason: str = "",
     ) -> dict[str, Any]:
         """Make a version live, or with `percent` (1 to 99) let it answer this share of the requests beside the live one:
-        `{"deployment": ..., "changed": bool, "notes": [...]}`. `new_inputs`: also where it refuses what the live one takes.
-        Raises `ApiError`."""
+        `{"deployment": ..., "changed": bool, "notes": [...], "promotion": ...}`. Where the model's policy has steps, a `promotion`
+        begins instead, unless `now` is set. `new_inputs`: also where it refuses what the live one takes. Raises `ApiError`."""
         body: dict[str, Any] = {"version": str(version), **({} if percent is None else {"percent": percent})}
-        body |= {"new_inputs": True} if new_inputs else {}
+        body |= ({"new_inputs": True} if new_inputs else {}) | ({"now": True} if now else {})
         return self._of_model("POST", model, "promote", {**body, **_reason(reason)})
 
     def roll_back(self, model: str, *, reason: str = "") -> dict[str, Any]:
-        """Take the version back that is tried; else make the version live that was live before:
+        """Take back a promotion that is under way, or the version that is tried; else make the version live that was live before:
         `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
-        deployment = self.deployment(model)["deployment"]
-        leaving = (deployment.get("canary") or {}).get("deployed") or deployment["live"]
+        said = self.deployment(model)
+        deployment = said["deployment"]
+        leaving = (deployment.get("canary") or {}).get("deployed") or said.get("promotion") or deployment["live"]
         # Named, so that a repeated call never rolls back twice.
         body = {"from_version": str(leaving["version"])} if leaving else {}
         return self._of_model("POST", model, "rollback", {**body, **_reason(reason)})
@@ -144,8 +146,13 @@ class LifecycleClient(TeamApi):
         return self._of_model("POST", model, "resume", _reason(reason))
 
     def deployment(self, model: str) -> dict[str, Any]:
-        """What is live and what was: `{"deployment": {"live": ..., "previous": [...], ...}}`. Raises `ApiError`."""
+        """What is live and what was, and the promotion that is under way:
+        `{"deployment": {"live": ..., "previous": [...], ...}, "promotion": ...}`. Raises `ApiError`."""
         return self._of_model("GET", model, "deployment")
+
+    def promotion(self, model: str) -> dict[str, Any]:
+        """How far the promotion in steps is that is under way, or how the last one ended: `{"promotion": ...}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "promotion")
 
     def trial(self, model: str) -> dict[str, Any]:
         """How a version does that is tried: `{"sides": [...], "verdict": ..., "reasons": [...], ...}`. Raises `ApiError`."""

@@ -1,4 +1,4 @@
-"""The commands `promote`, `rollback`, `trial`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
+"""The commands `promote`, `promotion`, `rollback`, `trial`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
 
 Each prints tables for people, or with --json the API's own answer.
 """
@@ -13,11 +13,13 @@ import typer
 from rich.console import Console
 
 from labcycle.client.api import LifecycleClient
-from labcycle.client.tables import print_table
+from labcycle.client.promotion_view import follow, progress
+from labcycle.client.tables import print_json, print_table
 from labcycle.errors import LabcycleError
 
 ModelName = Annotated[str, typer.Argument(help="Name of the registered model.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended, or Ctrl-C, which does not end it.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the chain of custody.")]
 
 
@@ -35,20 +37,50 @@ def register(app: typer.Typer) -> None:
         new_inputs: Annotated[
             bool, typer.Option("--new-inputs", help="Also where it refuses what consumers of the live version send.")
         ] = False,
+        now: Annotated[
+            bool, typer.Option("--now", help="Without the steps of the model's policy: all requests at once.")
+        ] = False,
+        watch: Watch = False,
         reason: Reason = "",
         as_json: AsJson = False,
     ) -> None:
-        """Make a version of a model the live one, or try it with a share of the requests."""
-        said = LifecycleClient().promote(model, version, percent=percent, new_inputs=new_inputs, reason=reason)
-        if as_json:
-            return print_json(said)
-        _print_change(model, said)
+        """Make a version of a model the live one, in steps where the model's policy has some; or try it with a share of the requests.
+
+        With --watch it ends when the promotion has, and exits 1 where the version is not live then.
+        """
+        client = LifecycleClient()
+        said = client.promote(model, version, percent=percent, new_inputs=new_inputs, now=now, reason=reason)
         for note in said["notes"]:
             Console(stderr=True).print(f"note: {note}", markup=False, highlight=False)
+        begun = said.get("promotion")
+        if begun and watch:
+            return follow(client, model, begun, as_json=as_json)
+        if as_json:
+            return print_json(said)
+        if not begun:
+            return _print_change(model, said)
+        typer.echo(f"{model}: {progress(begun)}")
+        typer.echo(
+            f"watch it: labcycle models promotion {model} --watch; take it back: labcycle models rollback {model}"
+        )
+
+    @app.command()
+    def promotion(model: ModelName, watch: Watch = False, as_json: AsJson = False) -> None:
+        """Show how far a promotion in steps is, or how the last one ended. Exits 1 where its version did not go live."""
+        client = LifecycleClient()
+        said = client.promotion(model)["promotion"]
+        if said and watch:
+            return follow(client, model, said, as_json=as_json)
+        if as_json:
+            print_json({"promotion": said})
+        else:
+            typer.echo(f"{model}: {progress(said) if said else 'no version was promoted in steps'}")
+        if said and said["outcome"] not in ("", "live"):
+            raise typer.Exit(1)
 
     @app.command()
     def rollback(model: ModelName, reason: Reason = "", as_json: AsJson = False) -> None:
-        """Take back the version that is tried; else make the version before the live one live again."""
+        """Take back a promotion that is under way, or the version that is tried; else make the version before the live one live again."""
         said = LifecycleClient().roll_back(model, reason=reason)
         if as_json:
             return print_json(said)
@@ -98,6 +130,8 @@ def register(app: typer.Typer) -> None:
         if as_json:
             return print_json(said)
         _print_deployment(model, said["deployment"])
+        if begun := said.get("promotion"):
+            typer.echo(f"being promoted: {progress(begun)}")
 
     @app.command()
     def history(model: ModelName, as_json: AsJson = False) -> None:
@@ -109,10 +143,6 @@ def register(app: typer.Typer) -> None:
             _print_history(model, said)
         if not said["verified"]:
             raise typer.Exit(1)
-
-
-def print_json(document: object) -> None:
-    typer.echo(json.dumps(document, indent=2))
 
 
 def _answer(text: str | None) -> object:

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from labcycle.client import decisions, model_view
 from labcycle.client.api import LIFECYCLE, ApiError, TeamApi, model_path
-from labcycle.client.decisions import AsJson, ModelName, print_json
-from labcycle.client.tables import print_table
+from labcycle.client.decisions import AsJson, ModelName
+from labcycle.client.tables import print_json, print_table
 from labcycle.errors import LabcycleError
 
 WATCH_SECONDS = 5

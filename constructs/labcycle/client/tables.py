@@ -1,12 +1,18 @@
-"""Tables for people. Names and reasons are shown as they were written: brackets in them are no markup."""
+"""What commands print: tables for people, JSON for programs. Names and reasons are shown as they were written: brackets in them are no markup."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+
+def print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2))
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

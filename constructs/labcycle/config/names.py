@@ -104,6 +104,16 @@ def batch_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/batch"
 
 
+def promotion_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds the ARN of the state machine that promotes versions of a model."""
+    return f"/labcycle/team/{team}/model/{model}/promotion"
+
+
+def promotion_machine(team: str, model: str) -> str:
+    """State machine that promotes versions of a model; `*` as the model is all of the team, and of no other."""
+    return f"labcycle_{team}_promotion_{model}"
+
+
 def training_job_prefix(team: str, model: str) -> str:
     """How the names of a model's training jobs begin; roles allow its jobs by it."""
     return f"labcycle-{team}-{model}-"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 from .names import token_url_output
@@ -19,7 +19,7 @@ from .problem import Path
 from .regions import is_zone_of, known_regions
 
 PRINCIPAL_KINDS = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
-MODEL_KEYS = ("name", "business_owner", "deliver", "monitor", "retrain", "react")
+MODEL_KEYS = ("name", "business_owner", "deliver", "promotion", "monitor", "retrain", "react")
 NETWORK_KEYS = ("name", "cidr", "vpc_id", "private_subnet_ids", "egress")
 # As in https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ServiceQuota.html
 QUOTA_CODE = re.compile(r"^L-[0-9A-F]{8}$")
@@ -195,6 +195,14 @@ def model_rules(model: Any) -> Iterator[Broken]:
             "profiles of what the model sees. Add {form: api, runtime: lambda} to deliver, or remove monitor",
             on_key=True,
         )
+    if _get(model, "promotion") is not None and forms and "api" not in [form for _, form in forms]:
+        yield Broken(
+            ("promotion",),
+            "got a promotion in a model without an api; allowed where deliver has the form api, since a version is tried on its "
+            "requests. Add {form: api, runtime: lambda} to deliver, or remove promotion",
+            on_key=True,
+        )
+    yield from _below(("promotion",), _promotion_rules(_get(model, "promotion")))
     if forms and {form for _, form in forms} == {"report"}:
         yield Broken(
             ("deliver", forms[0][0], "form"),
@@ -213,6 +221,22 @@ def model_rules(model: Any) -> Iterator[Broken]:
                     on_key=True,
                 )
         yield from _below(("react", i), _no_repeats(reaction, "on"))
+
+
+def _promotion_rules(promotion: Any) -> Iterator[Broken]:
+    percents = [percent for _, percent in _items(promotion, "canary_percents")]
+    for i, (before, percent) in enumerate(pairwise(percents), 1):
+        if isinstance(before, int) and isinstance(percent, int) and percent <= before:
+            yield Broken(
+                ("canary_percents", i),
+                f"got {percent} after {before}; allowed growing shares, such as 10, 50. Write them in order, each once",
+            )
+    minutes, hours = _get(promotion, "step_minutes"), _get(promotion, "longest_hours")
+    if isinstance(minutes, int) and isinstance(hours, int) and 0 < hours * 60 < minutes:
+        yield Broken(
+            ("step_minutes",),
+            f"got {minutes} minutes; allowed at most longest_hours, which is {hours}. Raise longest_hours, or watch for less",
+        )
 
 
 def _recipients(deliver: Any) -> Iterator[Broken]:

@@ -58,6 +58,7 @@ _TrainingInstance = Annotated[
     StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"),
     Allowed("a SageMaker instance type such as ml.m5.large"),
 ]
+_Percent = Annotated[int, Field(ge=1, le=99)]
 _TimesOfDay = Annotated[
     str,
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based, at chosen minutes of chosen hours
@@ -289,6 +290,25 @@ class Reaction(Settings):
     """Hours after a reaction in which none is started."""
 
 
+class Promotion(Settings):
+    """What a version must pass before it answers all requests."""
+
+    canary_percents: Annotated[tuple[_Percent, ...], Field(strict=False, min_length=1, max_length=5)] = (10, 50)
+    """Growing shares of the requests with which it is tried, one after the other."""
+    step_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    """How long each share is watched at least."""
+    longest_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    """How long a share may wait for minimum_requests; then the version is taken back."""
+    minimum_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Answers that it must have given at each share."""
+    complete_runs: bool = True
+    """Whether the record of the run that made it must be whole: all six parts."""
+    second_person: bool = False
+    """Whether somebody else than who made it must ask for its promotion."""
+    newest_data_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
+    """How many days ago it may have been trained; absent: any time."""
+
+
 class Model(Settings):
     """A model, from its delivery to its reaction."""
 
@@ -298,6 +318,8 @@ class Model(Settings):
     """Who hears about the model, besides the team's owner."""
     deliver: Annotated[tuple[Delivery, ...], Field(strict=False, min_length=1)]
     """The forms in which the model is delivered, each once."""
+    promotion: Promotion | None = None
+    """What a version must pass before it answers all requests; absent: whoever may promote makes it live at once."""
     monitor: Monitor | None = None
     """What is watched; absent: nothing."""
     retrain: Retrain | None = None

@@ -167,10 +167,8 @@ class Retraining(Construct):
             memory_mib=3008,
             timeout=Duration.minutes(15),
             key=key,
+            disk=Size.gibibytes(4),  # the archives, and unpacked
         )
-        raw = function.node.default_child
-        assert isinstance(raw, lambda_.CfnFunction)
-        raw.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=4096)  # the archives, and unpacked
         stack, model = Stack.of(self), self._model
         # Runs, versions and aliases of the registry stand in partitions that hold those of other models too.
         actions = ("BatchGetItem", "GetItem", "PutItem", "Query")

@@ -573,6 +573,7 @@ SERVER = (
 _LIFECYCLE = "/labcycle/1.0/"
 _NUMBER = either(INT64, VERSION)
 _DEPLOYMENT = ref("Deployment")
+_PROMOTION = nullable(ref("Promotion"))
 _WENT_LIVE = shape({"version!": INT64, "promoted_at!": STRING, "promoted_by!": STRING})
 _FIGURES: dict[str, Schema] = {
     "days!": INT64,
@@ -593,19 +594,21 @@ LIFECYCLE = (
     Endpoint(
         "POST",
         _LIFECYCLE + "models/{model}/promote",
-        "Make a version the live one; with `percent`, try it with this share of the requests beside the live one.",
+        "Make a version the live one: in steps where the model's policy has some, unless `now` is set. With `percent`, try it with "
+        "this share of the requests beside the live one.",
         {
             "version!": _NUMBER,
             "percent": whole(1, 99),
             "new_inputs": BOOLEAN,
+            "now": BOOLEAN,
             "reason": text(longest=1_000),
         },
-        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN, "notes!": array(STRING)}),
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN, "notes!": array(STRING), "promotion!": _PROMOTION}),
     ),
     Endpoint(
         "POST",
         _LIFECYCLE + "models/{model}/rollback",
-        "Take back the version that is tried; else make the version live that was live before.",
+        "Take back a promotion that is under way, or the version that is tried; else make the version live that was live before.",
         {"from_version": _NUMBER, "reason": text(longest=1_000)},
         shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
     ),
@@ -622,6 +625,12 @@ LIFECYCLE = (
         "Let a paused model predict again.",
         {"reason": text(longest=1_000)},
         shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/promotion",
+        "How far the promotion in steps is that is under way, or how the last one ended.",
+        answer=shape({"promotion!": _PROMOTION}),
     ),
     Endpoint(
         "GET",
@@ -655,8 +664,8 @@ LIFECYCLE = (
     Endpoint(
         "GET",
         _LIFECYCLE + "models/{model}/deployment",
-        "Which version is live.",
-        answer=shape({"deployment!": _DEPLOYMENT}),
+        "Which version is live and which is tried, and the promotion that is under way.",
+        answer=shape({"deployment!": _DEPLOYMENT, "promotion!": _PROMOTION}),
     ),
     Endpoint(
         "GET",

@@ -203,6 +203,25 @@ SCHEMAS: dict[str, Schema] = {
             "pause!": nullable(shape({"answer!": ANYTHING, "at!": TIME, "by!": STRING, "reason!": STRING})),
         }
     ),
+    "Promotion": shape(
+        {
+            "execution!": STRING,
+            "version!": INT64,
+            "state!": one_of("requested", "watching", "ended"),
+            "requested_at!": TIME,
+            "requested_by!": STRING,
+            "lease_until!": TIME,
+            "reason!": STRING,
+            "new_inputs!": BOOLEAN,
+            "step!": INT64,
+            "percent!": INT64,
+            "since!": STRING,
+            "looked_at!": STRING,
+            "outcome!": one_of("", "live", "refused", "taken_back", "given_up", "failed"),
+            "said!": array(STRING),
+            "evidence!": ANYTHING,
+        }
+    ),
     "Part": shape(
         {
             "name!": STRING,

@@ -13,12 +13,12 @@ from labcycle.config import ApiDelivery, Drift, Model, Team, names
 from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
-from labcycle.serving import BatchScoring, ModelService, ScheduledReport
+from labcycle.serving import BatchScoring, ModelPromotion, ModelService, ScheduledReport
 
 
 class ModelStack(Stack):
     """Outputs, with an api `ModelUrl` and `ServerFunction`; with batches `BatchStateMachine`; with a monitor
-    `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`.
+    `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`; with a promotion `PromotionStateMachine`.
     """
 
     def __init__(self, scope: Construct, *, team: Team, model: Model, key: kms.IKey) -> None:
@@ -34,6 +34,7 @@ class ModelStack(Stack):
         self._notices = contract.notices(self, team.team)
         self._dead_letters = contract.dead_letters(self, team.team)
         self.service = self._service()
+        self.promotion = self._promotion()
         self.batch = self._batch()
         self.monitor = self._monitor()
         self.retraining = self._retraining()
@@ -62,6 +63,33 @@ class ModelStack(Stack):
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
         return service
+
+    def _promotion(self) -> ModelPromotion | None:
+        policy, api = self._model.promotion, self._model.api
+        if policy is None or api is None:
+            return None
+        promotion = ModelPromotion(
+            self,
+            "Promotion",
+            team=self._team.team,
+            model=self._model.name,
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            dead_letters=self._dead_letters,
+            server_memory=Size.mebibytes(api.memory_mb),
+            server_timeout=Duration.seconds(api.timeout_seconds),
+            canary_percents=policy.canary_percents,
+            step=Duration.minutes(policy.step_minutes),
+            longest=Duration.hours(policy.longest_hours),
+            minimum_requests=policy.minimum_requests,
+            complete_runs=policy.complete_runs,
+            second_person=policy.second_person,
+            newest_data_days=policy.newest_data_days,
+        )
+        CfnOutput(self, "PromotionStateMachine", value=promotion.state_machine.state_machine_arn)
+        return promotion
 
     def _batch(self) -> BatchScoring | None:
         batch, api = self._model.batch, self._model.api

@@ -78,6 +78,8 @@ class TrackingStack(Stack):
         )
         for member in team.members:
             self._grant(team, member)
+        if any(model.promotion for model in team.models):
+            self.tracking.let_promote_in_steps()
         # Exported also while no workspaces stack imports them: an export that vanished with the last import could not be
         # removed before the stack that still holds it.
         self.export_value(self.tracking.api.api_id)

@@ -1,7 +1,8 @@
 """Serving: a model of the registry behind an HTTP API, over batches of objects, and reports of what it did."""
 
 from labcycle.serving.batch_scoring import BatchScoring
+from labcycle.serving.model_promotion import ModelPromotion
 from labcycle.serving.model_service import ModelService
 from labcycle.serving.scheduled_report import ScheduledReport
 
-__all__ = ["BatchScoring", "ModelService", "ScheduledReport"]
+__all__ = ["BatchScoring", "ModelPromotion", "ModelService", "ScheduledReport"]

@@ -8,7 +8,6 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
@@ -118,12 +117,8 @@ class BatchScoring(Construct):
             memory_mib=int(memory.to_mebibytes()),
             timeout=Duration.minutes(15),
             key=encryption_key,
+            disk=Size.gibibytes(4),  # an object, and what is made of it
         )
-        raw = self.function.node.default_child
-        assert isinstance(raw, lambda_.CfnFunction)
-        raw.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(
-            size=4096
-        )  # an object, and what is made of it
         self._let_function_work(ledger)
         definition = render(
             "serving/batch.asl.json.j2",

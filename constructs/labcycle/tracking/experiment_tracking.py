@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -232,6 +232,16 @@ class ExperimentTracking(Construct):
         """Let `grantee` decide which version of a model is live."""
         return self._grant_api(grantee, "POST/labcycle/1.0/models/*", "GET/labcycle/*")
 
+    def let_promote_in_steps(self) -> None:
+        """Let the life cycle function start the state machines of `ModelPromotion`."""
+        machines = Stack.of(self).format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=names.promotion_machine(self._team, "*"),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        allow(self.lifecycle_function, ["states:StartExecution"], [machines])
+
     def grant_erase(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` let go what the retention rules let go."""
         return self._grant_api(grantee, f"POST/{RETENTION_ROUTE}/*")
@@ -288,8 +298,13 @@ class ExperimentTracking(Construct):
         allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], listing)
         # A promotion is held against the memory of the model's server.
         memory = names.model_server_memory_parameter(self._team, "*").lstrip("/")
-        servers = Stack.of(self).format_arn(service="ssm", resource="parameter", resource_name=memory)
-        allow(self.lifecycle_function, ["ssm:GetParameter"], [servers])
+        # Where a model has a state machine for it, that does it.
+        machine = names.promotion_parameter(self._team, "*").lstrip("/")
+        stack = Stack.of(self)
+        parameters = [
+            stack.format_arn(service="ssm", resource="parameter", resource_name=name) for name in (memory, machine)
+        ]
+        allow(self.lifecycle_function, ["ssm:GetParameter"], parameters)
 
     def _grant_api(self, grantee: iam.IGrantable, *routes: str) -> iam.Grant:
         """`routes` are `METHOD/path`, with `*` for anything."""

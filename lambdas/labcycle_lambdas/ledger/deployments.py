@@ -30,6 +30,9 @@ PREVIOUS_KEPT = 20
 DETAIL_BYTES = 350_000  # an item holds 400 KB
 ANSWER_BYTES = 10_000
 _CURRENT = "CURRENT"
+Evidence = Mapping[str, Any]
+Also = Callable[[], Iterable[Write]]  # asked at each attempt, since it may read what it replaces
+NO_EVIDENCE: Evidence = {}
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,18 @@ class Deployments:
             previous.promoted_by,
         )
 
-    def promote(self, model: str, deployed: Deployed, who: Who, *, reason: str = "") -> Change:
+    def promote(
+        self,
+        model: str,
+        deployed: Deployed,
+        who: Who,
+        *,
+        reason: str = "",
+        evidence: Evidence = NO_EVIDENCE,
+        also: Also = lambda: (),
+    ) -> Change:
         """Make `deployed` live. A version that is live already, with the same bytes, stays as it is: no new event. The canary
-        becomes live if it is this version.
+        becomes live if it is this version. `evidence` goes into the event; `also` tells what is written in the same transaction.
 
         Raises
         ------
@@ -177,19 +189,30 @@ class Deployments:
             if live and live["version"] == deployed.version and live["detail"] == detail:
                 return Change(self._deployment(model, doc), changed=False)
             if canary and canary["version"] != deployed.version:
-                raise _under_way(model, canary)
+                raise under_way(model, canary["version"], canary["percent"])
             new = {
                 **_kept(doc),
                 "live": self._side(deployed, detail, who),
                 "previous": ([live] if live else []) + doc["previous"][: PREVIOUS_KEPT - (1 if live else 0)],
             }
-            self._write_live(model, item, new, "promoted", who, reason, live, write_detail)
+            self._write_live(model, item, new, "promoted", who, reason, evidence, live, write_detail, *also())
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
 
-    def try_out(self, model: str, deployed: Deployed, percent: int, who: Who, *, reason: str = "") -> Change:
-        """Make `deployed` the canary, with `percent` (1 to 99) of the requests; or change the canary's share.
+    def try_out(
+        self,
+        model: str,
+        deployed: Deployed,
+        percent: int,
+        who: Who,
+        *,
+        reason: str = "",
+        evidence: Evidence = NO_EVIDENCE,
+        also: Also = lambda: (),
+    ) -> Change:
+        """Make `deployed` the canary, with `percent` (1 to 99) of the requests; or change the canary's share. `evidence`, `also`:
+        as `promote`.
 
         Raises
         ------
@@ -209,7 +232,7 @@ class Deployments:
             if live["version"] == deployed.version:
                 raise Refused(f"Version {deployed.version} of {model} is live: it cannot be tried beside itself.")
             if canary and canary["version"] != deployed.version:
-                raise _under_way(model, canary)
+                raise under_way(model, canary["version"], canary["percent"])
             if canary and canary["detail"] == detail and canary["percent"] == percent:
                 return Change(self._deployment(model, doc), changed=False)
             same = canary if canary and canary["detail"] == detail else None  # which is tried since then
@@ -222,7 +245,8 @@ class Deployments:
                 "model_sha256": deployed.model_file.sha256,
             }
             action = "canary_changed" if canary else "canary_started"
-            self._append(model, action, who, said, reason, Replace(item, new), write_detail)
+            writes = [Replace(item, new), write_detail, *also()]
+            self._append(model, action, who, {**said, **evidence}, reason, *writes)
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
@@ -235,12 +259,15 @@ class Deployments:
         from_version: int | None = None,
         to_version: int | None = None,
         reason: str = "",
+        evidence: Evidence = NO_EVIDENCE,
+        also: Also = lambda: (),
     ) -> Change:
         """Take the newest step back: the canary, where there is one; else the version that was live before is live again.
         What is taken back is dropped; `promote` brings it again.
 
         `from_version`: only if this version is live, or the canary. With it a call whose answer was lost can be repeated: where
-        the roll back has happened already, nothing changes. `to_version`: only if this is the version that is live then.
+        the roll back has happened already, nothing changes. `to_version`: only if this is the version that is live then. `evidence`,
+        `also`: as `promote`.
 
         Raises
         ------
@@ -259,10 +286,10 @@ class Deployments:
                 _must_come_back(model, live, canary, to_version)
                 new = {**_kept(doc), "rolled_back_from": canary["version"]}
                 said = {"version": canary["version"], "percent": canary["percent"], "live_version": live["version"]}
-                self._append(model, "canary_withdrawn", who, said, reason, Replace(item, new))
+                self._append(model, "canary_withdrawn", who, {**said, **evidence}, reason, Replace(item, new), *also())
                 return Change(self._deployment(model, new), changed=True)
             if canary:
-                raise _under_way(model, canary)
+                raise under_way(model, canary["version"], canary["percent"])
             if from_version is not None and live["version"] != from_version:
                 if doc.get("rolled_back_from") == from_version and to_version in (None, live["version"]):
                     return Change(self._deployment(model, doc), changed=False)
@@ -283,7 +310,7 @@ class Deployments:
                 "rolled_back_from": live["version"],
             }
             try:
-                self._write_live(model, item, new, "rolled_back", who, reason, live)
+                self._write_live(model, item, new, "rolled_back", who, reason, evidence, live, *also())
             except NotFound:
                 raise Refused(
                     f"Version {target['version']} of {model}, which was live before version {live['version']}, was "
@@ -345,7 +372,16 @@ class Deployments:
         }
 
     def _write_live(
-        self, model: str, item: Item | None, new: Doc, action: str, who: Who, reason: str, was: Doc | None, *also: Write
+        self,
+        model: str,
+        item: Item | None,
+        new: Doc,
+        action: str,
+        who: Who,
+        reason: str,
+        evidence: Evidence,
+        was: Doc | None,
+        *also: Write,
     ) -> None:
         live = new["live"]
         said = {
@@ -353,6 +389,7 @@ class Deployments:
             "previous_version": was["version"] if was else None,
             "generation": new["generation"],
             "model_sha256": live["model_file"]["sha256"],
+            **evidence,
         }
         record = Replace(item, new) if item else Create(_partition(model), _CURRENT, new)
         alias = self._registry().set_alias_write(model, CHAMPION, live["version"])
@@ -398,10 +435,11 @@ def _kept(doc: Doc) -> Doc:
     return {**kept, "generation": doc["generation"] + 1}
 
 
-def _under_way(model: str, canary: Doc) -> Refused:
+def under_way(model: str, version: int, percent: int) -> Refused:
+    """What is said where a version is tried, and something else is to go live."""
     return Refused(
-        f"Version {canary['version']} of {model} is the canary, with {canary['percent']} % of the requests: promote it, or take "
-        f"it back first (labcycle models rollback {model})."
+        f"Version {version} of {model} is the canary, with {percent} % of the requests: promote it, or take it back first "
+        f"(labcycle models rollback {model})."
     )
 
 

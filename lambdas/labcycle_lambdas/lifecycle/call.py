@@ -8,6 +8,7 @@ from typing import Any
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.members import Members
 from labcycle_lambdas.mlflow_error import json_body
@@ -22,6 +23,7 @@ class Call:
     members: Members
     request: Request
     path: dict[str, str]
+    machines: Machines | None
 
     @property
     def who(self) -> Who:

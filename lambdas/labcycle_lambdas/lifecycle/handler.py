@@ -7,11 +7,12 @@ from typing import Any
 
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle.environment import Environment
+from labcycle_lambdas.lifecycle.machines import Machines
+from labcycle_lambdas.lifecycle.parameters import server_memory_mb
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.lifecycle.routes import Lifecycle
-from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.responding import client, respond
+from labcycle_lambdas.responding import PATIENCE, client, respond
 
 
 @cache
@@ -26,7 +27,8 @@ def lifecycle() -> Lifecycle:
         environment.artifact_bucket,
         lambda model: server_memory_mb(ssm, environment.team, model),
     )
-    return Lifecycle(table, preflight, Members.read(environment.team, environment.members))
+    machines = Machines(ssm, client("stepfunctions", PATIENCE), environment.team)
+    return Lifecycle(table, preflight, Members.read(environment.team, environment.members), machines)
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

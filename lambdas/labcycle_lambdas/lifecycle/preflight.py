@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -113,6 +114,30 @@ class Preflight:
                 f"Version {deployed.version} of {model} refuses what consumers of version {live.version} send: "
                 f"{'; '.join(said)}. If they send something else from now on, promote it with new_inputs (--new-inputs)."
             )
+
+    def download(self, file: DeployedFile, to: Path) -> None:
+        """Write a promoted file to a path.
+
+        Raises
+        ------
+        Refused
+            If it is gone from the bucket, or its bytes are not those that were promoted.
+        Throttled
+            If S3 asks for patience.
+        """
+        digest = hashlib.sha256()
+        try:
+            with to.open("wb") as out:
+
+                def take(chunk: bytes) -> None:
+                    out.write(chunk)
+                    digest.update(chunk)
+
+                self._stream(file.key, file.version_id, take)
+        except _Gone as gone:
+            raise Refused(f"its file {file.path} is gone from the bucket, or may not be read: {gone}") from None
+        if digest.hexdigest() != file.sha256:
+            raise Refused(f"the bytes of {file.path} are not those that were registered")
 
     def _check_size(self, label: str, model: str, found: ModelVersion) -> None:
         memory = self.server_memory_mb(model)

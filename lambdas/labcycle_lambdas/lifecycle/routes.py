@@ -12,6 +12,7 @@ from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle import custody, decisions, lineage, models, pace, trial
 from labcycle_lambdas.lifecycle.call import Call
+from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.members import Members, Right
 from labcycle_lambdas.mlflow_error import ENDPOINT_NOT_FOUND, MlflowError
@@ -27,6 +28,7 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("POST", "/models/{model}/pause"): decisions.pause,
     ("POST", "/models/{model}/resume"): decisions.resume,
     ("GET", "/models/{model}/deployment"): decisions.deployment,
+    ("GET", "/models/{model}/promotion"): decisions.promotion,
     ("GET", "/models/{model}/trial"): trial.trial,
     ("GET", "/models/{model}/custody"): custody.history,
     ("GET", "/models"): models.listing,
@@ -58,6 +60,7 @@ class Lifecycle:
     table: Table
     preflight: Preflight
     members: Members
+    machines: Machines | None = None  # none: whatever is promoted goes live at once
 
     def answer(self, request: Request) -> Response:
         """The answer, errors of the caller included."""
@@ -66,7 +69,7 @@ class Lifecycle:
     def _do(self, request: Request) -> Response:
         serve, path = _find(request)
         self.members.require(RIGHTS.get(serve, "read" if request.method == "GET" else "administer"), request)
-        return Response(body=serve(Call(self.table, self.preflight, self.members, request, path)))
+        return Response(body=serve(Call(self.table, self.preflight, self.members, request, path, self.machines)))
 
 
 def _find(request: Request) -> tuple[Serve, dict[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from labcycle_lambdas.ledger.deployments import Deployed, Deployments
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.registry import Registry
+from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.traffic import Tally, Traffic
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.profiles import Profile, Reference, population_stability_index
@@ -55,10 +56,7 @@ def trial(call: Call) -> dict[str, Any]:
     if deployment.live is None or deployment.canary is None:
         return {"model": model, "percent": None, "since": None, "sides": [], "verdict": None, "reasons": []}
     tried = deployment.canary.deployed
-    since = datetime.fromisoformat(tried.promoted_at)
-    live, canary = (
-        _side(call, model, name, deployed, since) for name, deployed in (("live", deployment.live), ("canary", tried))
-    )
+    live, canary = sides(call.table, model, deployment.live, tried, datetime.fromisoformat(tried.promoted_at))
     verdict, reasons = judged(live, canary)
     return {
         "model": model,
@@ -70,11 +68,16 @@ def trial(call: Call) -> dict[str, Any]:
     }
 
 
-def judged(live: Side, canary: Side) -> tuple[str, list[str]]:
-    """The verdict on the canary (`bad`, `not_enough` or `good`), and why.
+def sides(table: Table, model: str, live: Deployed, canary: Deployed, since: datetime) -> tuple[Side, Side]:
+    """What both answered since then. Raises `Throttled`."""
+    return _side(table, model, "live", live, since), _side(table, model, "canary", canary, since)
+
+
+def judged(live: Side, canary: Side, enough: int = ENOUGH) -> tuple[str, list[str]]:
+    """The verdict on the canary (`bad`, `not_enough` or `good`), and why. `enough` are the answers that it needs to be good.
 
     Failures count at once; that it is slower, or predicts otherwise than in training while the live version does not, needs
-    enough answers.
+    answers as well.
     """
     ours, theirs = canary.tally, live.tally
     bad = []
@@ -92,17 +95,17 @@ def judged(live: Side, canary: Side) -> tuple[str, list[str]]:
         bad.append(f"its predictions moved from its training by {canary.moved:.2f} ({MOVED:g} is much)")
     if bad:
         return BAD, bad
-    if ours.requests < ENOUGH:
-        return NOT_ENOUGH, [f"{ours.requests} answers of at least {ENOUGH}"]
+    if ours.requests < enough:
+        return NOT_ENOUGH, [f"{ours.requests} answers of at least {enough}"]
     return GOOD, [f"{ours.requests} answers, {ours.failed} of them failed"]
 
 
-def _side(call: Call, model: str, name: str, deployed: Deployed, since: datetime) -> Side:
-    tally = Traffic(call.table).since(model, deployed.version, since)
+def _side(table: Table, model: str, name: str, deployed: Deployed, since: datetime) -> Side:
+    tally = Traffic(table).since(model, deployed.version, since)
     if deployed.reference is None:
         return Side(name, deployed.version, tally, 0, None)
     reference = Reference.from_doc(deployed.reference)
-    stored = Profiles(call.table).each(model, deployed.version, since)
+    stored = Profiles(table).each(model, deployed.version, since)
     merged = Profile.of(reference, (profile.doc for profile in stored))
     if not merged.rows:
         return Side(name, deployed.version, tally, 0, None)

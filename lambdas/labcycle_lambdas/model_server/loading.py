@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -25,6 +26,28 @@ _NO_WEIGHTS = {
 }
 
 
+def loaded_files(deployed: Deployed) -> list[DeployedFile]:
+    """The files that are loaded: the graph, and what holds weights beside it."""
+    folder = PurePosixPath(deployed.model_file.path).parent
+    weights = [
+        file
+        for file in deployed.files
+        if PurePosixPath(file.path).is_relative_to(folder)
+        and file.path != deployed.model_file.path
+        and PurePosixPath(file.path).name not in _NO_WEIGHTS
+    ]
+    return [deployed.model_file, *weights]
+
+
+def graph_of(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Graph:
+    """The graph of a version, ready to predict, of files that `read` gives. Raises `Unusable` where it cannot be run."""
+    folder = PurePosixPath(deployed.model_file.path).parent
+    _, *weights = loaded_files(deployed)
+    external = {str(PurePosixPath(file.path).relative_to(folder)): read(file) for file in weights}
+    schema = Schema.from_doc(deployed.signature["inputs"]) if deployed.signature else None
+    return Graph(read(deployed.model_file), schema, external)
+
+
 @dataclass(frozen=True)
 class Loader:
     """Loads versions from `bucket`."""
@@ -42,16 +65,7 @@ class Loader:
         Throttled
             If S3 asks for patience.
         """
-        folder = PurePosixPath(deployed.model_file.path).parent
-        external = {
-            str(PurePosixPath(file.path).relative_to(folder)): self._fetch(deployed.version, file)
-            for file in deployed.files
-            if PurePosixPath(file.path).is_relative_to(folder)
-            and file.path != deployed.model_file.path
-            and PurePosixPath(file.path).name not in _NO_WEIGHTS
-        }
-        schema = Schema.from_doc(deployed.signature["inputs"]) if deployed.signature else None
-        return Graph(self._fetch(deployed.version, deployed.model_file), schema, external)
+        return graph_of(deployed, lambda file: self._fetch(deployed.version, file))
 
     def _fetch(self, version: int, file: DeployedFile) -> bytes:
         try:

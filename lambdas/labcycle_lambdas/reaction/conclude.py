@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +17,9 @@ from labcycle_lambdas.notice import Notice
 from labcycle_lambdas.reaction.begin import data_prefix, run_id_of
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.scoring import LOWER_IS_BETTER
+from labcycle_lambdas.step_failure import explain
 
 REJECTED = "REJECTED"
-_CAUSE_LENGTH = 1000
 
 
 @dataclass(frozen=True)
@@ -231,18 +230,3 @@ class Conclude:
 
 def _figure(value: float) -> str:
     return f"{value:.6g}"
-
-
-def explain(error: str, cause: str) -> str:
-    """The sentence for a person in what Step Functions caught from a Lambda function or a training job."""
-    try:
-        parsed = json.loads(cause)
-    except ValueError:
-        parsed = None
-    if isinstance(parsed, dict):
-        for key in ("errorMessage", "FailureReason"):
-            if parsed.get(key):
-                return str(parsed[key])[:_CAUSE_LENGTH]
-    if error == "States.Timeout":
-        return f"a step took too long. {cause}".strip()[:_CAUSE_LENGTH]
-    return (cause or error or "unknown")[:_CAUSE_LENGTH]

@@ -17,8 +17,8 @@ from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.parameters import server_memory_mb
 from labcycle_lambdas.lifecycle.preflight import Preflight
-from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.steps import Steps
 

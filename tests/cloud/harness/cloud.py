@@ -46,6 +46,7 @@ class Cloud:
         self.faults = Faults(self.functions)
         self.guard = Guard()
         self.training = TrainingJobs(self.guard)
+        self.meanwhile: Callable[[float], object] = lambda seconds: None  # what happens while a state machine waits
         self.outputs: dict[str, dict[str, str]] = {}
         self.places: dict[str, Place] = {}
         self.left_out: set[str] = set()
@@ -202,7 +203,7 @@ def cloud() -> Iterator[Cloud]:
         stack.enter_context(mock.patch.object(botocore.session, "create_loader", lambda *_: loader))
         made.functions.patch(stack)
         made.faults.patch(stack)
-        machines.patch(stack, made.training, made.guard)
+        machines.patch(stack, made.training, made.guard, lambda seconds: made.meanwhile(seconds))
         delivery.patch(stack)
         streams.patch(stack)
         buckets.patch(stack)

@@ -7,6 +7,7 @@ against the policies that were deployed; on AWS one that is not permitted is los
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -77,7 +78,10 @@ def _input(target: dict[str, Any], event: dict[str, Any]) -> str:
     if transformer := target.get("InputTransformer"):
         paths = transformer.get("InputPathsMap", {})
         moment = {"ingestion-time": event["time"], **event}
-        return json.dumps(EventTemplateParser.parse(transformer["InputTemplate"], paths, moment))
+        template = transformer["InputTemplate"]
+        if template.startswith("{"):  # there EventBridge quotes texts by itself
+            template = re.sub(r'(?<!")(<[^<>]+>)(?!")', r'"\1"', template)
+        return json.dumps(EventTemplateParser.parse(template, paths, moment))
     event = {key: value for key, value in event.items() if key != "ingestion-time"}
     part: Any = event
     for key in target.get("InputPath", "$").split(".")[1:]:

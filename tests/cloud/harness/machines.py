@@ -48,8 +48,8 @@ _ONE_ATTEMPT = Config(parameter_validation=False, retries={"total_max_attempts":
 _MANAGED_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 
 
-def patch(stack: ExitStack, training: TrainingJobs, guard: Guard) -> None:
-    """Mend moto's interpreter until `stack` closes."""
+def patch(stack: ExitStack, training: TrainingJobs, guard: Guard, waited: Callable[[float], object]) -> None:
+    """Mend moto's interpreter until `stack` closes. Where a state machine waits so many seconds, `waited` is called instead."""
     _replace(stack, moto_jsonata.eval_jsonata_expression, _evaluate)
     _replace(stack, moto_jsonata.encode_jsonata_variable_declarations, _declare)
 
@@ -59,7 +59,11 @@ def patch(stack: ExitStack, training: TrainingJobs, guard: Guard) -> None:
 
     _replace(stack, boto_client.boto_client_for, client_for)
     wait = WaitFunction._wait_interval
-    no_wait = lambda self, env, wait_seconds: wait(self, env, 0)
+
+    def no_wait(self: WaitFunction, env: Any, wait_seconds: float) -> None:
+        waited(wait_seconds)
+        wait(self, env, 0)
+
     stack.enter_context(mock.patch.object(WaitFunction, "_wait_interval", no_wait))
     no_sleep = types.SimpleNamespace(sleep=lambda seconds: None, time=time.time)
     stack.enter_context(mock.patch.object(retrier_decl, "time", no_sleep))

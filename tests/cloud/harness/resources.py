@@ -159,7 +159,8 @@ def _alias(lambda_: Any, name: str, properties: Properties, place: Place) -> Cre
 
 @model("AWS::StepFunctions::StateMachine", "stepfunctions", "StateMachineName")
 def _state_machine(states: Any, name: str, properties: Properties, place: Place) -> Created:
-    """moto's own model lands in the backend that executes nothing."""
+    """moto's own model lands in the backend that executes nothing, and its way to name resources is asked before ours."""
+    name = properties.get("StateMachineName", name)
     definition = properties.get("DefinitionString") or json.dumps(properties["Definition"])
     for key, value in properties.get("DefinitionSubstitutions", {}).items():
         definition = definition.replace(f"${{{key}}}", str(value))

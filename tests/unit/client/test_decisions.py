@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from labcycle.cli import app
+from labcycle.client import promotion_view
 from labcycle.client.api import LifecycleClient
 
 WHO = {"member": "ada", "role": "labcycle-fraud-ada", "session": "ada"}
@@ -92,3 +94,75 @@ def test_what_a_paused_model_answers_is_json(monkeypatch: pytest.MonkeyPatch) ->
 def test_of_nothing_it_does_not_say_that_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     output = said(monkeypatch, {"events": [], "verified": True, "problems": []}, "history", "cards")
     assert "no event tells of it" in output and "whole" not in output
+
+
+def promotion(**more: Any) -> dict[str, Any]:
+    begun = {
+        "execution": "v2-1",
+        "version": 2,
+        "state": "requested",
+        "requested_at": "2026-03-01T10:00:00.000Z",
+        "requested_by": "ada",
+        "percent": 0,
+        "since": "",
+        "outcome": "",
+        "said": [],
+    }
+    return {**begun, **more}
+
+
+def test_a_promotion_in_steps_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = said(monkeypatch, deployment(promotion=promotion()), "promote", "cards", "2")
+    assert "cards: version 2 is loaded and tried out, without traffic, since 2026-03-01T10:00:00.000Z" in shown
+    assert "labcycle models promotion cards --watch" in shown
+    assert "being promoted: version 2" in said(monkeypatch, deployment(promotion=promotion()), "deployment", "cards")
+    assert "no version was promoted in steps" in said(monkeypatch, {"promotion": None}, "promotion", "cards")
+
+
+class TestWatching:
+    """`--watch` prints a line for each thing that happens, and ends with the promotion."""
+
+    def watched(
+        self, monkeypatch: pytest.MonkeyPatch, *states: dict[str, Any], command: str = "promotion", flags: str = ""
+    ) -> Any:
+        answers = iter([promotion(**state) for state in states])
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
+        monkeypatch.setattr(promotion_view, "LOOK_SECONDS", 0)
+
+        def call(self: Any, method: str, path: str, **_: Any) -> dict[str, Any]:
+            found = next(answers)
+            return deployment(promotion=found) if method == "POST" else {"promotion": found}
+
+        monkeypatch.setattr(LifecycleClient, "call", call)
+        version = ["2"] if command == "promote" else []
+        return CliRunner().invoke(app, ["models", command, "cards", *version, "--watch", *flags.split()])
+
+    @pytest.mark.parametrize("command", ["promotion", "promote"])
+    def test_until_it_is_live(self, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+        tried = {"state": "watching", "percent": 10, "since": "12:00", "said": ["20 answers of at least 100"]}
+        more = {**tried, "said": ["120 answers, 0 of them failed"]}
+        ran = self.watched(monkeypatch, {}, tried, tried, more, {"state": "ended", "outcome": "live"}, command=command)
+        assert ran.exit_code == 0, ran.output
+        assert ran.output.splitlines() == [
+            "cards: version 2 is loaded and tried out, without traffic, since 2026-03-01T10:00:00.000Z",
+            "cards: version 2 answers 10 % of the requests since 12:00: 20 answers of at least 100",
+            "cards: version 2 answers 10 % of the requests since 12:00: 120 answers, 0 of them failed",
+            "cards: version 2 is live",
+        ]
+
+    @pytest.mark.parametrize(
+        ("outcome", "words"), [("taken_back", "was taken back"), ("refused", "was not promoted"), ("failed", "failed")]
+    )
+    def test_it_exits_1_where_the_version_is_not_live(
+        self, monkeypatch: pytest.MonkeyPatch, outcome: str, words: str
+    ) -> None:
+        ran = self.watched(monkeypatch, {}, {"state": "ended", "outcome": outcome, "said": ["it failed"]})
+        assert (ran.exit_code, ran.output.splitlines()[-1]) == (1, f"cards: version 2 {words}: it failed")
+
+    def test_json_prints_the_end_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ran = self.watched(monkeypatch, {}, {}, {"state": "ended", "outcome": "live"}, flags="--json")
+        assert json.loads(ran.output)["promotion"]["outcome"] == "live"
+
+    def test_another_promotion_is_not_followed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ran = self.watched(monkeypatch, {}, {"execution": "v3-1", "version": 3})
+        assert ran.exit_code == 1

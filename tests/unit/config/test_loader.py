@@ -262,6 +262,21 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "models[0].deliver[1].time_zone",
             "got Europe/Berln; allowed a time zone of the IANA database such as Europe/Berlin. Did you mean Europe/Berlin?",
         ),
+        (
+            (API, API + "    promotion: {canary_percents: [10, 10]}\n"),
+            "models[0].promotion.canary_percents[1]",
+            "got 10 after 10; allowed growing shares, such as 10, 50. Write them in order, each once",
+        ),
+        (
+            (API, API + "    promotion: {step_minutes: 90, longest_hours: 1}\n"),
+            "models[0].promotion.step_minutes",
+            "got 90 minutes; allowed at most longest_hours, which is 1",
+        ),
+        (
+            (API, API + "    promotion: {canary_percent: [10]}\n"),
+            "models[0].promotion.canary_percent",
+            "Did you mean canary_percents?",
+        ),
         ((API, API + report("sender: a@b.c", "days: 93")), "models[0].deliver[1].days", "got 93; allowed 1 to 92"),
         (
             (API, API + report("sender: a@b.c", recipients="[]")),

@@ -18,6 +18,7 @@ from labcycle.config import (
     Monitor,
     Network,
     Principal,
+    Promotion,
     Reaction,
     Retrain,
     SignIn,
@@ -78,6 +79,10 @@ def test_the_rules_hold_without_a_file_too() -> None:
         model(monitor=Monitor(), react=[Reaction(on=("drift",), do="retrain")])
     with pytest.raises(ValidationError, match="got api again"):
         model(deliver=[ApiDelivery(form="api", runtime="lambda")] * 2)
+    with pytest.raises(ValidationError, match="got a promotion in a model without an api"):
+        model(deliver=[BatchDelivery(form="batch")], promotion=Promotion())
+    with pytest.raises(ValidationError, match="got 10 after 50; allowed growing shares"):
+        model(promotion=Promotion(canary_percents=(50, 10)))
     with pytest.raises(ValidationError, match="got batch again"):
         model(deliver=[BatchDelivery(form="batch")] * 2)
     with pytest.raises(ValidationError, match="a monitor in a model without an api"):

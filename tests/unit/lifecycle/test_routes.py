@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labcycle.config import names
 from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.promotions import Promotions
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle import handler
 from labcycle_lambdas.lifecycle.environment import Environment
+from labcycle_lambdas.lifecycle.machines import Machines
+from labcycle_lambdas.lifecycle.parameters import server_memory_mb
 from labcycle_lambdas.lifecycle.routes import Lifecycle
-from labcycle_lambdas.lifecycle.server_memory import server_memory_mb
 from labcycle_lambdas.members import Members
 from tests.unit.serving.workshop import (
     BUCKET,
     MODEL,
+    REVIEWER,
     REVIEWER_ARN,
     TABLE,
     TEAM,
@@ -326,3 +331,98 @@ def test_a_refused_parameter_is_no_absent_one(world: World, monkeypatch: pytest.
 def test_a_missing_variable_is_named() -> None:
     with pytest.raises(RuntimeError, match="ARTIFACT_BUCKET, TEAM"):
         Environment.read({"LEDGER_TABLE": "t"})
+
+
+class TestPromotionInSteps:
+    """Where the model's stack has a state machine for it."""
+
+    @pytest.fixture
+    def started(self) -> list[tuple[str, str]]:
+        return []
+
+    @pytest.fixture
+    def api(self, world: World, started: list[tuple[str, str]]) -> Lifecycle:
+        class Known(Machines):
+            def find(self, model: str) -> str | None:
+                return f"arn:of:{model}" if model == MODEL else None
+
+            def start(self, machine: str, execution: str) -> None:
+                started.append((machine, execution))
+
+        for _ in range(3):
+            world.register(classifier())
+        machines = Known(None, None, TEAM)  # type: ignore[arg-type]
+        return Lifecycle(world.table, world.preflight, Members(TEAM), machines)
+
+    def test_it_begins_once(self, api: Lifecycle, started: list[tuple[str, str]]) -> None:
+        assert said(api, "GET", f"{ROOT}/promotion")[1] == {"promotion": None}
+        status, begun = said(api, "POST", f"{ROOT}/promote", {"version": 2, "reason": "better", "new_inputs": True})
+        assert (status, begun["changed"], begun["deployment"]["live"]) == (200, False, None)
+        promotion = begun["promotion"]
+        assert (promotion["version"], promotion["state"], promotion["requested_by"]) == (2, "requested", "reviewer-1")
+        assert (promotion["reason"], promotion["new_inputs"]) == ("better", True)
+        assert said(api, "POST", f"{ROOT}/promote", {"version": 2})[1]["promotion"] == promotion
+        assert started == [(f"arn:of:{MODEL}", promotion["execution"])] * 2, (
+            "an execution has one name, and begins once"
+        )
+        status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 3})
+        assert (status, "Version 2 of card-fraud is being promoted" in refused["message"]) == (400, True)
+        assert said(api, "GET", f"{ROOT}/promotion")[1]["promotion"] == promotion
+        assert said(api, "GET", f"{ROOT}/deployment")[1]["promotion"] == promotion
+
+    def test_what_is_live_needs_none(self, world: World, api: Lifecycle, started: list[tuple[str, str]]) -> None:
+        world.promote(1)
+        answer = said(api, "POST", f"{ROOT}/promote", {"version": 1})[1]
+        assert (answer["changed"], answer["promotion"], started) == (False, None, [])
+
+    def test_now_and_a_share_go_without_it(self, api: Lifecycle, started: list[tuple[str, str]]) -> None:
+        assert said(api, "POST", f"{ROOT}/promote", {"version": 1, "now": True})[1]["changed"] is True
+        tried = said(api, "POST", f"{ROOT}/promote", {"version": 2, "percent": 10})[1]
+        assert (tried["deployment"]["canary"]["percent"], started) == (10, [])
+        status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 3})
+        assert (status, "Version 2 of card-fraud is the canary" in refused["message"]) == (400, True)
+        assert said(api, "POST", f"{ROOT}/promote", {"version": 2})[1]["promotion"]["version"] == 2
+        status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 1, "now": True, "percent": 3})
+        assert (status, refused["message"]) == (400, "Give either 'percent' or 'now', not both.")
+        assert said(api, "POST", f"{ROOT}/promote", {"version": 1, "now": "yes"})[0] == 400
+
+    def test_a_version_that_cannot_be_served_is_refused_at_once(self, world: World, api: Lifecycle) -> None:
+        world.register({"MLmodel": b"flavors: {sklearn: {}}"})
+        status, refused = said(api, "POST", f"{ROOT}/promote", {"version": 4})
+        assert (status, "no ONNX flavor" in refused["message"]) == (400, True)
+        assert said(api, "GET", f"{ROOT}/promotion")[1] == {"promotion": None}
+
+    def test_it_is_taken_back_before_its_trial(self, world: World, api: Lifecycle) -> None:
+        world.promote(1)
+        said(api, "POST", f"{ROOT}/promote", {"version": 2})
+        status, refused = said(api, "POST", f"{ROOT}/rollback", {"from_version": 1})
+        assert (status, "Version 2 of card-fraud is being promoted" in refused["message"]) == (400, True)
+        status, back = said(api, "POST", f"{ROOT}/rollback", {"from_version": 2, "reason": "wrong one"})
+        assert (status, back["deployment"]["live"]["version"]) == (200, 1)
+        ended = said(api, "GET", f"{ROOT}/promotion")[1]["promotion"]
+        assert (ended["outcome"], ended["said"]) == ("given_up", ["reviewer-1 took it back: wrong one"])
+        assert said(api, "POST", f"{ROOT}/promote", {"version": 3})[1]["promotion"]["version"] == 3
+
+    def test_it_is_taken_back_while_it_is_tried(self, world: World, api: Lifecycle) -> None:
+        world.promote(1)
+        begun = said(api, "POST", f"{ROOT}/promote", {"version": 2})[1]["promotion"]
+        hold = Promotions(world.table).hold(MODEL, begun["execution"], state="watching", step=1, percent=10)
+        world.deployments.try_out(MODEL, world.preflight.prepare(MODEL, 2), 10, REVIEWER, also=hold)
+        assert said(api, "POST", f"{ROOT}/rollback", {"from_version": 2})[1]["deployment"]["canary"] is None
+        assert said(api, "GET", f"{ROOT}/promotion")[1]["promotion"]["outcome"] == "given_up"
+        assert said(api, "POST", f"{ROOT}/rollback", {"from_version": 2})[1]["changed"] is False, "repeated"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("ExecutionAlreadyExists", None), ("ThrottlingException", Throttled), ("AccessDeniedException", ClientError)],
+)
+def test_starting_a_state_machine(code: str, expected: type[Exception] | None) -> None:
+    states = boto3.client("stepfunctions", "eu-west-1", aws_access_key_id="a", aws_secret_access_key="s")
+    arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:labcycle_fraud_promotion_card-fraud"
+    with Stubber(states) as stub:
+        stub.add_client_error(
+            "start_execution", code, expected_params={"stateMachineArn": arn, "name": "v2-1", "input": "{}"}
+        )
+        with pytest.raises(expected) if expected else nullcontext():
+            Machines(None, states, TEAM).start(arn, "v2-1")  # type: ignore[arg-type]

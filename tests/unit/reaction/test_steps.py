@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
-from labcycle_lambdas.reaction.conclude import explain
 from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.step_failure import explain
 from tests.unit.reaction.workbench import METRICS, VARIABLES, Workbench, archive, holdout, middling, turned
 from tests.unit.serving.workshop import (
     BUCKET,

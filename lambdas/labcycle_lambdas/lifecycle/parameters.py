@@ -1,0 +1,27 @@
+"""What the stacks of a team's models publish in SSM parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+
+def parameter(ssm: SSMClient, name: str) -> str | None:
+    """The value; None where no stack published it."""
+    try:
+        return ssm.get_parameter(Name=name)["Parameter"].get("Value", "")
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in {"ParameterNotFound", "ValidationException"}:  # the second: a name that no parameter can have
+            return None
+        raise
+
+
+def server_memory_mb(ssm: SSMClient, team: str, model: str) -> int | None:
+    """How much memory the server of a model has; None where none is deployed."""
+    value = parameter(ssm, f"/labcycle/team/{team}/model/{model}/memory-mb")
+    return int(value) if value is not None else None
