@@ -11,7 +11,7 @@ from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployment
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.graph import Graph, Unusable
 
-CACHE_SECONDS = 5.0
+CACHE_SECONDS = 3.0  # a promotion is everywhere in less than five
 RETRY_SECONDS = 30.0
 
 

@@ -112,10 +112,12 @@ def promotion(**more: Any) -> dict[str, Any]:
 
 
 def test_a_promotion_in_steps_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = said(monkeypatch, deployment(promotion=promotion()), "promote", "cards", "2")
+    shown = said(monkeypatch, {**deployment(), "promotion": promotion()}, "promote", "cards", "2")
     assert "cards: version 2 is loaded and tried out, without traffic, since 2026-03-01T10:00:00.000Z" in shown
     assert "labcycle models promotion cards --watch" in shown
-    assert "being promoted: version 2" in said(monkeypatch, deployment(promotion=promotion()), "deployment", "cards")
+    assert "being promoted: version 2" in said(
+        monkeypatch, {**deployment(), "promotion": promotion()}, "deployment", "cards"
+    )
     assert "no version was promoted in steps" in said(monkeypatch, {"promotion": None}, "promotion", "cards")
 
 
@@ -131,7 +133,7 @@ class TestWatching:
 
         def call(self: Any, method: str, path: str, **_: Any) -> dict[str, Any]:
             found = next(answers)
-            return deployment(promotion=found) if method == "POST" else {"promotion": found}
+            return {**deployment(), "promotion": found} if method == "POST" else {"promotion": found}
 
         monkeypatch.setattr(LifecycleClient, "call", call)
         version = ["2"] if command == "promote" else []
