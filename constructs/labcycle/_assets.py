@@ -68,7 +68,7 @@ def stage(function: str) -> Path:
     for path in sorted(source.rglob("*.py")):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
     templates = package_directory("labcycle_templates")
-    own_templates = sorted((templates / function).glob("*.j2"))
+    own_templates = sorted(path for path in (templates / function).glob("*") if path.suffix in (".j2", ".html"))
     for path in own_templates:
         digest.update(str(path.relative_to(templates)).encode() + b"\0" + path.read_bytes() + b"\0")
     out = cache_directory() / "assets" / digest.hexdigest()[:32]

@@ -330,6 +330,10 @@ def form_twice(draw: Draw, files: Files) -> None:
     model["deliver"] = [*model["deliver"], model["deliver"][0]]
 
 
+def page_without_api(draw: Draw, files: Files) -> None:
+    draw(st.sampled_from(files.team["models"]))["deliver"] = [{"form": "batch"}, {"form": "app"}]
+
+
 def workspaces_without_egress(draw: Draw, files: Files) -> None:
     files.target["network"]["egress"] = "none"
 
@@ -552,6 +556,7 @@ FAULTS: tuple[Callable[[Draw, Files], None], ...] = (
     reaction_without,
     two_reactions,
     form_twice,
+    page_without_api,
     workspaces_without_egress,
     workspaces_without_scientists,
     sign_in_that_is_nowhere,

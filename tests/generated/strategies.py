@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from labcycle.config import (
     ApiDelivery,
+    AppDelivery,
     BatchDelivery,
     Drift,
     Issuer,
@@ -268,7 +269,9 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
     count = draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))  # each costs a stack
     models = draw(models_of(team, target, count))
     if count > 2 or any(len(member["roles"]) > 3 for member in members):  # a role holds few characters of policies
-        models = [model | {"deliver": [one for one in model["deliver"] if one["form"] == "api"]} for model in models]
+        models = [
+            model | {"deliver": [one for one in model["deliver"] if one["form"] in ("api", "app")]} for model in models
+        ]
     data = draw(
         mapping(
             Team,
@@ -350,9 +353,9 @@ def _promotions(draw: st.DrawFn) -> Data:
 
 
 def _deliveries() -> st.SearchStrategy[list[Data]]:
-    """An API, and sometimes batches or reports beside it."""
-    api, batch, report = mapping(ApiDelivery), mapping(BatchDelivery), mapping(ReportDelivery)
-    forms_of = ((api,), (api, batch), (batch, api), (report, api), (report, batch, api))
+    """An API, and sometimes batches, reports or a page beside it."""
+    api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
+    forms_of = ((api,), (api, batch), (batch, page, api), (report, api), (report, batch, api))
     return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
+import webbrowser
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -140,6 +143,39 @@ def bring_in(
         return print_json(asdict(made))
     typer.echo(f"{made.model}: version {made.version} is registered, from run {made.run_id}")
     typer.echo(f"incomplete: its record lacks {', '.join(made.missing)}; see labcycle runs parts {made.run_id}")
+
+
+@app.command("app")
+def open_page(
+    model: ModelName,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0: one that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open the page on which to try a model, until Ctrl-C; its requests are signed with your credentials."""
+    from labcycle.client.model_api import ModelApi
+    from labcycle.client.model_page import ModelPage
+
+    api = ModelApi.find(model)
+    api.get("/version")  # so that what is in the way is said here
+    api.get("/app")
+    with ModelPage(api, port) as page:
+        typer.echo(json.dumps({"url": page.url}) if as_json else f"{model} is at {page.url} until Ctrl-C")
+        sys.stdout.flush()
+        if not no_browser and not as_json:
+            webbrowser.open(page.url)
+        try:
+            page.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+@app.command("openapi")
+def print_openapi(model: ModelName) -> None:
+    """Print the OpenAPI document of a model's API, as the signature of the live version makes it."""
+    from labcycle.client.model_api import ModelApi
+
+    print_json(ModelApi.find(model).document())
 
 
 def _whole(overview: dict[str, Any], missing: dict[int, list[str]]) -> dict[str, Any]:

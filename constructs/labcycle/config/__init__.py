@@ -9,6 +9,7 @@ from .subjects import subjects_of
 from .target import Network, SignIn, Target
 from .team import (
     ApiDelivery,
+    AppDelivery,
     BatchDelivery,
     Drift,
     Issuer,
@@ -35,6 +36,7 @@ __all__ = [
     "PRICES_REGION",
     "TIERS",
     "ApiDelivery",
+    "AppDelivery",
     "BatchDelivery",
     "ConfigError",
     "Drift",

@@ -99,6 +99,11 @@ def model_server_memory_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/memory-mb"
 
 
+def model_url_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds the address of a model's API; `*` for any model."""
+    return f"/labcycle/team/{team}/model/{model}/url"
+
+
 def batch_parameter(team: str, model: str) -> str:
     """SSM parameter that holds the ARN of the state machine that scores a model's batches."""
     return f"/labcycle/team/{team}/model/{model}/batch"

@@ -209,6 +209,13 @@ def model_rules(model: Any) -> Iterator[Broken]:
             "got report alone; allowed beside another form, since a model that answers nobody has nothing to report. "
             "Add form: api",
         )
+    for i, form in forms:
+        if form == "app" and "api" not in [other for _, other in forms]:
+            yield Broken(
+                ("deliver", i, "form"),
+                "got app in a model without an api; allowed beside the form api, which answers what the page asks. "
+                "Add {form: api, runtime: lambda} to deliver, or remove app",
+            )
     for i, deliver in _items(model, "deliver"):
         yield from _below(("deliver", i), _recipients(deliver))
     for i, reaction in _items(model, "react"):

@@ -237,7 +237,14 @@ class ReportDelivery(Settings):
     """Whole days that it looks back on, to the end of the day before."""
 
 
-Delivery = Annotated[ApiDelivery | BatchDelivery | ReportDelivery, Field(discriminator="form")]
+class AppDelivery(Settings):
+    """A page with a form on which people try the model; beside an api, which answers it."""
+
+    form: Literal["app"]
+    """How the model is delivered."""
+
+
+Delivery = Annotated[ApiDelivery | BatchDelivery | ReportDelivery | AppDelivery, Field(discriminator="form")]
 
 
 class Drift(Settings):
@@ -345,6 +352,11 @@ class Model(Settings):
     def report(self) -> ReportDelivery | None:
         """The delivery by mail; None where there is none."""
         return next((one for one in self.deliver if isinstance(one, ReportDelivery)), None)
+
+    @property
+    def app(self) -> AppDelivery | None:
+        """The delivery as a page with a form; None where there is none."""
+        return next((one for one in self.deliver if isinstance(one, AppDelivery)), None)
 
 
 class Team(Settings):

@@ -59,6 +59,7 @@ class ModelStack(Stack):
             timeout=Duration.seconds(api.timeout_seconds),
             requests_per_second=api.requests_per_second,
             burst=api.burst,
+            app=self._model.app is not None,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)

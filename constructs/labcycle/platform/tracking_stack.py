@@ -108,6 +108,10 @@ class TrackingStack(Stack):
         self.anchors.grant_read(role)
         if "invoke models" in rights and team.scores_batches:  # once for all models: a role holds few characters
             let_use_folder(role, team=team.team, bucket=bucket, key=self._key)
+        if "invoke models" in rights and any(model.api for model in team.models):  # of all of them, as above
+            parameter = names.model_url_parameter(team.team, "*").lstrip("/")
+            arn = self.format_arn(service="ssm", resource="parameter", resource_name=parameter)
+            allow(role, ["ssm:GetParameter"], [arn])
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:

@@ -27,7 +27,9 @@ ROUTES = (
     ("/invocations", apigateway.HttpMethod.POST),
     ("/ping", apigateway.HttpMethod.GET),
     ("/version", apigateway.HttpMethod.GET),
+    ("/openapi.json", apigateway.HttpMethod.GET),
 )
+APP_ROUTE = ("/app", apigateway.HttpMethod.GET)
 _PERIOD = Duration.minutes(1)
 
 
@@ -35,7 +37,7 @@ class ModelService(Construct):
     """The version of `model` that is live, behind an HTTP API with IAM authorisation.
 
     `POST /invocations` takes MLflow's scoring requests, `GET /ping` answers 200 while a version can answer, `GET
-    /version` tells which. The function reads the deployment record of the ledger every few seconds and loads what is
+    /version` tells which, `GET /openapi.json` describes the API for this version's signature. The function reads the deployment record of the ledger every few seconds and loads what is
     live from the artifact bucket, so that promotion and roll back need no deployment. It runs ONNX models on x86_64.
 
     An idle service costs nothing but its key's share; a request of 100 ms at 2,048 MiB about 3.3 USD a million, and
@@ -63,6 +65,8 @@ class ModelService(Construct):
         The stage answers 429 above these rates, so that one consumer cannot use up the account's concurrency.
     reserved_concurrency
         Keeps so many concurrent executions for this model, and is its ceiling. Absent: the account's pool is shared.
+    app
+        Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md.
     retain_logs
         Keep access and function logs, which last three months, when the stack is deleted. Absent: they go with it.
 
@@ -88,6 +92,7 @@ class ModelService(Construct):
         requests_per_second: int = 50,
         burst: int = 100,
         reserved_concurrency: int | None = None,
+        app: bool = False,
         retain_logs: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -126,12 +131,19 @@ class ModelService(Construct):
             self,
             "Api",
             description=f"Scoring API of {model}, team {team}",
-            routes=[(path, method, self.function) for path, method in ROUTES],
+            routes=[(path, method, self.function) for path, method in (*ROUTES, *([APP_ROUTE] if app else []))],
             requests_per_second=requests_per_second,
             burst=burst,
             access_log=log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs),
         )
         self.url = self.api.api_endpoint
+        ssm.StringParameter(
+            self,
+            "Url",
+            parameter_name=names.model_url_parameter(team, model),
+            string_value=self.url,
+            description=f"Address of the API of {model}",
+        )
         if notice_topic is not None:
             errors_alarm(
                 self,

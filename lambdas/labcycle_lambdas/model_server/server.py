@@ -1,11 +1,11 @@
-"""The scoring API of one model: POST /invocations, GET /ping, GET /version."""
+"""The scoring API of one model: POST /invocations, GET /ping, GET /version; and what tells about it, GET /openapi.json and GET /app."""
 
 from __future__ import annotations
 
 import json
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,9 @@ VERSION_HEADER = "x-labcycle-model-version"
 REQUEST_HEADER = "x-request-id"
 PAUSED_HEADER = "x-labcycle-paused"
 KEY_HEADER = "x-labcycle-key"  # of the caller: requests with one key are answered by one version while another is tried
+WHAT_IF_HEADER = "x-labcycle-what-if"  # rows that are tried, not real: they are not counted in the profile
 _AS_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
+_METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET", "/openapi.json": "GET", "/app": "GET"}
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,18 @@ class Server:
             if _METHODS.get(request.path) != request.method:
                 raise MlflowError(
                     ENDPOINT_NOT_FOUND,
-                    f"No endpoint {request.method[:20]} {request.path[:200]}; there are POST /invocations, GET /ping and "
-                    f"GET /version.",
+                    f"No endpoint {request.method[:20]} {request.path[:200]}; there are POST /invocations, GET /ping, "
+                    f"GET /version, GET /openapi.json and GET /app.",
                 )
+            if request.path == "/app":
+                return self._page(headers)
             serving = self._current()
             if serving.pause:
                 headers[PAUSED_HEADER] = "true"
             elif serving.live:
                 headers[VERSION_HEADER] = str(serving.live.deployed.version)
+            if request.path == "/openapi.json":
+                return Response(200, self._document(serving), headers)
             if request.path != "/invocations":
                 return Response(200, self._about(serving), headers)
             if serving.pause:
@@ -159,7 +164,7 @@ class Server:
                 f"at most: send fewer rows at once.",
                 status=413,
             )
-        if isinstance(data, Table) and data.columns is not None:
+        if isinstance(data, Table) and data.columns is not None and WHAT_IF_HEADER not in request.headers:
             first = [next(iter(p.values())) for p in predictions] if scored.all_outputs else predictions
             self._profile(loaded, capture, data.columns, data.rows, first, request.request_id)
         return answer
@@ -186,6 +191,34 @@ class Server:
             request_id=request_id,
             error=f"{type(error).__name__}: {error}"[:500],
         )
+
+    def _page(self, headers: Mapping[str, str]) -> Response:
+        """Also where there is nothing to try: then it says so."""
+        from labcycle_lambdas.model_server.page import page, policy  # not with each cold start
+
+        status = 200
+        try:
+            serving = self._current()
+        except MlflowError as error:
+            status, html = error.status, page(self.model, problem=str(error))
+        else:
+            live = serving.live
+            deployed, schema = (live.deployed, live.graph.schema) if live else (None, None)
+            html = page(self.model, deployed, schema, pause=serving.pause)
+        more = {
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": policy(),
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+            "cache-control": "no-store",
+        }
+        return Response(status, html, {**headers, **more})
+
+    def _document(self, serving: Serving) -> dict[str, Any]:
+        from labcycle_lambdas.model_server.openapi import document  # not with each cold start
+
+        live = serving.live
+        return document(self.model, live.deployed.version if live else None, live.graph.schema if live else None)
 
     def _about(self, serving: Serving) -> dict[str, Any]:
         live, canary, pause = serving.live, serving.canary, serving.pause

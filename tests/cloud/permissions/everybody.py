@@ -254,6 +254,9 @@ def promote(team: Team) -> None:
     assert lead.call("POST", f"/labcycle/1.0/models/{MODEL}/promote", body=body).status == 200
     for member in (lead, reviewer, scientist, team.member("operator-1")):
         member.history(MODEL)
+        ssm = team.cloud.client("ssm", team.place, member.caller.role)
+        found = ssm.get_parameter(Name=names.model_url_parameter(team.name, MODEL))["Parameter"]["Value"]
+        assert found == team.model(MODEL).address
         team.restart_servers()
         body = {"dataframe_split": {"columns": COLUMNS, "data": [[1.0, 12]]}}
         answer = team.model(MODEL).call("POST", "/invocations", member.caller, body=body)

@@ -126,7 +126,11 @@ class Place:
                 ("ec2:StopInstances", instance),
                 ("ssm:StartSession", instance),
             ],
-            "invoke models": [(invoke, self.api(model, "POST/invocations"))],
+            "invoke models": [
+                (invoke, self.api(model, "POST/invocations")),
+                (invoke, self.api(model, "GET/app")),
+                ("ssm:GetParameter", f"arn:aws:ssm:{PLACE}:parameter{names.model_url_parameter(TEAM, MODEL)}"),
+            ],
             "operate": [
                 ("lambda:InvokeFunction", self.arn(model, "AWS::Lambda::Function", "EvaluatorFunction")),
                 ("states:StartExecution", self.arn(model, "AWS::StepFunctions::StateMachine")),

@@ -106,8 +106,25 @@ def test_the_function(template: Template) -> None:
 
 def test_every_route_wants_a_signature_and_there_are_no_others(template: Template) -> None:
     routes = [route["Properties"] for route in template.find_resources("AWS::ApiGatewayV2::Route").values()]
-    assert {route["RouteKey"] for route in routes} == {"POST /invocations", "GET /ping", "GET /version"}
+    served = {"POST /invocations", "GET /ping", "GET /version", "GET /openapi.json"}
+    assert {route["RouteKey"] for route in routes} == served
     assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
+
+
+def test_the_page_is_served_where_it_is_asked_for_and_wants_a_signature_too() -> None:
+    stack = Stack(App(), "Stack")
+    service(stack, app=True)
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::ApiGatewayV2::Route", {"RouteKey": "GET /app", "AuthorizationType": "AWS_IAM"}
+    )
+
+
+def test_the_address_is_published_for_members(template: Template) -> None:
+    (api,) = template.find_resources("AWS::ApiGatewayV2::Api")
+    template.has_resource_properties(
+        "AWS::SSM::Parameter",
+        {"Name": "/labcycle/team/fraud/model/card-fraud/url", "Value": {"Fn::GetAtt": [api, "ApiEndpoint"]}},
+    )
 
 
 def test_the_stage_throttles_and_logs_no_payload(template: Template) -> None:

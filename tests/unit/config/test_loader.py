@@ -182,12 +182,12 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("{form: api, runtime: lambda}", "{form: bach}"),
             "models[0].deliver[0].form",
-            "got bach; allowed api, batch or report. Did you mean batch?",
+            "got bach; allowed api, batch, report or app. Did you mean batch?",
         ),
         (
             ("{form: api, runtime: lambda}", "{runtime: lambda}"),
             "models[0].deliver[0].form",
-            "got nothing; allowed api, batch or report. Add the key form",
+            "got nothing; allowed api, batch, report or app. Add the key form",
         ),
         (
             ("form: api, runtime: lambda", "form: api, runtime: lambda, schedule: rate(1 day)"),
@@ -292,6 +292,16 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             (API, API + report("sender: a@b.c", recipients=f"[{', '.join(f'{i}{LONG}' for i in range(10, 40))}]")),
             "models[0].deliver[1].recipients",
             "got 3030 characters of addresses; allowed 3000 together. Name a mailing list instead",
+        ),
+        (
+            (API, API + "      - {form: app, runtime: lambda}\n"),
+            "models[0].deliver[1].runtime",
+            "got an unknown key; allowed form",
+        ),
+        (
+            (API, "      - {form: batch}\n      - {form: app}\n"),
+            "models[0].deliver[1].form",
+            "got app in a model without an api; allowed beside the form api",
         ),
         ((API, API + API), "models[0].deliver[1].form", "got api again; allowed each form once a model"),
         (

@@ -1,0 +1,123 @@
+"""The API of one model, found by the team's tracking API and called with the caller's AWS credentials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from labcycle.client.api import LIFECYCLE, TeamApi, model_path
+from labcycle.client.signing import canonical_url, region_of, sign
+from labcycle.config import names
+from labcycle.errors import LabcycleError
+
+_TIMEOUT = urllib3.Timeout(connect=10, read=35)  # the API itself gives up after 30 s
+
+
+class ModelUnreachable(LabcycleError):
+    """The model's API is not there, refuses the caller, or has nothing live; the message says which."""
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class ModelApi:
+    """The API of `model` at `url`."""
+
+    model: str
+    url: str
+    pool: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
+
+    @classmethod
+    def find(cls, model: str, api: TeamApi | None = None, session: Any = None) -> ModelApi:
+        """By the parameter that the model's stack writes, which a member reads with the rights of the own role.
+
+        Raises
+        ------
+        ApiError
+            If the tracking API, which says whose team it is, cannot be asked.
+        ModelUnreachable
+            If there is no such parameter, or it may not be read.
+        """
+        api = api or TeamApi()
+        model_path(model)  # whether it can be a name
+        team = api.call("GET", f"{LIFECYCLE}/models")["team"]
+        name = names.model_url_parameter(team, model)
+        try:
+            ssm = (session or boto3.Session()).client("ssm", region_name=region_of(api.address))
+            return cls(model, ssm.get_parameter(Name=name)["Parameter"]["Value"].rstrip("/"))
+        except ClientError as error:
+            code = error.response["Error"].get("Code", "")
+            if code == "ParameterNotFound":
+                raise ModelUnreachable(
+                    f"the model {model} of the team {team} has no API: the parameter {name} is not there. Add {{form: api, "
+                    f"runtime: lambda}} to deliver in the team file, and deploy"
+                ) from None
+            raise ModelUnreachable(
+                f"the address of the model {model} cannot be read from the parameter {name} ({code}): it takes a role that may "
+                f"invoke models. See who you are with `aws sts get-caller-identity`"
+            ) from None
+        except BotoCoreError as error:
+            raise ModelUnreachable(f"the parameter {name} cannot be read: {error}") from None
+
+    def ask(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> ModelAnswer:
+        """Whatever the API answers to a signed request. Raises `ModelUnreachable`, and `CannotSign`."""
+        url = canonical_url(self.url + path)
+        try:
+            answer = self.pool.request(
+                method,
+                url,
+                body=body or None,
+                headers=sign(method, url, headers, body),
+                timeout=_TIMEOUT,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ModelUnreachable(
+                f"the API of {self.model}, {self.url}, cannot be reached ({type(error).__name__}). Check your network"
+            ) from None
+        return ModelAnswer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.data)
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document of the live version. Raises `ModelUnreachable`."""
+        document: dict[str, Any] = json.loads(self.get("/openapi.json").body)
+        return document
+
+    def get(self, path: str) -> ModelAnswer:
+        """The answer, if it is one that is asked for. Raises `ModelUnreachable` with what the API said instead."""
+        answer = self.ask("GET", path)
+        if answer.status != 200:
+            raise ModelUnreachable(self.refusal(answer, path))
+        return answer
+
+    def refusal(self, answer: ModelAnswer, path: str) -> str:
+        """What an answer that is none says, for people."""
+        try:
+            said = json.loads(answer.body)
+        except ValueError:
+            said = None
+        said = said if isinstance(said, dict) else {}
+        code, message = said.get("error_code"), said.get("message")
+        if answer.status == 403 and not code:
+            return (
+                f"the API of {self.model} refused you ({message or 'Forbidden'}): it takes a role that may invoke models, and "
+                f"credentials of its account. See who you are with `aws sts get-caller-identity`"
+            )
+        if answer.status == 404 and not code and path == "/app":
+            return f"the model {self.model} has no page: add {{form: app}} to deliver in the team file, and deploy"
+        return str(message) if message else f"the API of {self.model} answered {answer.status} to {path}"
