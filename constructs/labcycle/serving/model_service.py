@@ -37,8 +37,9 @@ class ModelService(Construct):
     """The version of `model` that is live, behind an HTTP API with IAM authorisation.
 
     `POST /invocations` takes MLflow's scoring requests, `GET /ping` answers 200 while a version can answer, `GET
-    /version` tells which, `GET /openapi.json` describes the API for this version's signature. The function reads the deployment record of the ledger every few seconds and loads what is
-    live from the artifact bucket, so that promotion and roll back need no deployment. It runs ONNX models on x86_64.
+    /version` tells which, `GET /openapi.json` describes the API for this version's signature. The function reads the deployment
+    record of the ledger every few seconds and loads what is live from the artifact bucket, so that promotion and roll back need no
+    deployment. It runs ONNX models on x86_64.
 
     An idle service costs nothing but its key's share; a request of 100 ms at 2,048 MiB about 3.3 USD a million, and
     1.00 USD a million for the API (us-east-1, January 2026, estimate).
