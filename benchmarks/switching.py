@@ -46,6 +46,7 @@ CONSUMERS = 4  # that ask one request after the other
 PERCENT = 10
 LOOK_SECONDS = 60  # of the state machine
 POLICY = f"    promotion: {{canary_percents: [{PERCENT}], step_minutes: 1, complete_runs: false}}\n"
+RATES = ("memory_mb: 2048}", "memory_mb: 2048, requests_per_second: 1000, burst: 1000}")  # or the API answers 429
 FAILING_SHARE = 0.3
 SWITCH_SECONDS = 5.0
 SETTLE_SECONDS = 30  # after a switch, in which answers of the other version are looked for
@@ -109,7 +110,7 @@ def main() -> int:
             shutil.copytree(Path("infra") / kind, config / kind)
         team = config / "teams" / f"{TEAM}.yaml"
         entry = f"  - name: {MODEL}\n"
-        team.write_text(team.read_text().replace(entry, entry + POLICY))
+        team.write_text(team.read_text().replace(entry, entry + POLICY).replace(*RATES))
         with LocalCloud.start(DEFAULT_ACCOUNT, DEFAULT_REGION, PORT, folder=Path(folder) / "cloud") as cloud:
             cloud.bootstrap()
             assembly = Path(folder) / "assembly"

@@ -56,6 +56,10 @@ def _retrained(detail: Mapping[str, Any]) -> str:
     return f"Version {new} was trained after drift and compared: {figures}."
 
 
+def _ended(how: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda detail: f"Version {detail['version']} {how}: {' '.join(str(detail.get('why', '')).split())}"
+
+
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "promoted": _promoted,
     "rolled_back": _rolled_back,
@@ -66,6 +70,11 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"Version {detail['version']} is tried with {detail['percent']} % of the requests."
     ),
     "canary_withdrawn": lambda detail: f"Version {detail['version']} is not tried any longer: it did not go live.",
+    "promotion_requested": lambda detail: f"The promotion of version {detail['version']} was asked for.",
+    "promotion_refused": _ended("was not promoted"),
+    "promotion_taken_back": _ended("was taken back"),
+    "promotion_given_up": lambda detail: f"The promotion of version {detail['version']} was given up.",
+    "promotion_failed": _ended("was not promoted, since its promotion broke off"),
     "paused": lambda detail: "The model was paused: it gives no predictions.",
     "resumed": lambda detail: "The model gives predictions again.",
     "drift_detected": _drift,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from moto.ses.models import ses_backends
 from labcycle.config import load_target, load_team, names
 from labcycle.platform import TargetPlatform, TeamPlatform
 from tests.cloud.harness import cloud
+from tests.cloud.harness.machines import finish
 from tests.cloud.harness.place import Place
 from tests.cloud.team import COLUMNS, Team
 
@@ -46,6 +49,8 @@ _TEAM: dict[str, Any] = {
             "business_owner": "head@example.com",
             "deliver": [
                 {"form": "api", "runtime": "lambda"},
+                {"form": "batch"},
+                {"form": "app"},
                 {
                     "form": "report",
                     "schedule": "cron(0 7 ? * MON *)",
@@ -139,6 +144,38 @@ def test_what_the_model_did_is_mailed_and_kept(weekly: Weekly) -> None:
     assert "put into service by reviewer-1" in mail.body and "<svg" in mail.body
     assert "reviewer-1</td>" in mail.body and "Version 1 went live." in mail.body
     assert weekly.pages() == [mail.body.encode()]
+
+
+def test_one_version_in_every_form_says_the_same(weekly: Weekly) -> None:
+    """Through the API, a batch of objects, the page and the report at once."""
+    team, rows = weekly.team, [row[:2] for row in ROWS[::2]]
+    scientist, reviewer = team.member("scientist-1"), team.member("reviewer-1")
+    reviewer.promote(MODEL, scientist.log_model(MODEL, ROWS))
+    team.restart_servers()
+    ask = partial(team.model(MODEL).call, "POST", "/invocations", reviewer.caller)
+    split = {"columns": COLUMNS, "data": rows}
+    api = ask(body={"dataframe_split": split}).json()["predictions"]
+    # What the page sends: one row, as it is in its form.
+    page = team.model(MODEL).call("GET", "/app", reviewer.caller)
+    assert page.status == 200 and all(f'"name":"{name}"' in page.body.decode() for name in COLUMNS)
+    records = [{"dataframe_records": [dict(zip(COLUMNS, row, strict=True))]} for row in rows[:40]]
+    shown = [ask(body=record, headers={"x-labcycle-what-if": "true"}).json()["predictions"][0] for record in records]
+    table = "\n".join(",".join(map(str, row)) for row in [COLUMNS, *rows]).encode() + b"\n"
+    scientist.s3.put_object(Bucket=team.bucket, Key=f"batch/{MODEL}/in/rows.csv", Body=table)
+    states = team.cloud.client("stepfunctions", PLACE, reviewer.caller.role)
+    machine = team.output(f"model-{MODEL}", "BatchStateMachine")
+    run = states.start_execution(stateMachineArn=machine, name="same", input="{}")["executionArn"]
+    assert finish(run)["status"] == "SUCCEEDED"
+    key = f"batch/{MODEL}/out/same/predictions/rows.csv.jsonl"
+    written = reviewer.s3.get_object(Bucket=team.bucket, Key=key)["Body"].read().splitlines()
+    assert [json.loads(line)["prediction"] for line in written] == api
+    assert shown == api[:40]
+    weekly.fires()
+    (mail,) = weekly.mails()
+    assert f"The model answered {len(rows)} rows." in mail.body, "what was tried on the page is no traffic"
+    for label in (0, 1):
+        share = api.count(label) / len(api)
+        assert re.search(rf">{label}</td><td[^>]*>{100 * share:.1f} %</td>", mail.body), (label, share)
 
 
 def test_a_call_that_comes_twice_sends_once(weekly: Weekly) -> None:
