@@ -26,6 +26,7 @@ from labcycle.config import (
     ApiDelivery,
     AppDelivery,
     BatchDelivery,
+    Consumer,
     Drift,
     Issuer,
     Member,
@@ -46,7 +47,7 @@ from labcycle.config import (
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.regions import known_regions
-from labcycle.config.rules import PRINCIPAL_KINDS, WORKSPACE_SUFFIX
+from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
 
 Data = dict[str, Any]
 Key = tuple[type[BaseModel], str]
@@ -68,6 +69,7 @@ EXTREMES: dict[Key, tuple[str, str]] = {
     (Principal, "iam_user"): ("+1", "u" * 64),
     (Principal, "saml_subject"): ("!~", "s" * 256),
     (Principal, "oidc_subject"): ("!~", "o" * 256),
+    (Consumer, "principal"): ("000000000000", f"arn:aws-us-gov:iam::123456789012:role/{'p/' * 51}{'r' * 50}"),
     (Token, "subject"): ("!~", "o" * 256),
     (Issuer, "url"): ("https://a.b", f"https://{_DOMAIN}/{'t' * (512 - len(_DOMAIN) - 9)}"),
     (Target, "target"): ("t", "t" * 104),
@@ -112,6 +114,13 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
         lambda: st.lists(mapping(RetentionRule), max_size=2, unique_by=lambda rule: str(rule["status"]))
     ),
     (Model, "name"): names_of(30),
+    (ApiDelivery, "consumers"): st.just([]),  # where the target has a role for logs: `_consumers`
+    (BatchDelivery, "memory_mb"): st.sampled_from([512, 512, 10240]) | st.integers(512, 10240),  # few have it
+    (Consumer, "name"): names_of(40).filter(lambda name: name != TEAM_KEY),
+    (Consumer, "principal"): st.sampled_from(
+        ["210987654321", "arn:aws:iam::123456789012:role/shop", "arn:aws-cn:iam::012345678901:role/apps/eu/Shop_1,2@3"]
+    ),
+    (Consumer, "hard"): st.just(False),  # beside a quota alone: `_consumers`
     (BatchDelivery, "schedule"): st.sampled_from(
         ["rate(1 minute)", "rate(999999 days)", "cron(0 5 * * ? *)", "cron(0/15 8-17 ? * MON-FRI,SUN#1 2026-2199)"]
     ),
@@ -283,6 +292,7 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
         )
     )
     draw(_tokens(data))
+    draw(_consumers(data, target))
     if target["network"]["egress"] == "none" or longest_workspace > ROLE_LIMIT:
         data.pop("workspaces", None)
     elif "workspaces" not in data and draw(st.booleans()):  # few targets and teams can have them
@@ -313,6 +323,30 @@ def _tokens(draw: st.DrawFn, team: Data) -> None:
         if found not in taken and draw(st.booleans()):
             named = draw(st.lists(st.sampled_from(issuers), min_size=1, unique=True))
             member["tokens"] = [{"issuer": issuer, "subject": found} for issuer in named]
+
+
+@st.composite
+def _consumers(draw: st.DrawFn, team: Data, target: Data) -> None:
+    """Some APIs have consumers, where the target has a role for the logs of REST APIs."""
+    if not target.get("api_gateway_logs"):
+        return
+    apis = [one for model in team.get("models", ()) for one in model["deliver"] if one["form"] == "api"]
+    for api in apis:
+        if draw(st.booleans()):
+            api["consumers"] = draw(
+                st.lists(mapping(Consumer), max_size=2, unique_by=(lambda one: str(one["name"]), _signer)).filter(
+                    lambda found: all(one["principal"] != target["account"] for one in found)
+                )
+            )
+        for one in api.get("consumers") or ():
+            if one.get("quota"):
+                one["hard"] = draw(st.booleans())
+
+
+def _signer(consumer: Data) -> tuple[str, str]:
+    """Account and role, as the rules tell principals apart."""
+    account, _, role = consumer["principal"].partition(":iam::")[2].partition(":")
+    return account or consumer["principal"], role.rpartition("/")[2]
 
 
 def _person(member: Data) -> tuple[str, str]:

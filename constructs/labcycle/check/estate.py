@@ -27,11 +27,14 @@ _NAMED_BY = (
     "StreamName",
     "InstanceProfileName",
     "LaunchTemplateName",
+    "StageName",
     "Name",
 )
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 _ARNS = {
+    "AWS::ApiGateway::ApiKey": "apigateway:{region}::/apikeys/{name}",
     "AWS::ApiGateway::RestApi": "apigateway:{region}::/restapis/{name}",
+    "AWS::ApiGateway::UsagePlan": "apigateway:{region}::/usageplans/{name}",
     "AWS::ApiGatewayV2::Api": "apigateway:{region}::/apis/{name}",
     "AWS::CloudWatch::Alarm": "cloudwatch:{place}:alarm:{name}",
     "AWS::CloudWatch::CompositeAlarm": "cloudwatch:{place}:alarm:{name}",
@@ -66,7 +69,9 @@ _REF_IS_ARN = {
 }
 # Types that AWS gives an id, and its form: `prefix-` and hexadecimal digits, or only their number.
 _IDS: dict[str, int | str] = {
+    "AWS::ApiGateway::ApiKey": 10,
     "AWS::ApiGateway::RestApi": 10,
+    "AWS::ApiGateway::UsagePlan": 6,
     "AWS::ApiGatewayV2::Api": 10,
     "AWS::EC2::Instance": "i-",
     "AWS::EC2::LaunchTemplate": "lt-",

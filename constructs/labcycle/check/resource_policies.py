@@ -19,6 +19,7 @@ _POLICIES = {
     "AWS::SQS::QueuePolicy": ("Queues", "PolicyDocument"),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId", "ResourcePolicy"),
 }
+_RESOURCE = {"Resource", "NotResource"}
 # Types that bring their policy themselves.
 _OWN = {
     "AWS::ApiGateway::RestApi": "Policy",
@@ -47,6 +48,8 @@ def _of(estate: Estate, template: Template, logical_id: str, kind: str) -> Itera
     elif kind in _OWN and _OWN[kind] in properties:
         key = _OWN[kind]
         document = estate.document(template, properties[key])
+        if kind == "AWS::ApiGateway::RestApi":
+            document = _of_api(estate, template, logical_id, document)
         yield estate.arn(template, logical_id), Attached(template, logical_id, document, f"Properties.{key}")
     elif kind == "AWS::Lambda::Permission":
         arn = _function_arn(estate, template, estate.text(template, properties.get("FunctionName", "")))
@@ -58,6 +61,31 @@ def _of(estate: Estate, template: Template, logical_id: str, kind: str) -> Itera
         arn = f"arn:{estate.partition(template)}:events:{place}:event-bus/{bus}"
         document = {"Version": "2012-10-17", "Statement": estate.value(template, properties["Statement"])}
         yield arn, Attached(template, logical_id, document, "Properties.Statement")
+
+
+def _of_api(estate: Estate, template: Template, logical_id: str, document: dict[str, Any]) -> dict[str, Any]:
+    """A policy of an API names what is of the API itself without the API: `execute-api:/stage/GET/path`.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-examples.html
+    """
+    place = f"{estate.region(template)}:{estate.account(template)}"
+    whole = f"arn:{estate.partition(template)}:execute-api:{place}:{estate.name(template, logical_id)}/"
+
+    def filled(resource: Any) -> Any:
+        short = isinstance(resource, str) and resource.startswith("execute-api:/")
+        return whole + resource.removeprefix("execute-api:/") if short else resource
+
+    return document | {
+        "Statement": [
+            {
+                **statement,
+                **{key: [filled(one) for one in listed(statement[key])] for key in _RESOURCE & set(statement)},
+            }
+            if isinstance(statement, Mapping)
+            else statement
+            for statement in listed(document.get("Statement"))
+        ]
+    }
 
 
 def _arn(estate: Estate, template: Template, kind: str, named: str) -> str:

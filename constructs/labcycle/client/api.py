@@ -158,6 +158,10 @@ class LifecycleClient(TeamApi):
         """How a version does that is tried: `{"sides": [...], "verdict": ..., "reasons": [...], ...}`. Raises `ApiError`."""
         return self._of_model("GET", model, "trial")
 
+    def consumers(self, model: str) -> dict[str, Any]:
+        """What was counted of hard quotas: `{"used": [{"consumer", "period", "requests"}]}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "consumers")
+
     def history(self, model: str) -> dict[str, Any]:
         """The chain of custody: `{"events": [...], "verified": bool, "problems": [...]}`. Raises `ApiError`."""
         return self._of_model("GET", model, "custody")

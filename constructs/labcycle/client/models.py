@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from labcycle.client import decisions, model_view
+from labcycle.client import consumers, decisions, model_view
 from labcycle.client.api import LIFECYCLE, ApiError, TeamApi, model_path
 from labcycle.client.decisions import AsJson, ModelName
 from labcycle.client.tables import print_json, print_table
@@ -32,6 +32,7 @@ app = typer.Typer(
     help="The team's models: what there is, what is live, what is decided about it.",
 )
 decisions.register(app)
+consumers.register(app)
 
 
 class ModelsClient(TeamApi):

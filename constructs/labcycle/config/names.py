@@ -104,6 +104,16 @@ def model_url_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/url"
 
 
+def consumers_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds who may ask the API of a model, and the ids of their keys: JSON, never a key itself."""
+    return f"/labcycle/team/{team}/model/{model}/consumers"
+
+
+def rest_api(team: str, model: str) -> str:
+    """Name of the REST API of a model that has consumers; its metrics are found by it."""
+    return f"labcycle-{team}-{model}"
+
+
 def batch_parameter(team: str, model: str) -> str:
     """SSM parameter that holds the ARN of the state machine that scores a model's batches."""
     return f"/labcycle/team/{team}/model/{model}/batch"

@@ -26,6 +26,11 @@ QUOTA_CODE = re.compile(r"^L-[0-9A-F]{8}$")
 WORKSPACE_SUFFIX = "-workspace"  # of names.workspace_role
 # A function's environment holds 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 RECIPIENTS_CHARACTERS = 3_000
+# Names and principals of a model's consumers, and 40 for what is written around each. They stand in a parameter of 4 KB, and
+# those with a hard quota in the function's environment of 4 KB.
+CONSUMERS_CHARACTERS = 2_500
+_AROUND_A_CONSUMER = 40
+TEAM_KEY = "team"  # the consumer's name that the team's own key has
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ def team_rules(team: Any) -> Iterator[Broken]:
         yield from _below(("members", i, "principal"), principal_rules(_get(member, "principal")))
     for i, model in _items(team, "models"):
         yield from _below(("models", i), model_rules(model))
+        for j, deliver in _items(model, "deliver"):
+            yield from _below(("models", i, "deliver", j), api_rules(deliver))
     yield from _below(("tracking",), tracking_rules(_get(team, "tracking")))
     yield from _below(("workspaces",), workspaces_rules(_get(team, "workspaces")))
 
@@ -243,6 +250,46 @@ def _promotion_rules(promotion: Any) -> Iterator[Broken]:
         yield Broken(
             ("step_minutes",),
             f"got {minutes} minutes; allowed at most longest_hours, which is {hours}. Raise longest_hours, or watch for less",
+        )
+
+
+def api_rules(deliver: Any) -> Iterator[Broken]:
+    yield from _unique(deliver, "consumers", "name", "consumer")
+    first: dict[tuple[str, str], int] = {}
+    characters = 0
+    for i, consumer in _items(deliver, "consumers"):
+        name, principal = _get(consumer, "name"), _get(consumer, "principal")
+        characters += _AROUND_A_CONSUMER + sum(len(text) for text in (name, principal) if isinstance(text, str))
+        if name == TEAM_KEY:
+            yield Broken(
+                ("consumers", i, "name"),
+                f"got {TEAM_KEY}; allowed names other than {TEAM_KEY}, which is what the key of the team's own members is "
+                "called. Choose another name",
+            )
+        if isinstance(principal, str):
+            # Sessions name their role without its path: roles of one name are one role.
+            account, _, role = principal.partition(":iam::")[2].partition(":")
+            j = first.setdefault((account or principal, role.rpartition("/")[2]), i)
+            if j != i:
+                yield Broken(
+                    ("consumers", i, "principal"),
+                    f"got {principal}, which is consumers[{j}] already; allowed one consumer a principal, since requests are "
+                    "counted by who signed them. Remove one of them, or name another role",
+                )
+        if _get(consumer, "hard") is True and _get(consumer, "quota") is None:
+            yield Broken(
+                ("consumers", i, "hard"),
+                "got hard: true without a quota; allowed beside a quota, which it is that is never exceeded. "
+                "Add quota: {requests: ..., per: month}, or remove hard",
+                on_key=True,
+            )
+    if characters > CONSUMERS_CHARACTERS:
+        yield Broken(
+            ("consumers",),
+            f"got {characters:,} characters of names and principals, with {_AROUND_A_CONSUMER} more for each; allowed "
+            f"{CONSUMERS_CHARACTERS:,} together, since a parameter of Systems Manager holds no more. Name an account in the place of "
+            "several of its roles",
+            on_key=True,
         )
 
 

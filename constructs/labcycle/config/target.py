@@ -107,6 +107,9 @@ class Target(Settings):
     """The shared network."""
     sign_in: SignIn = SignIn()
     """Where members sign in."""
+    api_gateway_logs: Literal["made", "there"] | None = None
+    """The role by which REST APIs of the account and region write their logs, which models with `consumers` need: `made` sets one
+    for all of them; `there` where somebody else has set one. Absent: no model of the target has consumers."""
     bootstrap_qualifier: _Qualifier | None = None
     """Qualifier that the account and region were bootstrapped with (`cdk bootstrap --qualifier`); absent: the CDK's own."""
     quotas: Annotated[

@@ -53,6 +53,18 @@ _Image = Annotated[
         "Write it as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/repository:tag",
     ),
 ]
+_ConsumerPrincipal = Annotated[
+    str,
+    # No asterisk and no session: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    StringConstraints(
+        pattern=r"^([0-9]{12}|arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64})$",
+        max_length=200,
+    ),
+    Allowed(
+        "the ARN of a role such as arn:aws:iam::123456789012:role/shop, or an account of 12 digits in quotes",
+        "Name the role that signs, without a session",
+    ),
+]
 _TrainingInstance = Annotated[
     str,
     StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"),
@@ -186,6 +198,32 @@ class Workspaces(Settings):
         return obey(self, rules.workspaces_rules)
 
 
+class ConsumerQuota(Settings):
+    """How many requests a consumer has."""
+
+    requests: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Requests in each period."""
+    per: Literal["day", "week", "month"]
+    """The period, in UTC."""
+
+
+class Consumer(Settings):
+    """Somebody who asks for predictions: signs as an IAM principal, and sends a key by which API Gateway knows the limits."""
+
+    name: Annotated[Name, Field(max_length=40)]
+    """Name of the consumer within the model."""
+    principal: _ConsumerPrincipal
+    """Role that signs the consumer's requests, of whichever account; or a whole account other than the target's."""
+    requests_per_second: Annotated[int | None, Field(ge=1, le=10000)] = None
+    """Sustained requests a second of this consumer; absent: as many as the API takes together."""
+    burst: Annotated[int | None, Field(ge=1, le=5000)] = None
+    """Requests of this consumer that may come at once; absent: as many as the API takes."""
+    quota: ConsumerQuota | None = None
+    """Requests in a day, week or month; absent: no limit. API Gateway counts about right, and may let some more through."""
+    hard: bool = False
+    """Whether the quota is never exceeded: the function counts each request in the ledger."""
+
+
 class ApiDelivery(Settings):
     """The model answers over HTTP."""
 
@@ -201,6 +239,12 @@ class ApiDelivery(Settings):
     """Sustained requests a second; more is answered by 429."""
     burst: Annotated[int, Field(ge=1, le=5000)] = 100
     """Requests that may come at once."""
+    consumers: Annotated[tuple[Consumer, ...], Field(strict=False, max_length=20)] = ()
+    """Who may ask besides the team, each with limits of its own; absent: the team alone. Needs `api_gateway_logs` in the target."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.api_rules)
 
 
 class BatchDelivery(Settings):

@@ -8,7 +8,7 @@ from .derived import DerivedName, team_names
 from .problem import ConfigError, Problem
 from .subjects import named_subjects
 from .target import Target
-from .team import Team
+from .team import ApiDelivery, Team
 
 _SIGN_IN_KEYS = {
     "identity_center": "identity_center_permission_set",
@@ -59,6 +59,7 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
                 path,
                 f"got {subject}, which is {first} at {url} already; allowed one member a person. Name the member's own subject",
             )
+    yield from _consumers(team, target)
     for i, model in enumerate(team.models):
         if model.retrain is not None and f".ecr.{target.region}.{_domain(target.region)}/" not in model.retrain.image:
             yield team.origin.problem(
@@ -69,6 +70,28 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
     for name in team_names(team, target):
         if len(name.text) > name.limit:
             yield team.origin.problem(name.path, _too_long(name))
+
+
+def _consumers(team: Team, target: Target) -> Iterator[Problem]:
+    for i, model in enumerate(team.models):
+        for j, deliver in enumerate(model.deliver):
+            consumers = deliver.consumers if isinstance(deliver, ApiDelivery) else ()
+            place = ("models", i, "deliver", j, "consumers")
+            if consumers and target.api_gateway_logs is None:
+                yield team.origin.problem(
+                    place,
+                    f"got consumers in the target {target.target}, which does not say how REST APIs write their logs; API Gateway "
+                    "refuses them without a role for it. Set api_gateway_logs: made in the target, or there where the account "
+                    "has such a role",
+                    on_key=True,
+                )
+            for k, consumer in enumerate(consumers):
+                if consumer.principal == target.account:
+                    yield team.origin.problem(
+                        (*place, k, "principal"),
+                        f"got {consumer.principal}, the target's own account; allowed a role of it, or another account, since "
+                        "within an account whoever may invoke everything could come as this consumer. Name the role that signs",
+                    )
 
 
 def _domain(region: str) -> str:

@@ -160,6 +160,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         # Ids of APIs, instances and the like are not known beforehand, or the action takes no resource. What a role does
         # with them is for its own policy to say; what carries another team's tag is denied below.
         _allow_any(
+            apigateway="GET",
             dynamodb="ListStreams",
             cloudwatch="DescribeAlarmHistory DescribeAlarms GetMetricData GetMetricStatistics ListMetrics PutMetricData",
             ec2="CreateTags DescribeImages DescribeInstanceStatus DescribeInstances DescribeLaunchTemplateVersions "

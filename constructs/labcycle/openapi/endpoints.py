@@ -663,6 +663,18 @@ LIFECYCLE = (
     ),
     Endpoint(
         "GET",
+        _LIFECYCLE + "models/{model}/consumers",
+        "How much those consumers have used whose quota is hard, by day, week or month.",
+        answer=shape(
+            {
+                "team!": STRING,
+                "model!": STRING,
+                "used!": array(shape({"consumer!": STRING, "period!": STRING, "requests!": INT64})),
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
         _LIFECYCLE + "models/{model}/deployment",
         "Which version is live and which is tried, and the promotion that is under way.",
         answer=shape({"deployment!": _DEPLOYMENT, "promotion!": _PROMOTION}),

@@ -22,6 +22,9 @@ SIZE_LIMIT = 10_240
 _LONGEST_ARN, _LONGEST_NAME = 150, 80
 _LONGEST = {
     "AWS::AccountId": 12,
+    "AWS::ApiGateway::ApiKey": 20,
+    "AWS::ApiGateway::RestApi": 10,
+    "AWS::ApiGateway::UsagePlan": 20,
     "AWS::ApiGatewayV2::Api": 10,
     "AWS::EC2::LaunchTemplate": 20,
     "AWS::Partition": 10,

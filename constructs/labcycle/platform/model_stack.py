@@ -60,6 +60,7 @@ class ModelStack(Stack):
             requests_per_second=api.requests_per_second,
             burst=api.burst,
             app=self._model.app is not None,
+            consumers=api.consumers,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
@@ -216,10 +217,13 @@ class ModelStack(Stack):
     def _grant_invocation(self, role: iam.IRole) -> None:
         if self.service:
             self.service.grant_invoke(role)
+            self.service.grant_key(role)
         if self.batch:
             self.batch.grant_start(role)
 
     def _grant_operation(self, role: iam.IRole) -> None:
+        if self.service:
+            self.service.grant_consumers(role)
         called = [self.monitor.evaluator] if self.monitor else []
         called += [self.report.function] if self.report else []
         if called:

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from labcycle.config import Target, names
 from labcycle.network import ImportedNetwork, SharedNetwork
+from labcycle.platform.api_gateway_logs import ApiGatewayLogs
 from labcycle.platform.retained import say_what_is_retained
 
 
@@ -23,7 +24,8 @@ def use_bootstrap(stage: Stage, target: Target) -> None:
 
 
 class TargetPlatform(Stage):
-    """The stage `labcycle-target-<target>`: one stack with the network. Deploy it before the teams of the target.
+    """The stage `labcycle-target-<target>`: a stack with the network, and one with `api_gateway_logs` where the target makes them.
+    Deploy it before the teams of the target.
 
     Its template's metadata `labcycle:quotas` tells the gate what the account and region have beyond AWS's defaults.
 
@@ -44,6 +46,11 @@ class TargetPlatform(Stage):
         if target.quotas:
             self.network_stack.template_options.metadata = {names.QUOTAS_METADATA: dict(sorted(target.quotas.items()))}
         self.network = self._imported(target) or self._made(target)
+        if target.api_gateway_logs == "made":
+            stack = Stack(
+                self, "api-gateway", description="labcycle: the role by which REST APIs of the region write their logs"
+            )
+            ApiGatewayLogs(stack, "Logs")
         CfnOutput(self.network_stack, "MonthlyPrice", value=self.network.price.sentence)
         Tags.of(self).add("labcycle:target", target.target)
 

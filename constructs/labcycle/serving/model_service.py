@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from aws_cdk import Duration, Size, Stack, Token
+from aws_cdk import aws_apigateway as rest
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
@@ -17,14 +22,19 @@ from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._http_api import STAGE, http_api
 from labcycle._notices import errors_alarm
-from labcycle.config import names
+from labcycle.config import Consumer, names
+from labcycle.serving import _rest_api
+from labcycle.serving._door import Door
+from labcycle.serving._usage_plans import UsagePlans
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: 30 s for an integration
 TIMEOUT_SECONDS = (3, 30)
+PREDICTIONS = "/invocations"
+Route = tuple[str, apigateway.HttpMethod]
 ROUTES = (
-    ("/invocations", apigateway.HttpMethod.POST),
+    (PREDICTIONS, apigateway.HttpMethod.POST),
     ("/ping", apigateway.HttpMethod.GET),
     ("/version", apigateway.HttpMethod.GET),
     ("/openapi.json", apigateway.HttpMethod.GET),
@@ -34,7 +44,7 @@ _PERIOD = Duration.minutes(1)
 
 
 class ModelService(Construct):
-    """The version of `model` that is live, behind an HTTP API with IAM authorisation.
+    """The version of `model` that is live, behind an HTTP API with IAM authorisation, or a REST API where it has `consumers`.
 
     `POST /invocations` takes MLflow's scoring requests, `GET /ping` answers 200 while a version can answer, `GET
     /version` tells which, `GET /openapi.json` describes the API for this version's signature. The function reads the deployment
@@ -42,7 +52,9 @@ class ModelService(Construct):
     deployment. It runs ONNX models on x86_64.
 
     An idle service costs nothing but its key's share; a request of 100 ms at 2,048 MiB about 3.3 USD a million, and
-    1.00 USD a million for the API (us-east-1, January 2026, estimate).
+    1.00 USD a million for the API, 3.50 for a REST API (us-east-1, January 2026, estimate).
+
+    The address is another with consumers than without. `usage_plans` is None without.
 
     Parameters
     ----------
@@ -62,6 +74,10 @@ class ModelService(Construct):
         512 to 10,240 MiB. A promotion is refused where five times the model's files do not fit beside the runtime.
     timeout
         Of one request, 3 to 30 seconds.
+    consumers
+        Who asks besides those who get a grant, each with a key and limits of its own. Then all who ask for predictions send a
+        key, those with a grant the team's (`grant_key`). The account must have a role for the logs of REST APIs (the target's
+        `api_gateway_logs`). Absent: who has a grant signs, and that is all.
     requests_per_second, burst
         The stage answers 429 above these rates, so that one consumer cannot use up the account's concurrency.
     reserved_concurrency
@@ -95,12 +111,14 @@ class ModelService(Construct):
         reserved_concurrency: int | None = None,
         app: bool = False,
         retain_logs: bool = False,
+        consumers: Sequence[Consumer] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
         _check(memory, timeout, requests_per_second, burst, reserved_concurrency)
         self._team, self._model = team, model
+        hard = [one for one in consumers if one.hard and one.quota]
         let_logs_use(encryption_key, self)
         self.function = python_function(
             self,
@@ -112,6 +130,7 @@ class ModelService(Construct):
                 "LEDGER_TABLE": ledger.table_name,
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "MODEL": model,
+                **({"CONSUMERS": _counted(hard)} if hard else {}),
             },
             memory_mib=int(memory.to_mebibytes()),
             timeout=timeout,
@@ -120,6 +139,9 @@ class ModelService(Construct):
             reserved_concurrency=reserved_concurrency,
         )
         self._let_function_work(ledger, artifact_bucket, encryption_key)
+        if hard:
+            counters = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"QUOTA#{model}"]}}
+            allow(self.function, ["dynamodb:UpdateItem"], [ledger.table_arn], counters)
         ssm.StringParameter(
             self,
             "Memory",
@@ -128,16 +150,17 @@ class ModelService(Construct):
             description=f"Memory of the model server of {model} in MB",
         )
         access_log_name = f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}"
-        self.api = http_api(
-            self,
-            "Api",
-            description=f"Scoring API of {model}, team {team}",
-            routes=[(path, method, self.function) for path, method in (*ROUTES, *([APP_ROUTE] if app else []))],
-            requests_per_second=requests_per_second,
-            burst=burst,
-            access_log=log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs),
-        )
-        self.url = self.api.api_endpoint
+        access_log = log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs)
+        routes = (*ROUTES, *([APP_ROUTE] if app else []))
+        self.api: apigateway.HttpApi | rest.RestApi
+        self.usage_plans: UsagePlans | None = None
+        if consumers:
+            self.api, self._door, self.usage_plans = self._rest_door(
+                routes, consumers, requests_per_second, burst, access_log
+            )
+        else:
+            self.api, self._door = self._http_door(routes, requests_per_second, burst, access_log)
+        self.url = self._door.url
         ssm.StringParameter(
             self,
             "Url",
@@ -158,6 +181,50 @@ class ModelService(Construct):
                 topic=notice_topic,
                 key=encryption_key,
             )
+
+    def _http_door(
+        self, routes: Sequence[Route], rate: int, burst: int, access_log: logs.ILogGroup
+    ) -> tuple[apigateway.HttpApi, Door]:
+        api = http_api(
+            self,
+            "Api",
+            description=f"Scoring API of {self._model}, team {self._team}",
+            routes=[(path, method, self.function) for path, method in routes],
+            requests_per_second=rate,
+            burst=burst,
+            access_log=access_log,
+        )
+        return api, Door(api.api_endpoint, api.api_id, STAGE, {"ApiId": api.api_id}, "5xx", "4xx")
+
+    def _rest_door(
+        self, routes: Sequence[Route], consumers: Sequence[Consumer], rate: int, burst: int, access_log: logs.ILogGroup
+    ) -> tuple[rest.RestApi, Door, UsagePlans]:
+        name, stage = names.rest_api(self._team, self._model), _rest_api.STAGE
+        api = _rest_api.rest_api(
+            self,
+            "RestApi",
+            name=name,
+            description=f"Scoring API of {self._model}, team {self._team}",
+            routes=[(path, method.value, path == PREDICTIONS) for path, method in routes],
+            function=self.function,
+            consumers=consumers,
+            requests_per_second=rate,
+            burst=burst,
+            access_log=access_log,
+        )
+        plans = UsagePlans(
+            self,
+            "UsagePlans",
+            team=self._team,
+            model=self._model,
+            api=api,
+            consumers=consumers,
+            requests_per_second=rate,
+            burst=burst,
+        )
+        place = Stack.of(self)
+        url = f"https://{api.rest_api_id}.execute-api.{place.region}.{place.url_suffix}/{stage}"
+        return api, Door(url, api.rest_api_id, stage, {"ApiName": name, "Stage": stage}, "5XXError", "4XXError"), plans
 
     def _let_function_work(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey) -> None:
         """The deployment record of this model is read, its profiles and tallies are written, pinned object versions are fetched."""
@@ -181,8 +248,32 @@ class ModelService(Construct):
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` score, and ask which version is live."""
         # One resource for all routes: an IAM role holds 10,240 characters of such policies, and a member has one a model.
-        arn = Stack.of(self).format_arn(service="execute-api", resource=self.api.api_id, resource_name=f"{STAGE}/*")
+        arn = Stack.of(self).format_arn(
+            service="execute-api", resource=self._door.api_id, resource_name=f"{self._door.stage}/*"
+        )
         return allow(grantee, ["execute-api:Invoke"], [arn])
+
+    def grant_key(self, grantee: iam.IGrantable) -> None:
+        """Let `grantee` read the key of the team, which who has a grant sends. Without consumers there is none."""
+        if self.usage_plans:
+            self._grant_reading(grantee, [self._of_gateway(f"apikeys/{self.usage_plans.team.key_id}")])
+
+    def grant_consumers(self, grantee: iam.IGrantable) -> None:
+        """Let `grantee` read all keys, to hand them out, and how much each consumer has used of its plan."""
+        if self.usage_plans:
+            plans = [self.usage_plans.team, *self.usage_plans.consumers.values()]
+            keys = [self._of_gateway(f"apikeys/{plan.key_id}") for plan in plans]
+            usage = [self._of_gateway(f"usageplans/{plan.plan_id}/usage") for plan in plans[1:]]
+            self._grant_reading(grantee, keys + usage)
+
+    def _grant_reading(self, grantee: iam.IGrantable, resources: Sequence[str]) -> None:
+        """One statement for both actions, since a role holds few characters: each knows its own kind of resource."""
+        assert self.usage_plans
+        allow(grantee, ["apigateway:GET", "ssm:GetParameter"], [*resources, self.usage_plans.parameter.parameter_arn])
+
+    def _of_gateway(self, path: str) -> str:
+        stack = Stack.of(self)
+        return f"arn:{stack.partition}:apigateway:{stack.region}::/{path}"
 
     def metric_requests(self) -> cloudwatch.Metric:
         """Requests a minute, refused ones included."""
@@ -190,11 +281,11 @@ class ModelService(Construct):
 
     def metric_errors(self) -> cloudwatch.Metric:
         """Answers with a 5xx status a minute: ours, never the caller's."""
-        return self._metric("5xx", "Sum")
+        return self._metric(self._door.errors, "Sum")
 
     def metric_refused(self) -> cloudwatch.Metric:
         """Answers with a 4xx status a minute: malformed, not allowed, or throttled."""
-        return self._metric("4xx", "Sum")
+        return self._metric(self._door.refused, "Sum")
 
     def metric_latency(self, statistic: str = "p99") -> cloudwatch.Metric:
         """Milliseconds from request to answer, as the API sees it."""
@@ -216,11 +307,15 @@ class ModelService(Construct):
         """Live versions that the server would not load, for instance since their bytes had changed."""
         return self._counted("RefusedVersions")
 
+    def metric_quota_refusals(self) -> cloudwatch.Metric:
+        """Requests of consumers whose hard quota is used up; those that a usage plan refuses are among the refused alone."""
+        return self._counted("QuotaRefusals")
+
     def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace="AWS/ApiGateway",
             metric_name=name,
-            dimensions_map={"ApiId": self.api.api_id},
+            dimensions_map=self._door.dimensions,
             period=_PERIOD,
             statistic=statistic,
         )
@@ -233,6 +328,12 @@ class ModelService(Construct):
             period=_PERIOD,
             statistic="Sum",
         )
+
+
+def _counted(consumers: Sequence[Consumer]) -> str:
+    """What the function reads from the variable CONSUMERS."""
+    told = [[one.name, one.principal, one.quota.requests, one.quota.per] for one in consumers if one.quota]
+    return json.dumps(told, separators=(",", ":"))
 
 
 def _check(memory: Size, timeout: Duration, requests_per_second: int, burst: int, reserved: int | None) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 T = TypeVar("T")
+_USED = "used"  # of a counter
 EXPIRES = "expires"  # the attribute that DynamoDB's time to live looks at
 _THROTTLES = {
     "ProvisionedThroughputExceededException",
@@ -235,6 +236,54 @@ class Table:
             except _Busy:
                 pause(attempt)
         raise Throttled("the item is written by too many at once")
+
+    def count_up(self, pk: str, sk: str, amount: int, *, most: int, expires: int) -> int:
+        """Add up to `amount` to the counter under this key, which never passes `most`; how much was added.
+
+        It is no document: `counters` reads it. Of calls at the same time each gets what the others left. A call whose answer
+        was lost may have added. Raises `Throttled`.
+        """
+        while amount > 0:
+            try:
+                with _translated():
+                    self._client.update_item(
+                        TableName=self._name,
+                        Key={"pk": {"S": pk}, "sk": {"S": sk}},
+                        UpdateExpression="SET #expires = :expires ADD #used :amount",
+                        ConditionExpression="attribute_not_exists(#used) OR #used <= :room",
+                        ExpressionAttributeNames={"#expires": EXPIRES, "#used": _USED},
+                        ExpressionAttributeValues={
+                            ":expires": {"N": str(expires)},
+                            ":amount": {"N": str(amount)},
+                            ":room": {"N": str(most - amount)},
+                        },
+                        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    )
+                return amount
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                there: dict[str, Any] = dict(error.response).get("Item") or {}  # type: ignore[assignment]
+                amount = min(amount - 1, most - int(there[_USED]["N"]))  # less with each try, whatever others do
+        return 0
+
+    def counters(self, pk: str) -> dict[str, int]:
+        """The counters of a partition by their sort keys, in order. Raises `Throttled`."""
+        found: dict[str, int] = {}
+        arguments: dict[str, Any] = {
+            "TableName": self._name,
+            "KeyConditionExpression": "#pk = :pk",
+            "ExpressionAttributeNames": {"#pk": "pk"},
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ConsistentRead": True,
+        }
+        while True:
+            with _translated():
+                page = self._client.query(**arguments)
+            found |= {raw["sk"]["S"]: int(raw[_USED]["N"]) for raw in page["Items"]}
+            if not page.get("LastEvaluatedKey"):
+                return found
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def delete_many(self, keys: Iterable[tuple[str, str]]) -> None:
         """Delete the items under these keys, whatever they are, and those that are not there. Raises `Throttled`."""

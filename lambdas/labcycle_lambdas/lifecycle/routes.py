@@ -10,7 +10,7 @@ from typing import Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.lifecycle import custody, decisions, lineage, models, pace, trial
+from labcycle_lambdas.lifecycle import consumers, custody, decisions, lineage, models, pace, trial
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -30,6 +30,7 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/models/{model}/deployment"): decisions.deployment,
     ("GET", "/models/{model}/promotion"): decisions.promotion,
     ("GET", "/models/{model}/trial"): trial.trial,
+    ("GET", "/models/{model}/consumers"): consumers.counted,
     ("GET", "/models/{model}/custody"): custody.history,
     ("GET", "/models"): models.listing,
     ("GET", "/models/{model}/overview"): models.overview,

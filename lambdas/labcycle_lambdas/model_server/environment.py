@@ -15,8 +15,11 @@ class Environment:
     artifact_bucket: str
     team: str
     model: str
+    consumers: str = ""  # those whose requests are counted here, as `quota.HardQuota.several` reads them
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
-        return cls(*required(("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM", "MODEL"), variables, "model server"))
+        named = ("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM", "MODEL")
+        table, bucket, team, model = required(named, variables, "model server")
+        return cls(table, bucket, team, model, variables.get("CONSUMERS", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.session import get_session
 
@@ -22,6 +22,9 @@ from labcycle_lambdas.model_server.live import Live
 from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.server import Server
 from labcycle_lambdas.responding import LEDGER, PATIENCE, client, settle
+
+if TYPE_CHECKING:
+    from labcycle_lambdas.model_server.quota import Quota
 
 
 @cache
@@ -45,9 +48,20 @@ def server() -> Server:
         Capture(profiles, environment.model, f"{sandbox}-canary", monotonic=time.monotonic),
         Counting(Traffic(table), environment.model, sandbox, monotonic=time.monotonic),
         journal,
+        quota=_quota(environment, table),
     )
     settle()
     return made
+
+
+def _quota(environment: Environment, table: Table) -> Quota | None:
+    """None where nobody's requests are counted: such a function does not even load what counts."""
+    if not environment.consumers:
+        return None
+    from labcycle_lambdas.ledger.quotas import Quotas
+    from labcycle_lambdas.model_server.quota import HardQuota, Quota
+
+    return Quota(Quotas(table), environment.model, HardQuota.several(environment.consumers))
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

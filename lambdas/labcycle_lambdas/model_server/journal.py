@@ -12,6 +12,7 @@ from collections.abc import Callable
 PROFILE_WRITE_FAILURES = "ProfileWriteFailures"
 REFUSED_VERSIONS = "RefusedVersions"
 CANARY_FAILURES = "CanaryFailures"
+QUOTA_REFUSALS = "QuotaRefusals"
 
 
 class Journal:

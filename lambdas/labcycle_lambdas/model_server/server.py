@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.deployments import Pause
@@ -24,10 +24,13 @@ from labcycle_lambdas.mlflow_error import (
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.graph import CannotCompute
-from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, Journal
+from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, QUOTA_REFUSALS, Journal
 from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Tried
 from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, read
 from labcycle_lambdas.model_server.scoring import score
+
+if TYPE_CHECKING:
+    from labcycle_lambdas.model_server.quota import Quota
 
 MODEL_HEADER = "x-labcycle-model"
 VERSION_HEADER = "x-labcycle-model-version"
@@ -41,7 +44,7 @@ _METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET", "/openapi
 
 @dataclass(frozen=True)
 class Server:
-    """Answers requests for `model`. `monotonic` tells seconds."""
+    """Answers requests for `model`. `monotonic` tells seconds. `quota` counts requests of those whose quota is hard."""
 
     model: str
     live: Live
@@ -50,6 +53,7 @@ class Server:
     counting: Counting
     journal: Journal
     monotonic: Callable[[], float] = time.monotonic
+    quota: Quota | None = None
 
     def answer(self, request: Request) -> Response:
         """The answer; also to what goes wrong on our side."""
@@ -72,6 +76,8 @@ class Server:
                 return Response(200, self._document(serving), headers)
             if request.path != "/invocations":
                 return Response(200, self._about(serving), headers)
+            if self.quota and (refusal := self._refusal(self.quota, request, headers)):
+                return refusal
             if serving.pause:
                 return Response(200, self._paused(request, serving, serving.pause), headers)
             assert serving.live
@@ -83,6 +89,26 @@ class Server:
             self.journal.error("scoring failed", request_id=request.request_id, trace=traceback.format_exc())
             message = f"The model server failed; its log has the cause under request {request.request_id}."
             return MlflowError(INTERNAL_ERROR, message).response(headers)
+
+    def _refusal(self, quota: Quota, request: Request, headers: dict[str, str]) -> Response | None:
+        """Where the caller may not ask any more. What cannot be counted is not answered either: hard is hard."""
+        try:
+            used_up = quota.used_up(request.user_arn)
+        except Throttled as error:
+            message = f"The ledger is busy, so that this request cannot be counted; try again: {error}"
+            return MlflowError(TEMPORARILY_UNAVAILABLE, message).response({**headers, "retry-after": "1"})
+        if used_up is None:
+            return None
+        self.journal.count(
+            QUOTA_REFUSALS,
+            "a consumer has used up its quota",
+            request_id=request.request_id,
+            consumer=used_up.consumer,
+            period=used_up.period,
+        )
+        return MlflowError(REQUEST_LIMIT_EXCEEDED, f"{self.model}: {used_up.message}").response(
+            {**headers, "retry-after": str(used_up.seconds)}
+        )
 
     def _current(self) -> Serving:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from labcycle_lambdas.http import Response
@@ -14,6 +15,7 @@ from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.journal import Journal
 from labcycle_lambdas.model_server.live import CACHE_SECONDS, Live
 from labcycle_lambdas.model_server.loading import Loader
+from labcycle_lambdas.model_server.quota import Quota
 from labcycle_lambdas.model_server.server import Server
 from tests.unit.model_server.clock import Clock
 from tests.unit.serving.workshop import BUCKET, FEATURES, MODEL, ROWS, TEAM, Trained, World, classifier, request
@@ -50,6 +52,10 @@ class Bench:
         for model in models:
             self.world.promote(self.world.register(model, run_id=run_id))
         self.clock.pass_seconds(CACHE_SECONDS)
+        return self
+
+    def with_quota(self, quota: Quota) -> Bench:
+        self.server = replace(self.server, quota=quota)
         return self
 
     def ask(self, body: object, content_type: str = "application/json") -> Response:

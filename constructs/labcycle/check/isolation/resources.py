@@ -15,7 +15,9 @@ TEAM_TAG = "labcycle:team"
 
 # The ARNs under which a resource, and all that is in it, is asked for.
 _FORMS: Mapping[str, tuple[str, ...]] = {
+    "AWS::ApiGateway::ApiKey": ("{arn}",),
     "AWS::ApiGateway::RestApi": ("{execute_api}", "{arn}", "{arn}/*"),
+    "AWS::ApiGateway::UsagePlan": ("{arn}", "{arn}/*"),
     "AWS::ApiGatewayV2::Api": ("{execute_api}", "{arn}", "{arn}/*"),
     "AWS::CloudWatch::Alarm": ("{arn}",),
     "AWS::CloudWatch::CompositeAlarm": ("{arn}",),
@@ -58,6 +60,7 @@ _PARTS = frozenset(
         "AWS::ApiGateway::Method",
         "AWS::ApiGateway::Resource",
         "AWS::ApiGateway::Stage",
+        "AWS::ApiGateway::UsagePlanKey",
         "AWS::ApiGatewayV2::Authorizer",
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
