@@ -220,6 +220,12 @@ def _s3(place: Place, operation: str, params: Params) -> Iterator[Need]:
         yield from _key_use(place, key, "s3", "GenerateDataKey")
 
 
+def _gateway(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html"""
+    path = {"GetApiKey": "apikeys/{apiKey}", "GetUsage": "usageplans/{usagePlanId}/usage"}[operation]
+    yield Need("apigateway:GET", f"arn:aws:apigateway:{place.region}::/{path.format(**params)}")
+
+
 def _sns(place: Place, operation: str, params: Params) -> Iterator[Need]:
     assert operation == "Publish", operation
     topic = params["TopicArn"]
@@ -409,6 +415,7 @@ def _sts(place: Place, operation: str, params: Params) -> Iterator[Need]:
 
 
 _TABLE: dict[str, Any] = {
+    "apigateway": _gateway,
     "cloudwatch": _cloudwatch,
     "dynamodb": _dynamodb,
     "ec2": _ec2,

@@ -223,3 +223,53 @@ def _parameter(ssm: Any, name: str, properties: Properties, place: Place) -> Cre
     tags = [{"Key": key, "Value": value} for key, value in properties.pop("Tags", {}).items()]
     ssm.put_parameter(**{**properties, "Name": name}, Tags=tags)
     return Created(name, {"Type": properties["Type"], "Value": properties["Value"]})
+
+
+@model("AWS::ApiGateway::Account", "apigateway")
+def _gateway_account(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    role = {"op": "replace", "path": "/cloudwatchRoleArn", "value": properties["CloudWatchRoleArn"]}
+    gateway.update_account(patchOperations=[role])
+    return Created(name)
+
+
+@model("AWS::ApiGateway::Stage", "apigateway")
+def _rest_stage(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    """Throttles and access log, which moto sets by patches alone, are left out."""
+    stage, deployment = properties["StageName"], properties["DeploymentId"]
+    deployment = getattr(deployment, "id", deployment)  # moto gives the deployment itself for its Ref
+    gateway.create_stage(restApiId=properties["RestApiId"], stageName=stage, deploymentId=deployment)
+    return Created(stage)
+
+
+@model("AWS::ApiGateway::GatewayResponse", "apigateway")
+def _gateway_response(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    gateway.put_gateway_response(**{key[0].lower() + key[1:]: value for key, value in properties.items()})
+    return Created(name)
+
+
+@model("AWS::ApiGateway::ApiKey", "apigateway")
+def _api_key(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    made = gateway.create_api_key(
+        name=properties["Name"], description=properties["Description"], enabled=properties["Enabled"]
+    )
+    return Created(made["id"], {"APIKeyId": made["id"]})
+
+
+@model("AWS::ApiGateway::UsagePlan", "apigateway")
+def _usage_plan(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    limits: dict[str, Any] = {}
+    if throttle := properties.get("Throttle"):
+        limits["throttle"] = {"rateLimit": float(throttle["RateLimit"]), "burstLimit": int(throttle["BurstLimit"])}
+    if quota := properties.get("Quota"):
+        limits["quota"] = {"limit": int(quota["Limit"]), "period": quota["Period"]}
+    stages = [{"apiId": one["ApiId"], "stage": one["Stage"]} for one in properties["ApiStages"]]
+    made = gateway.create_usage_plan(name=properties["UsagePlanName"], apiStages=stages, **limits)
+    return Created(made["id"], {"Id": made["id"]})
+
+
+@model("AWS::ApiGateway::UsagePlanKey", "apigateway")
+def _usage_plan_key(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    made = gateway.create_usage_plan_key(
+        usagePlanId=properties["UsagePlanId"], keyId=properties["KeyId"], keyType=properties["KeyType"]
+    )
+    return Created(f"{made['id']}:{properties['UsagePlanId']}")
