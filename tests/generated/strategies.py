@@ -115,7 +115,9 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     ),
     (Model, "name"): names_of(30),
     (ApiDelivery, "consumers"): st.just([]),  # where the target has a role for logs: `_consumers`
-    (BatchDelivery, "memory_mb"): st.sampled_from([512, 512, 10240]) | st.integers(512, 10240),  # few have it
+    (BatchDelivery, "memory_mb"): st.sampled_from([10240, 512, 2048]),  # few have it
+    (BatchDelivery, "concurrency"): st.sampled_from([40, 1, 5]),
+    (ReportDelivery, "days"): st.sampled_from([1, 92, 92]) | st.integers(1, 92),
     (Consumer, "name"): names_of(40).filter(lambda name: name != TEAM_KEY),
     (Consumer, "principal"): st.sampled_from(
         ["210987654321", "arn:aws:iam::123456789012:role/shop", "arn:aws-cn:iam::012345678901:role/apps/eu/Shop_1,2@3"]
@@ -275,7 +277,7 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
     longest_workspace = max(
         (len(names.workspace_role(team, one["name"])) for one in scientists), default=ROLE_LIMIT + 1
     )
-    count = draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))  # each costs a stack
+    count = draw(st.sampled_from([0, 0, 1, 1, 1, 2, 3]))  # each costs a stack
     models = draw(models_of(team, target, count))
     if count > 2 or any(len(member["roles"]) > 3 for member in members):  # a role holds few characters of policies
         models = [
@@ -389,7 +391,14 @@ def _promotions(draw: st.DrawFn) -> Data:
 def _deliveries() -> st.SearchStrategy[list[Data]]:
     """An API, and sometimes batches, reports or a page beside it."""
     api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
-    forms_of = ((api,), (api, batch), (batch, page, api), (report, api), (report, batch, api))
+    forms_of = (
+        (api,),
+        (report, batch, api),
+        (batch, page, api),
+        (report, api, batch),
+        (report, api),
+        (report, batch, api),
+    )
     return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))
 
 
