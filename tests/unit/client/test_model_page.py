@@ -18,7 +18,7 @@ import urllib3
 from typer.testing import CliRunner, Result
 
 from labcycle.cli import app
-from labcycle.client import model_page
+from labcycle.client import model_api, model_page
 from labcycle.client.api import TeamApi
 from labcycle.client.model_api import ModelApi, ModelUnreachable
 from labcycle.client.model_page import ModelPage
@@ -64,6 +64,24 @@ def ask(
 
 
 # ---- the door ---------------------------------------------------------------------------------------------------
+
+
+def test_an_api_with_consumers_gets_the_key_of_the_team(
+    page: ModelPage, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.key = "the-team's-own"
+    asked: list[tuple[str, str]] = []
+
+    def read_key(model: str, consumer: str) -> str:
+        asked.append((model, consumer))
+        return upstream.key
+
+    monkeypatch.setattr(model_api, "read_key", read_key)
+    for _ in range(2):
+        answer = ask(page, "POST", "/invocations", json.dumps(SPLIT).encode(), content_type="application/json")
+        assert answer.status == 200, answer.data
+    assert ask(page, "GET", "/ping").status == 200
+    assert asked == [(MODEL, "team")], "read when it is wanted, and once"
 
 
 def test_what_the_page_asks_passes_signed(page: ModelPage, upstream: Upstream) -> None:

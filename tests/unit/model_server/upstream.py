@@ -16,14 +16,14 @@ ROUTES = {"/app", "/openapi.json", "/ping", "/version", "/invocations"}
 
 
 class Upstream(ThreadingHTTPServer):
-    """`routes` are those of the API; `forbidden` refuses as API Gateway does."""
+    """`routes` are those of the API; `forbidden` refuses as API Gateway does, and so does one that wants a `key`."""
 
     daemon_threads = True
 
     def __init__(self, server: Server) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.model, self.lock = server, Lock()
-        self.routes, self.forbidden = set(ROUTES), False
+        self.routes, self.forbidden, self.key = set(ROUTES), False, ""
         self.came: list[Request] = []
 
     @property
@@ -37,6 +37,9 @@ class Upstream(ThreadingHTTPServer):
             self.came.append(request)
             if self.forbidden:
                 return Response(403, {"message": "Forbidden"})
+            if self.key and request.path == "/invocations" and request.headers.get("x-api-key") != self.key:
+                wanted = "This API wants a signature (SigV4) and, for predictions, a key in the header x-api-key."
+                return Response(403, {"error_code": "PERMISSION_DENIED", "message": wanted})
             if request.path not in self.routes:
                 return Response(404, {"message": "Not Found"})
             return self.model.answer(request)
