@@ -230,7 +230,11 @@ def _print_history(model: str, said: Mapping[str, Any]) -> None:
     rows = []
     for event in said["events"]:
         who = event["who"]["member"] or event["who"]["role"]
-        detail = ", ".join(f"{key} {value}" for key, value in event["detail"].items() if value not in (None, ""))
+        detail = ", ".join(
+            f"{key} (see --json)" if isinstance(value, dict) else f"{key} {value}"
+            for key, value in event["detail"].items()
+            if value not in (None, "", {})
+        )
         rows.append((str(event["seq"]), event["at"], event["action"], who, detail))
     print_table(model, ("#", "at", "action", "who", "detail"), rows)
     if not said["events"]:

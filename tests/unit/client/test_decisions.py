@@ -32,6 +32,14 @@ def test_a_reason_with_brackets_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert REASON in output and "cards [bold]" in output and "the chain of hashes is whole" in output
 
 
+def test_evidence_is_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    detail = {"version": 2, "percent": 50, "evidence": {"verdict": "good"}, "empty": {}}
+    event = {"seq": 1, "at": "2026-03-01", "action": "canary_changed", "who": WHO, "detail": detail}
+    output = said(monkeypatch, {"events": [event], "verified": True, "problems": []}, "history", "cards")
+    assert "version 2, percent 50, evidence (see --json)" in " ".join(output.split())
+    assert "verdict" not in output and "empty" not in output
+
+
 def side(version: int) -> dict[str, Any]:
     return {
         "version": version,
