@@ -66,16 +66,24 @@ class Response:
     body: Any = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def content(self) -> str | bytes:
+        """The body as it is sent."""
+        if isinstance(self.body, str | bytes):
+            return self.body
+        return json.dumps(self.body, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        return {"content-type": "application/json", **{k.lower(): v for k, v in self.headers.items()}}
+
     def to_event(self) -> dict[str, Any]:
-        headers = {"content-type": "application/json", **{k.lower(): v for k, v in self.headers.items()}}
-        if isinstance(self.body, bytes):
+        content = self.content
+        if isinstance(content, bytes):
             return {
                 "statusCode": self.status,
-                "headers": headers,
-                "body": base64.b64encode(self.body).decode(),
+                "headers": self.all_headers,
+                "body": base64.b64encode(content).decode(),
                 "isBase64Encoded": True,
             }
-        text = (
-            self.body if isinstance(self.body, str) else json.dumps(self.body, separators=(",", ":"), allow_nan=False)
-        )
-        return {"statusCode": self.status, "headers": headers, "body": text, "isBase64Encoded": False}
+        return {"statusCode": self.status, "headers": self.all_headers, "body": content, "isBase64Encoded": False}

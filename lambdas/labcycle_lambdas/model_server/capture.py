@@ -1,12 +1,17 @@
-"""Keep profiles of what the model sees, inside the requests: after the answer a sandbox is frozen, there is no timer.
+"""Keep profiles of what the model sees: on Lambda inside the requests, since after the answer a sandbox is frozen; in a process
+by a timer.
 
-A window starts with a request and is written with it, so that the rarest traffic is seen. Later rows of the window are
+On Lambda a window starts with a request and is written with it, so that the rarest traffic is seen. Later rows of the window are
 written at `FLUSH_ROWS`, or by the first request after `WINDOW_SECONDS`. The repeated write of a window replaces the one
 before it, so that retries are exact. What a dying sandbox takes along is less than `FLUSH_ROWS` rows of one window.
+
+A process only counts in its requests. `flush` writes an open window again and again until its `WINDOW_SECONDS` are over; what a
+dying process takes along is what came since the last flush.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,7 +73,11 @@ class Capture:
         *,
         monotonic: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        by_timer: bool = False,
     ) -> None:
+        """`by_timer`: nothing is written but by `flush`, which one thread calls; any number of threads may add."""
+        self._by_timer = by_timer
+        self._lock = threading.Lock()
         self._profiles = profiles
         self._model = model
         self._sandbox_id = sandbox_id
@@ -84,14 +93,35 @@ class Capture:
         self, loaded: Loaded, columns: Sequence[str], rows: Sequence[Sequence[Any]], predictions: Sequence[Any]
     ) -> None:
         """Count these rows and write what is due. Raises what the write raises; nothing is lost by that."""
+        with self._lock:
+            first = self._count(loaded, columns, rows, predictions)
+        if self._by_timer:
+            return
+        self._write_closed()
+        if first:
+            self._write(first)
+
+    def flush(self) -> None:
+        """Write what came since the last time. Raises what the write raises; nothing is lost by that."""
+        with self._lock:
+            if self._window and self._monotonic() - self._window.opened >= WINDOW_SECONDS:
+                self._close()
+            window = self._window
+        self._write_closed()
+        if window and window.rows > window.written_rows:
+            self._write(window)
+
+    def _count(
+        self, loaded: Loaded, columns: Sequence[str], rows: Sequence[Sequence[Any]], predictions: Sequence[Any]
+    ) -> _Window | None:
+        """The window, if it begins with these rows and they do not fill it."""
         if loaded.generation != self._generation:
             self._close()
             doc = loaded.deployed.reference
             self._reference = Reference.from_doc(doc) if doc else None
             self._generation = loaded.generation
         if self._reference is None or not rows:
-            self._write_closed()
-            return
+            return None
         at = self._monotonic()
         if self._window and at - self._window.opened >= WINDOW_SECONDS:
             self._close()
@@ -102,12 +132,13 @@ class Capture:
             self._window = _Window(loaded.deployed.version, self._numbers, self._now(), at, profile)
         window = self._window
         window.add(columns, rows, predictions)
-        full = window.rows - window.written_rows >= FLUSH_ROWS
-        if full:
+        if self._by_timer:
+            if len(window.uncounted) >= FLUSH_ROWS:
+                window.count()
+        elif window.rows - window.written_rows >= FLUSH_ROWS:
             self._close()
-        self._write_closed()
-        if first and not full:
-            self._write(window)
+            return None
+        return window if first else None
 
     def _close(self) -> None:
         if self._window and self._window.rows > self._window.written_rows:
@@ -116,13 +147,15 @@ class Capture:
 
     def _write_closed(self) -> None:
         while self._unwritten:
-            self._write(self._unwritten[0])
-            self._unwritten.pop(0)
+            window = self._unwritten[0]
+            self._write(window)
+            with self._lock:
+                self._unwritten = [one for one in self._unwritten if one is not window]
 
     def _write(self, window: _Window) -> None:
-        window.count()
-        rows = window.rows
-        self._profiles.write(
-            self._model, window.version, self._sandbox_id, window.number, window.start, window.profile.to_doc()
-        )
-        window.written_rows = rows
+        with self._lock:
+            window.count()
+            rows, doc = window.rows, window.profile.to_doc()
+        self._profiles.write(self._model, window.version, self._sandbox_id, window.number, window.start, doc)
+        with self._lock:
+            window.written_rows = rows

@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-from botocore.session import get_session
+from typing import Any
 
 from labcycle_lambdas.http import Request
-from labcycle_lambdas.ledger.deployments import Deployments
-from labcycle_lambdas.ledger.profiles import Profiles
-from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.ledger.traffic import Traffic
-from labcycle_lambdas.model_server.capture import Capture
-from labcycle_lambdas.model_server.counting import Counting
-from labcycle_lambdas.model_server.environment import Environment
-from labcycle_lambdas.model_server.journal import REFUSED_VERSIONS, Journal
-from labcycle_lambdas.model_server.live import Live
-from labcycle_lambdas.model_server.loading import Loader
+from labcycle_lambdas.model_server.making import make_server
 from labcycle_lambdas.model_server.server import Server
-from labcycle_lambdas.responding import LEDGER, PATIENCE, client, settle
-
-if TYPE_CHECKING:
-    from labcycle_lambdas.model_server.quota import Quota
+from labcycle_lambdas.responding import settle
 
 
 @cache
 def server() -> Server:
     """Made once a sandbox."""
-    environment = Environment.read()
-    session = get_session()
-    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
-    journal = Journal(environment.team, environment.model)
-    live = Live(
-        Deployments(table),
-        Loader(client("s3", PATIENCE, session), environment.artifact_bucket),
-        environment.model,
-        on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
-    )
-    profiles, sandbox = Profiles(table), uuid.uuid4().hex[:12]
-    made = Server(
-        environment.model,
-        live,
-        Capture(profiles, environment.model, sandbox, monotonic=time.monotonic),
-        Capture(profiles, environment.model, f"{sandbox}-canary", monotonic=time.monotonic),
-        Counting(Traffic(table), environment.model, sandbox, monotonic=time.monotonic),
-        journal,
-        quota=_quota(environment, table),
-    )
+    made = make_server()
     settle()
     return made
-
-
-def _quota(environment: Environment, table: Table) -> Quota | None:
-    """None where nobody's requests are counted: such a function does not even load what counts."""
-    if not environment.consumers:
-        return None
-    from labcycle_lambdas.ledger.quotas import Quotas
-    from labcycle_lambdas.model_server.quota import HardQuota, Quota
-
-    return Quota(Quotas(table), environment.model, HardQuota.several(environment.consumers))
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Live:
         self._model = model
         self._monotonic = monotonic
         self._on_refused = on_refused
+        self._looking = threading.Lock()
         self._serving: Serving | None = None
         self._generation = 0  # of the record that is served as it says
         self._look_again = -1.0
@@ -90,17 +92,21 @@ class Live:
         Throttled
             If nothing is loaded yet and DynamoDB or S3 asks for patience.
         """
-        if self._serving is None or self._monotonic() >= self._look_again:
-            try:
-                self._look()
-            except Throttled as error:
-                if self._serving is None:
-                    raise
-                self.problem = f"the deployment record or the model could not be read: {error}"
-            self._look_again = self._monotonic() + CACHE_SECONDS
-        if self._serving is None:
-            raise CannotServe(self.problem)
-        return self._serving
+        serving = self._serving
+        if serving is not None and (self._monotonic() < self._look_again or self._looking.locked()):
+            return serving  # while one thread looks, and loads, the others answer with what they have
+        with self._looking:
+            if self._serving is None or self._monotonic() >= self._look_again:
+                try:
+                    self._look()
+                except Throttled as error:
+                    if self._serving is None:
+                        raise
+                    self.problem = f"the deployment record or the model could not be read: {error}"
+                self._look_again = self._monotonic() + CACHE_SECONDS
+            if self._serving is None:
+                raise CannotServe(self.problem)
+            return self._serving
 
     def _look(self) -> None:
         generation = self._deployments.generation(self._model)

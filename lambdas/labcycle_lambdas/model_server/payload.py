@@ -58,7 +58,7 @@ def read(request: Request, schema: Schema | None) -> ScoringRequest:
     if len(request.body) > BODY_BYTES:
         raise MlflowError(
             BAD_REQUEST,
-            f"The request has {len(request.body) / 1e6:.1f} MB; a model on Lambda takes {BODY_BYTES / 1e6:.0f} MB: send "
+            f"The request has {len(request.body) / 1e6:.1f} MB; allowed are {BODY_BYTES / 1e6:.0f} MB: send "
             f"fewer rows at once.",
             status=413,
         )

@@ -186,7 +186,7 @@ class Server:
         if sent > BODY_BYTES:
             raise MlflowError(
                 BAD_REQUEST,
-                f"The answer to {len(predictions)} rows has {sent / 1e6:.1f} MB; Lambda answers {BODY_BYTES / 1e6:.0f} MB "
+                f"The answer to {len(predictions)} rows has {sent / 1e6:.1f} MB; allowed are {BODY_BYTES / 1e6:.0f} MB "
                 f"at most: send fewer rows at once.",
                 status=413,
             )

@@ -1,0 +1,37 @@
+"""What a worker process has: the model server, and the timer that writes what it counts."""
+
+from __future__ import annotations
+
+import sys
+
+from labcycle_lambdas.ledger.table import Throttled
+from labcycle_lambdas.model_server.flushing import Flushing
+from labcycle_lambdas.model_server.live import CannotServe, NothingLive
+from labcycle_lambdas.model_server.making import make_server
+from labcycle_lambdas.model_server.wsgi import application
+
+
+class Worker:
+    """Loads the live version at once, so that the first request need not wait; without one it begins all the same."""
+
+    def __init__(self) -> None:
+        server = make_server(by_timer=True, write=_log)
+        try:
+            server.live.current()
+        except (NothingLive, CannotServe, Throttled) as error:
+            server.journal.error("nothing is served yet", why=f"{type(error).__name__}: {error}"[:500])
+        self.application = application(server.answer)
+        self._flushing = Flushing(server)
+
+    def begin(self) -> None:
+        self._flushing.start()
+
+    def end(self) -> None:
+        """Write what is left."""
+        self._flushing.stop()
+
+
+def _log(line: str) -> None:
+    """In one piece: many threads write."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
