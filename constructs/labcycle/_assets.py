@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
@@ -88,6 +89,28 @@ def stage(function: str) -> Path:
                 f"the function {function} is {size / 1e6:.0f} MB unzipped; Lambda allows "
                 f"{UNZIPPED_LIMIT_BYTES / 1e6:.0f} MB. Remove packages from {requirements.name} or serve it from a container."
             )
+    return out
+
+
+def image_context(files: Mapping[str, str], packages: Sequence[str]) -> Path:
+    """Folder from which an image is built: `files` by name, and of labcycle_lambdas its own modules and `packages`."""
+    source = package_directory("labcycle_lambdas")
+    modules = sorted([*source.glob("*.py"), *(path for name in packages for path in (source / name).rglob("*.py"))])
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + content.encode() + b"\0")
+    for path in modules:
+        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
+    out = cache_directory() / "images" / digest.hexdigest()[:32]
+    if out.is_dir():
+        return out
+    with _building(out) as build:
+        for name, content in files.items():
+            (build / name).write_text(content, encoding="utf-8")
+        for path in modules:
+            target = build / "labcycle_lambdas" / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
     return out
 
 

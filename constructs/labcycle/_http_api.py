@@ -38,13 +38,13 @@ def http_api(
     construct_id: str,
     *,
     description: str,
-    routes: Sequence[tuple[str, apigateway.HttpMethod, lambda_.IFunction]],
+    routes: Sequence[tuple[str, apigateway.HttpMethod, lambda_.IFunction | apigateway.HttpRouteIntegration]],
     requests_per_second: int,
     burst: int,
     access_log: logs.ILogGroup,
     authorizer: apigateway.IHttpRouteAuthorizer | None = None,
 ) -> apigateway.HttpApi:
-    """An API whose `routes` are (path, method, function). Above the rates its stage answers 429."""
+    """An API whose `routes` are (path, method, function or other integration). Above the rates its stage answers 429."""
     api = apigateway.HttpApi(
         scope,
         construct_id,
@@ -53,10 +53,12 @@ def http_api(
         default_authorizer=authorizer or HttpIamAuthorizer(),
     )
     integrations: dict[lambda_.IFunction, HttpLambdaIntegration] = {}
-    for path, method, function in routes:
-        integration = integrations.setdefault(
-            function, HttpLambdaIntegration(f"{function.node.id}Integration", function)
-        )
+    for path, method, behind in routes:
+        integration: apigateway.HttpRouteIntegration
+        if isinstance(behind, apigateway.HttpRouteIntegration):
+            integration = behind
+        else:
+            integration = integrations.setdefault(behind, HttpLambdaIntegration(f"{behind.node.id}Integration", behind))
         api.add_routes(path=path, methods=[method], integration=integration)
     stage = apigateway.HttpStage(
         scope,

@@ -195,16 +195,32 @@ def _plain(annotation: Any, metadata: tuple[Any, ...] = ()) -> tuple[Any, tuple[
     return annotation, metadata
 
 
-def _kinds(annotation: Any) -> tuple[str, dict[str, type[BaseModel]]]:
-    """The key that tells the models of a union apart, and the models by its values; empty where it is no such union."""
+def _kinds(annotation: Any) -> tuple[str, dict[str, Any]]:
+    """The key that tells the models of a union apart, and by its values the models, or the unions of models that another key
+    tells apart; empty where it is no such union."""
     if get_origin(annotation) not in (Union, types.UnionType):
         return "", {}
-    models = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
-    for key in models[0].model_fields if models else ():
-        found = [(_choices(one.model_fields[key].annotation), one) for one in models if key in one.model_fields]
-        if len(found) == len(models) and all(choices for choices, _ in found):
-            return key, {str(choice): one for choices, one in found for choice in choices}
+    parts = [part for part in get_args(annotation) if _models(part)]
+    for key in _models(parts[0])[0].model_fields if parts else ():
+        kinds: dict[str, Any] = {}
+        for part in parts:
+            choices = [_choices(one.model_fields[key].annotation) for one in _models(part) if key in one.model_fields]
+            if len(choices) != len(_models(part)) or len(set(choices)) != 1:
+                break  # not all have the key, or it tells the models of the part apart
+            if not choices[0] or kinds.keys() & {str(choice) for choice in choices[0]}:
+                break
+            kinds |= {str(choice): part for choice in choices[0]}
+        else:
+            return key, kinds
     return "", {}
+
+
+def _models(part: Any) -> list[type[BaseModel]]:
+    """The models that a part of a union is, or stands for."""
+    plain, _ = _plain(part)
+    if get_origin(plain) in (Union, types.UnionType):
+        return [model for inner in get_args(plain) for model in _models(inner)]
+    return [plain] if isinstance(plain, type) and issubclass(plain, BaseModel) else []
 
 
 def _in_document(model: type[BaseModel], place: Path) -> Path:
@@ -234,7 +250,7 @@ def _walk(model: type[BaseModel], path: Path) -> tuple[Any, tuple[Any, ...]]:
         elif isinstance(step, str) and get_origin(plain) is dict:
             plain, metadata = _plain(get_args(plain)[1])
         elif isinstance(step, str) and step in (kinds := _kinds(plain)[1]):
-            plain, metadata = kinds[step], ()
+            plain, metadata = _plain(kinds[step])
         else:
             return None, ()
     return plain, metadata

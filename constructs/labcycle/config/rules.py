@@ -14,6 +14,7 @@ from ipaddress import IPv4Network
 from itertools import chain, pairwise
 from typing import Any
 
+from .fargate import allowed_memory_mb
 from .names import token_url_output
 from .problem import Path
 from .regions import is_zone_of, known_regions
@@ -31,6 +32,7 @@ RECIPIENTS_CHARACTERS = 3_000
 CONSUMERS_CHARACTERS = 2_500
 _AROUND_A_CONSUMER = 40
 TEAM_KEY = "team"  # the consumer's name that the team's own key has
+_TASK = {"cpu": 1024, "memory_mb": 2048}  # of team.FargateDelivery, where it says nothing else
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")
     yield from _tokens(team)
+    yield from _enough_tasks(team)
     seen: dict[tuple[str, str], int] = {}
     for i, member in _items(team, "members"):
         for kind, value in _principals(_get(member, "principal")):
@@ -225,6 +228,7 @@ def model_rules(model: Any) -> Iterator[Broken]:
             )
     for i, deliver in _items(model, "deliver"):
         yield from _below(("deliver", i), _recipients(deliver))
+        yield from _below(("deliver", i), fargate_rules(deliver))
     for i, reaction in _items(model, "react"):
         for needed in ("monitor", "retrain"):
             if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):
@@ -291,6 +295,47 @@ def api_rules(deliver: Any) -> Iterator[Broken]:
             "several of its roles",
             on_key=True,
         )
+
+
+def fargate_rules(deliver: Any) -> Iterator[Broken]:
+    if _get(deliver, "runtime") != "fargate":
+        return
+    cpu, memory = (_get(deliver, key) if _get(deliver, key) is not None else default for key, default in _TASK.items())
+    allowed = allowed_memory_mb(cpu) if isinstance(cpu, int) else ()
+    if allowed and isinstance(memory, int) and memory not in allowed:
+        given = "memory_mb" if _get(deliver, "memory_mb") is not None else "cpu"
+        yield Broken(
+            (given,),
+            f"got {memory} MB of memory with a cpu of {cpu}; allowed with it {_some(allowed)}. Change memory_mb or cpu",
+        )
+    least, most = _get(deliver, "minimum_tasks"), _get(deliver, "maximum_tasks")
+    least, most = 2 if least is None else least, 6 if most is None else most
+    if isinstance(least, int) and isinstance(most, int) and least > most:
+        given = "maximum_tasks" if _get(deliver, "maximum_tasks") is not None else "minimum_tasks"
+        yield Broken(
+            (given,),
+            f"got minimum_tasks {least} and maximum_tasks {most}; allowed a maximum that is no less than the minimum. "
+            "Change one of them",
+        )
+
+
+def _some(numbers: Sequence[int]) -> str:
+    if len(numbers) <= 3:
+        return " or ".join(map(str, numbers))
+    return f"{numbers[0]} to {numbers[-1]} in steps of {numbers[1] - numbers[0]}"
+
+
+def _enough_tasks(team: Any) -> Iterator[Broken]:
+    if _get(team, "stage") != "production":
+        return
+    for i, model in _items(team, "models"):
+        for j, deliver in _items(model, "deliver"):
+            tasks = _get(deliver, "minimum_tasks")
+            if _get(deliver, "runtime") == "fargate" and isinstance(tasks, int) and tasks == 1:
+                yield Broken(
+                    ("models", i, "deliver", j, "minimum_tasks"),
+                    "got 1 in the stage production; allowed 2 or more, so that a zone may fail. Write 2, or remove the key",
+                )
 
 
 def _recipients(deliver: Any) -> Iterator[Broken]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from . import rules
+from .fargate import CpuUnits
 from .hardware import TierName
 from .metrics import Metric
 from .origin import Origin
@@ -247,6 +248,33 @@ class ApiDelivery(Settings):
         return obey(self, rules.api_rules)
 
 
+class FargateDelivery(Settings):
+    """The model answers over HTTP, from processes that are always there."""
+
+    form: Literal["api"]
+    """How the model is delivered."""
+    runtime: Literal["fargate"]
+    """Where the model runs."""
+    cpu: CpuUnits = 1024
+    """Units of processor of one task; 1024 are a virtual processor (about 30 USD a month)."""
+    memory_mb: Annotated[int, Field(ge=512, le=122_880)] = 2048
+    """Memory of one task in MB; Fargate has some for each cpu."""
+    minimum_tasks: Annotated[int, Field(ge=1, le=50)] = 2
+    """Tasks that are always there, spread over the zones; 2 or more in production."""
+    maximum_tasks: Annotated[int, Field(ge=1, le=50)] = 6
+    """Tasks that there are at most; each takes its share of requests_per_second."""
+    timeout_seconds: Annotated[int, Field(ge=3, le=29)] = 29
+    """Longest time of one answer."""
+    requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 50
+    """Sustained requests a second; more is answered by 429."""
+    burst: Annotated[int, Field(ge=1, le=5000)] = 100
+    """Requests that may come at once."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.fargate_rules)
+
+
 class BatchDelivery(Settings):
     """The model scores objects that lie in the artifact bucket, below `batch/<model>/in/`."""
 
@@ -288,7 +316,13 @@ class AppDelivery(Settings):
     """How the model is delivered."""
 
 
-Delivery = Annotated[ApiDelivery | BatchDelivery | ReportDelivery | AppDelivery, Field(discriminator="form")]
+Delivery = Annotated[
+    Annotated[ApiDelivery | FargateDelivery, Field(discriminator="runtime")]
+    | BatchDelivery
+    | ReportDelivery
+    | AppDelivery,
+    Field(discriminator="form"),
+]
 
 
 class Drift(Settings):
@@ -383,9 +417,9 @@ class Model(Settings):
         return obey(self, rules.model_rules)
 
     @property
-    def api(self) -> ApiDelivery | None:
+    def api(self) -> ApiDelivery | FargateDelivery | None:
         """The delivery over HTTP; None where there is none."""
-        return next((one for one in self.deliver if isinstance(one, ApiDelivery)), None)
+        return next((one for one in self.deliver if isinstance(one, ApiDelivery | FargateDelivery)), None)
 
     @property
     def batch(self) -> BatchDelivery | None:

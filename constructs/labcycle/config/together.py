@@ -8,7 +8,7 @@ from .derived import DerivedName, team_names
 from .problem import ConfigError, Problem
 from .subjects import named_subjects
 from .target import Target
-from .team import ApiDelivery, Team
+from .team import ApiDelivery, FargateDelivery, Team
 
 _SIGN_IN_KEYS = {
     "identity_center": "identity_center_permission_set",
@@ -43,6 +43,14 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
             f"Set network.egress: nat in the target, choose another target, or remove workspaces",
             on_key=True,
         )
+    for i, model in enumerate(team.models):
+        for j, deliver in enumerate(model.deliver):
+            if isinstance(deliver, FargateDelivery) and target.network.egress == "none":
+                yield team.origin.problem(
+                    ("models", i, "deliver", j, "runtime"),
+                    f"got fargate in the target {target.target}, whose network has egress: none; its tasks would have no way to "
+                    f"images and logs. Set network.egress: nat in the target, choose another target, or write runtime: lambda",
+                )
     for i, member in enumerate(team.members):
         needed = _SIGN_IN_KEYS.get(member.principal.kind)
         if needed and getattr(target.sign_in, needed) is None:

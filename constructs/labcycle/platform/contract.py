@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from aws_cdk import Annotations, CfnParameter, Fn, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -11,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
-from labcycle.config import names
+from labcycle.config import Target, names
 
 
 def ledger(stack: Stack, team: str, key: kms.IKey) -> dynamodb.ITable:
@@ -69,3 +70,28 @@ def workspace_role(stack: Stack, team: str, member: str) -> iam.IRole:
     return iam.Role.from_role_name(
         stack, f"Workspace-{member}", names.workspace_role(team, member), default_policy_name=stack.node.id
     )
+
+
+def network(stack: Stack, target: Target) -> ec2.IVpc:
+    """The network that the target's stage publishes; references between stages are refused, so by SSM parameters."""
+
+    def published(construct_id: str, kind: str, key: str) -> CfnParameter:
+        return CfnParameter(
+            stack,
+            construct_id,
+            type=f"AWS::SSM::Parameter::Value<{kind}>",
+            default=names.network_parameter(target.network.name, key),
+        )
+
+    vpc_id = published("VpcId", "AWS::EC2::VPC::Id", "vpc-id").value_as_string
+    subnets = published("PrivateSubnetIds", "List<AWS::EC2::Subnet::Id>", "private-subnet-ids").value_as_list
+    network = ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Network",
+        vpc_id=vpc_id,
+        availability_zones=list(target.zones),
+        private_subnet_ids=[Fn.select(n, subnets) for n in range(len(target.zones))],
+    )
+    for subnet in network.private_subnets:
+        Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId", "nothing here routes")
+    return network

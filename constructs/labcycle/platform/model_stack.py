@@ -9,26 +9,26 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._grants import allow
-from labcycle.config import ApiDelivery, Drift, Model, Team, names
+from labcycle.config import ApiDelivery, Drift, FargateDelivery, Model, Target, Team, names
 from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
-from labcycle.serving import BatchScoring, ModelPromotion, ModelService, ScheduledReport
+from labcycle.serving import BatchScoring, FargateModelService, ModelPromotion, ModelService, ScheduledReport
 
 
 class ModelStack(Stack):
-    """Outputs, with an api `ModelUrl` and `ServerFunction`; with batches `BatchStateMachine`; with a monitor
+    """Outputs, with an api `ModelUrl`, and `ServerFunction` or `ServerCluster` and `ServerService`; with batches `BatchStateMachine`; with a monitor
     `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`; with a promotion `PromotionStateMachine`.
     """
 
-    def __init__(self, scope: Construct, *, team: Team, model: Model, key: kms.IKey) -> None:
+    def __init__(self, scope: Construct, *, team: Team, target: Target, model: Model, key: kms.IKey) -> None:
         super().__init__(
             scope,
             names.model_stack(model.name),
             description=f"labcycle: the model {model.name} of the team {team.team}",
             termination_protection=team.stage == "production",
         )
-        self._team, self._model, self._key = team, model, key
+        self._team, self._target, self._model, self._key = team, target, model, key
         self._ledger = contract.ledger(self, team.team, key)
         self._artifacts = contract.artifacts(self, team.team, key)
         self._notices = contract.notices(self, team.team)
@@ -42,10 +42,12 @@ class ModelStack(Stack):
         self._grant()
         Tags.of(self).add("labcycle:model", model.name)
 
-    def _service(self) -> ModelService | None:
+    def _service(self) -> ModelService | FargateModelService | None:
         api = self._model.api
         if api is None:
             return None
+        if isinstance(api, FargateDelivery):
+            return self._fargate_service(api)
         service = ModelService(
             self,
             "Service",
@@ -64,6 +66,32 @@ class ModelStack(Stack):
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
+        return service
+
+    def _fargate_service(self, api: FargateDelivery) -> FargateModelService:
+        service = FargateModelService(
+            self,
+            "Service",
+            team=self._team.team,
+            model=self._model.name,
+            vpc=contract.network(self, self._target),
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            cpu=api.cpu,
+            memory=Size.mebibytes(api.memory_mb),
+            minimum_tasks=api.minimum_tasks,
+            maximum_tasks=api.maximum_tasks,
+            timeout=Duration.seconds(api.timeout_seconds),
+            requests_per_second=api.requests_per_second,
+            burst=api.burst,
+            app=self._model.app is not None,
+            deletion_protection=self._team.stage == "production",
+        )
+        CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
+        CfnOutput(self, "ServerCluster", value=service.service.cluster.cluster_name)
+        CfnOutput(self, "ServerService", value=service.service.service_name)
         return service
 
     def _promotion(self) -> ModelPromotion | None:
@@ -217,12 +245,13 @@ class ModelStack(Stack):
     def _grant_invocation(self, role: iam.IRole) -> None:
         if self.service:
             self.service.grant_invoke(role)
+        if isinstance(self.service, ModelService):
             self.service.grant_key(role)
         if self.batch:
             self.batch.grant_start(role)
 
     def _grant_operation(self, role: iam.IRole) -> None:
-        if self.service:
+        if isinstance(self.service, ModelService):
             self.service.grant_consumers(role)
         called = [self.monitor.evaluator] if self.monitor else []
         called += [self.report.function] if self.report else []

@@ -66,7 +66,7 @@ class TeamPlatform(Stage):
         self.models: dict[str, ModelStack] = {}
         for n, model in enumerate(team.models):
             with _told(team, "models", n):
-                self.models[model.name] = ModelStack(self, team=team, model=model, key=key)
+                self.models[model.name] = ModelStack(self, team=team, target=target, model=model, key=key)
         self._in_order()
         stacks = [*self.shared_stacks, *self.models.values()]
         if problems := list(problems_of_size(team, stacks)):

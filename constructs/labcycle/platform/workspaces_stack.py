@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, CfnOutput, CfnParameter, Fn, Size, Stack
-from aws_cdk import aws_ec2 as ec2
+from aws_cdk import CfnOutput, Size, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -34,7 +33,7 @@ class WorkspacesStack(Stack):
             team=team.team,
             members=team.members,
             tiers=team.workspaces.tiers,
-            vpc=self._network(target),
+            vpc=contract.network(self, target),
             volume=Size.gibibytes(team.workspaces.volume_gib),
             tracking_url_parameter=names.tracking_url_parameter(team.team),
             encryption_key=key,
@@ -54,27 +53,3 @@ class WorkspacesStack(Stack):
             f"'LaunchTemplateName={names.launch_template(team.team, 'MEMBER', 'TIER')},Version=$Latest'",
             description="Start a workspace with the credentials of its member",
         )
-
-    def _network(self, target: Target) -> ec2.IVpc:
-        """The network that the target's stage publishes; references between stages are refused, so by SSM parameters."""
-
-        def published(construct_id: str, kind: str, key: str) -> CfnParameter:
-            return CfnParameter(
-                self,
-                construct_id,
-                type=f"AWS::SSM::Parameter::Value<{kind}>",
-                default=names.network_parameter(target.network.name, key),
-            )
-
-        vpc_id = published("VpcId", "AWS::EC2::VPC::Id", "vpc-id").value_as_string
-        subnets = published("PrivateSubnetIds", "List<AWS::EC2::Subnet::Id>", "private-subnet-ids").value_as_list
-        network = ec2.Vpc.from_vpc_attributes(
-            self,
-            "Network",
-            vpc_id=vpc_id,
-            availability_zones=list(target.zones),
-            private_subnet_ids=[Fn.select(n, subnets) for n in range(len(target.zones))],
-        )
-        for subnet in network.private_subnets:
-            Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId", "nothing here routes")
-        return network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from aws_cdk import Duration, Size, Stack, Token
+from aws_cdk import Duration, Size, Stack
 from aws_cdk import aws_apigateway as rest
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -19,31 +19,23 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._functions import let_logs_use, log_group, python_function
-from labcycle._grants import allow, allow_key
+from labcycle._grants import allow
 from labcycle._http_api import STAGE, http_api
 from labcycle._notices import errors_alarm
 from labcycle.config import Consumer, names
 from labcycle.serving import _rest_api
 from labcycle.serving._door import Door
 from labcycle.serving._usage_plans import UsagePlans
+from labcycle.serving.model_api import APP_ROUTE, PERIOD, PREDICTIONS, ROUTES, ModelApi, check_figures, let_server_work
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: 30 s for an integration
 TIMEOUT_SECONDS = (3, 30)
-PREDICTIONS = "/invocations"
 Route = tuple[str, apigateway.HttpMethod]
-ROUTES = (
-    (PREDICTIONS, apigateway.HttpMethod.POST),
-    ("/ping", apigateway.HttpMethod.GET),
-    ("/version", apigateway.HttpMethod.GET),
-    ("/openapi.json", apigateway.HttpMethod.GET),
-)
-APP_ROUTE = ("/app", apigateway.HttpMethod.GET)
-_PERIOD = Duration.minutes(1)
 
 
-class ModelService(Construct):
+class ModelService(ModelApi):
     """The version of `model` that is live, behind an HTTP API with IAM authorisation, or a REST API where it has `consumers`.
 
     `POST /invocations` takes MLflow's scoring requests, `GET /ping` answers 200 while a version can answer, `GET
@@ -113,11 +105,10 @@ class ModelService(Construct):
         retain_logs: bool = False,
         consumers: Sequence[Consumer] = (),
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, team=team, model=model)
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
         _check(memory, timeout, requests_per_second, burst, reserved_concurrency)
-        self._team, self._model = team, model
         hard = [one for one in consumers if one.hard and one.quota]
         let_logs_use(encryption_key, self)
         self.function = python_function(
@@ -138,7 +129,14 @@ class ModelService(Construct):
             retain_logs=retain_logs,
             reserved_concurrency=reserved_concurrency,
         )
-        self._let_function_work(ledger, artifact_bucket, encryption_key)
+        let_server_work(
+            self.function,
+            model=model,
+            ledger=ledger,
+            bucket=artifact_bucket,
+            key=encryption_key,
+            region=Stack.of(self).region,
+        )
         if hard:
             counters = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"QUOTA#{model}"]}}
             allow(self.function, ["dynamodb:UpdateItem"], [ledger.table_arn], counters)
@@ -160,7 +158,6 @@ class ModelService(Construct):
             )
         else:
             self.api, self._door = self._http_door(routes, requests_per_second, burst, access_log)
-        self.url = self._door.url
         ssm.StringParameter(
             self,
             "Url",
@@ -226,33 +223,6 @@ class ModelService(Construct):
         url = f"https://{api.rest_api_id}.execute-api.{place.region}.{place.url_suffix}/{stage}"
         return api, Door(url, api.rest_api_id, stage, {"ApiName": name, "Stage": stage}, "5XXError", "4XXError"), plans
 
-    def _let_function_work(self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey) -> None:
-        """The deployment record of this model is read, its profiles and tallies are written, pinned object versions are fetched."""
-        record = f"DEPLOYMENT#{self._model}"
-        written = [f"PROFILE#{self._model}#*", f"TRAFFIC#{self._model}#*"]
-        allow(
-            self.function,
-            ["dynamodb:GetItem"],
-            [ledger.table_arn],
-            {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [record]}},
-        )
-        allow(
-            self.function,
-            ["dynamodb:PutItem"],
-            [ledger.table_arn],
-            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": written}},
-        )
-        allow(self.function, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
-        allow_key(self.function, key, "read and write items", "read objects", region=Stack.of(self).region)
-
-    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let `grantee` score, and ask which version is live."""
-        # One resource for all routes: an IAM role holds 10,240 characters of such policies, and a member has one a model.
-        arn = Stack.of(self).format_arn(
-            service="execute-api", resource=self._door.api_id, resource_name=f"{self._door.stage}/*"
-        )
-        return allow(grantee, ["execute-api:Invoke"], [arn])
-
     def grant_key(self, grantee: iam.IGrantable) -> None:
         """Let `grantee` read the key of the team, which who has a grant sends. Without consumers there is none."""
         if self.usage_plans:
@@ -275,59 +245,13 @@ class ModelService(Construct):
         stack = Stack.of(self)
         return f"arn:{stack.partition}:apigateway:{stack.region}::/{path}"
 
-    def metric_requests(self) -> cloudwatch.Metric:
-        """Requests a minute, refused ones included."""
-        return self._metric("Count", "Sum")
-
-    def metric_errors(self) -> cloudwatch.Metric:
-        """Answers with a 5xx status a minute: ours, never the caller's."""
-        return self._metric(self._door.errors, "Sum")
-
-    def metric_refused(self) -> cloudwatch.Metric:
-        """Answers with a 4xx status a minute: malformed, not allowed, or throttled."""
-        return self._metric(self._door.refused, "Sum")
-
-    def metric_latency(self, statistic: str = "p99") -> cloudwatch.Metric:
-        """Milliseconds from request to answer, as the API sees it."""
-        return self._metric("Latency", statistic)
-
     def metric_throttled(self) -> cloudwatch.Metric:
         """Invocations a minute that Lambda refused for want of concurrency."""
-        return self.function.metric_throttles(period=_PERIOD, statistic="Sum")
-
-    def metric_profile_write_failures(self) -> cloudwatch.Metric:
-        """Profiles that could not be written at once; published only when it happens."""
-        return self._counted("ProfileWriteFailures")
-
-    def metric_canary_failures(self) -> cloudwatch.Metric:
-        """Requests that the version that is tried could not answer; the live one answered them."""
-        return self._counted("CanaryFailures")
-
-    def metric_refused_versions(self) -> cloudwatch.Metric:
-        """Live versions that the server would not load, for instance since their bytes had changed."""
-        return self._counted("RefusedVersions")
+        return self.function.metric_throttles(period=PERIOD, statistic="Sum")
 
     def metric_quota_refusals(self) -> cloudwatch.Metric:
         """Requests of consumers whose hard quota is used up; those that a usage plan refuses are among the refused alone."""
         return self._counted("QuotaRefusals")
-
-    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace="AWS/ApiGateway",
-            metric_name=name,
-            dimensions_map=self._door.dimensions,
-            period=_PERIOD,
-            statistic=statistic,
-        )
-
-    def _counted(self, name: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=names.metric_namespace(self._team),
-            metric_name=name,
-            dimensions_map={"Team": self._team, "Model": self._model},
-            period=_PERIOD,
-            statistic="Sum",
-        )
 
 
 def _counted(consumers: Sequence[Consumer]) -> str:
@@ -337,17 +261,10 @@ def _counted(consumers: Sequence[Consumer]) -> str:
 
 
 def _check(memory: Size, timeout: Duration, requests_per_second: int, burst: int, reserved: int | None) -> None:
-    figures = [
+    check_figures(
         ("memory (MiB)", memory.to_mebibytes(), *MEMORY_MIB),
         ("timeout (seconds)", timeout.to_seconds(), *TIMEOUT_SECONDS),
         ("requests_per_second", requests_per_second, 1, 10_000),
         ("burst", burst, 1, 5_000),
         *([("reserved_concurrency", reserved, 1, 10_000)] if reserved is not None else []),
-    ]
-    problems = [
-        f"{name}: got {value:g}; allowed {low} to {high}."
-        for name, value, low, high in figures
-        if not Token.is_unresolved(value) and not low <= value <= high
-    ]
-    if problems:
-        raise ValueError(" ".join(problems))
+    )

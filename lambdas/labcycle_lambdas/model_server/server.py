@@ -186,8 +186,8 @@ class Server:
         if sent > BODY_BYTES:
             raise MlflowError(
                 BAD_REQUEST,
-                f"The answer to {len(predictions)} rows has {sent / 1e6:.1f} MB; allowed are {BODY_BYTES / 1e6:.0f} MB "
-                f"at most: send fewer rows at once.",
+                f"The answer to {len(predictions)} rows has {sent / 1e6:.1f} MB; allowed are {BODY_BYTES / 1e6:.0f} MB"
+                f": send fewer rows at once.",
                 status=413,
             )
         if isinstance(data, Table) and data.columns is not None and WHAT_IF_HEADER not in request.headers:

@@ -177,7 +177,7 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("runtime: lambda", "runtime: lamda"),
             "models[0].deliver[0].runtime",
-            "got lamda; allowed lambda. Did you mean lambda?",
+            "got lamda; allowed lambda or fargate. Did you mean lambda?",
         ),
         (
             ("{form: api, runtime: lambda}", "{form: bach}"),

@@ -1,0 +1,436 @@
+"""The scoring API of one model, on ECS Fargate."""
+
+from __future__ import annotations
+
+import math
+
+from aws_cdk import Duration, Size, Stack
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
+from aws_cdk.aws_apigatewayv2_integrations import HttpAlbIntegration
+from constructs import Construct
+
+from labcycle._acknowledge import acknowledge
+from labcycle._functions import let_logs_use, log_group
+from labcycle._grants import allow
+from labcycle._http_api import STAGE, http_api
+from labcycle._notices import errors_alarm, tell
+from labcycle.config import names
+from labcycle.config.fargate import allowed_memory_mb
+from labcycle.serving._door import Door
+from labcycle.serving.model_api import APP_ROUTE, PERIOD, ROUTES, ModelApi, check_figures, let_server_work
+from labcycle.serving.server_image import PORT, USER, ServerImage
+
+TASKS = (1, 50)
+TIMEOUT_SECONDS = (3, 29)
+_LISTENS = 80
+_CPU_PERCENT = 60
+_STOP = Duration.seconds(60)  # the process gives itself 40: labcycle_lambdas/model_server/process.py
+_DRAIN = Duration.seconds(30)  # the longest request takes 29
+_CONTAINER = "server"
+
+
+class FargateModelService(ModelApi):
+    """The version of `model` that is live, as on Lambda, from processes that are always there.
+
+    An HTTP API with IAM authorisation reaches them through a VPC link and a load balancer without a public address. Between the
+    two, and to the tasks, HTTP is not encrypted: it stays in the VPC, and security groups let only the one reach the other.
+
+    The service has two tasks or more over the zones, and more of them when their share of the requests or the processor asks for
+    it. A deployment that does not become healthy, or that answers with 5xx, is taken back by itself. A task that is taken away
+    gets no new request and has the time to finish the others, so that no request needs a protection of its own against scaling in.
+
+    A task of 1,024 units and 2,048 MiB costs about 36 USD a month, the load balancer 17 USD and its traffic, whether anybody calls
+    or not; 1.00 USD a million requests for the API (us-east-1, January 2026, estimate).
+
+    Parameters
+    ----------
+    team, model
+        Names of the team and of the registered model.
+    vpc
+        Its private subnets, in two zones or more, need a way out: images, logs and the ledger are reached by it.
+    ledger
+        The table with the deployment record; profiles of the traffic are written to it.
+    artifact_bucket
+        A versioned bucket; the model's files lie below its prefix `experiments/`.
+    encryption_key
+        Encrypts ledger, bucket, images and the logs. A key of the same stack is told to serve CloudWatch Logs; the policy of
+        any other must allow it.
+    notice_topic
+        Gets the alarms (0.10 USD a month each). A topic of the same stack, and its key, are told to let them publish; those of
+        another stack must. Absent: they only guard deployments.
+    cpu
+        Units of one task, of which 1,024 are a virtual processor.
+    memory
+        Of one task. A promotion is refused where five times the model's files do not fit beside the runtime.
+    minimum_tasks, maximum_tasks
+        Between which the service scales, 1 to 50.
+    timeout
+        Of one request, 3 to 29 seconds.
+    requests_per_second, burst
+        The stage answers 429 above these rates. Each of the `maximum_tasks` is meant to take its share of the first.
+    app
+        Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md.
+    deletion_protection
+        The load balancer cannot be deleted, nor the stack, until somebody takes the protection away.
+    retain_logs
+        Keep the logs, which last three months, when the stack is deleted. Absent: they go with it.
+
+    Raises
+    ------
+    ValueError
+        If a figure is outside its range, or Fargate does not have the pair of cpu and memory, or the VPC has fewer than two
+        private subnets.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        team: str,
+        model: str,
+        vpc: ec2.IVpc,
+        ledger: dynamodb.ITable,
+        artifact_bucket: s3.IBucket,
+        encryption_key: kms.IKey,
+        notice_topic: sns.ITopic | None = None,
+        cpu: int = 1024,
+        memory: Size | None = None,
+        minimum_tasks: int = 2,
+        maximum_tasks: int = 6,
+        timeout: Duration | None = None,
+        requests_per_second: int = 50,
+        burst: int = 100,
+        app: bool = False,
+        deletion_protection: bool = False,
+        retain_logs: bool = False,
+    ) -> None:
+        super().__init__(scope, construct_id, team=team, model=model)
+        memory = memory or Size.mebibytes(2048)
+        timeout = timeout or Duration.seconds(29)
+        memory_mb = int(memory.to_mebibytes())
+        check_figures(
+            ("minimum_tasks", minimum_tasks, *TASKS),
+            ("maximum_tasks", maximum_tasks, minimum_tasks, TASKS[1]),
+            ("timeout (seconds)", timeout.to_seconds(), *TIMEOUT_SECONDS),
+            ("requests_per_second", requests_per_second, 1, 10_000),
+            ("burst", burst, 1, 5_000),
+        )
+        if memory_mb not in (allowed := allowed_memory_mb(cpu)):
+            raise ValueError(f"memory (MiB): got {memory_mb} with a cpu of {cpu}; allowed {allowed or 'no such cpu'}.")
+        if len(vpc.private_subnets) < 2:
+            raise ValueError("vpc: got fewer than two private subnets; tasks run in two zones or more.")
+        self._vpc, self._key, self._topic = vpc, encryption_key, notice_topic
+        let_logs_use(encryption_key, self)
+        self.image = ServerImage(
+            self, "Image", team=team, model=model, encryption_key=encryption_key, retain_logs=retain_logs
+        )
+        self.log_group = log_group(self, "Log", key=encryption_key, retain=retain_logs)
+        self.task_role = self._task_role(ledger, artifact_bucket)
+        environment = {
+            "LEDGER_TABLE": ledger.table_name,
+            "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
+            "MODEL": model,
+            "TEAM": team,
+        }
+        task = self._task(cpu, memory_mb, environment)
+        link_group = self._group("LinkGroup", "the VPC link: to the load balancer alone")
+        self.load_balancer = self._load_balancer(deletion_protection)
+        listener = self.load_balancer.add_listener(
+            "Listener", port=_LISTENS, protocol=elb.ApplicationProtocol.HTTP, open=False
+        )
+        listener.connections.allow_from(link_group, ec2.Port.tcp(_LISTENS), "the VPC link")
+        targets = self._targets(listener)
+        alarms = self._deployment_alarms(targets)
+        self.service = self._service(task, targets, alarms)
+        self._scale(targets, minimum_tasks, maximum_tasks, requests_per_second)
+        ssm.StringParameter(
+            self,
+            "Memory",
+            parameter_name=names.model_server_memory_parameter(team, model),
+            string_value=str(memory_mb),
+            description=f"Memory of a task of the model server of {model} in MB",
+        )
+        integration = HttpAlbIntegration(
+            "Tasks",
+            listener,
+            vpc_link=apigateway.VpcLink(
+                self,
+                "Link",
+                vpc=vpc,
+                subnets=ec2.SubnetSelection(subnets=vpc.private_subnets),
+                security_groups=[link_group],
+            ),
+            parameter_mapping=apigateway.ParameterMapping().overwrite_header(
+                "x-request-id", apigateway.MappingValue.context_variable("requestId")
+            ),
+            timeout=timeout,
+        )
+        access_log_name = f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}"
+        self.api = http_api(
+            self,
+            "Api",
+            description=f"Scoring API of {model}, team {team}",
+            routes=[(path, method, integration) for path, method in (*ROUTES, *([APP_ROUTE] if app else []))],
+            requests_per_second=requests_per_second,
+            burst=burst,
+            access_log=log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs),
+        )
+        self._door = Door(self.api.api_endpoint, self.api.api_id, STAGE, {"ApiId": self.api.api_id}, "5xx", "4xx")
+        ssm.StringParameter(
+            self,
+            "Url",
+            parameter_name=names.model_url_parameter(team, model),
+            string_value=self.url,
+            description=f"Address of the API of {model}",
+        )
+        if notice_topic is not None:
+            errors_alarm(
+                self,
+                "ErrorsAlarm",
+                errors=self.metric_errors(),
+                what=(
+                    f"The API of the model {model} (team {team}) keeps answering 5xx: consumers get no predictions. See which "
+                    f"error in the log group {self.log_group.log_group_name}. If it began with a promotion, take the version "
+                    f"back: labcycle models rollback {model}."
+                ),
+                topic=notice_topic,
+                key=encryption_key,
+            )
+
+    def metric_cpu(self) -> cloudwatch.Metric:
+        """Percent of the tasks' processors that are in use, on average."""
+        return self.service.metric_cpu_utilization(period=PERIOD)
+
+    def metric_memory(self) -> cloudwatch.Metric:
+        """Percent of the tasks' memory that is in use, on average."""
+        return self.service.metric_memory_utilization(period=PERIOD)
+
+    def _task_role(self, ledger: dynamodb.ITable, bucket: s3.IBucket) -> iam.Role:
+        role = iam.Role(
+            self,
+            "TaskRole",
+            path=names.role_path(self._team),
+            assumed_by=_tasks_of(self),
+            description=f"Model server of {self._model}, team {self._team}",
+        )
+        let_server_work(
+            role,
+            model=self._model,
+            ledger=ledger,
+            bucket=bucket,
+            key=self._key,
+            region=Stack.of(self).region,
+        )
+        return role
+
+    def _task(self, cpu: int, memory_mb: int, environment: dict[str, str]) -> ecs.FargateTaskDefinition:
+        execution = iam.Role(
+            self,
+            "ExecutionRole",
+            path=names.role_path(self._team),
+            assumed_by=_tasks_of(self),
+            description=f"Fetches the image of the model server of {self._model}, team {self._team}, and writes its log",
+        )
+        allow(execution, ["ecr:GetAuthorizationToken"], ["*"])  # it takes no resource
+        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        allow(execution, pull, [self.image.repository.repository_arn])
+        allow(execution, ["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=cpu,
+            memory_limit_mib=memory_mb,
+            execution_role=execution.without_policy_updates(),  # it has what CDK would grant again
+            task_role=self.task_role.without_policy_updates(),
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.X86_64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+            volumes=[ecs.Volume(name="tmp")],
+        )
+        linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=True)
+        linux.drop_capabilities(ecs.Capability.ALL)
+        container = task.add_container(
+            _CONTAINER,
+            container_name=_CONTAINER,
+            image=ecs.ContainerImage.from_registry(self.image.uri),
+            environment=environment,
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix=_CONTAINER, log_group=self.log_group, mode=ecs.AwsLogDriverMode.NON_BLOCKING
+            ),
+            port_mappings=[ecs.PortMapping(container_port=PORT)],
+            readonly_root_filesystem=True,
+            privileged=False,
+            user=str(USER),
+            stop_timeout=_STOP,
+            linux_parameters=linux,
+        )
+        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))
+        acknowledge(
+            task, AwsSolutions_ECS2="The variables name the table, the bucket and the model; nothing in them is secret."
+        )
+        task.node.add_dependency(self.image.ready, execution)
+        return task
+
+    def _group(self, construct_id: str, what: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(
+            self,
+            construct_id,
+            vpc=self._vpc,
+            description=f"Model {self._model}, team {self._team}, {what}",
+            allow_all_outbound=False,
+            disable_inline_rules=True,
+        )
+
+    def _load_balancer(self, deletion_protection: bool) -> elb.ApplicationLoadBalancer:
+        balancer = elb.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=self._vpc,
+            vpc_subnets=ec2.SubnetSelection(subnets=self._vpc.private_subnets),
+            internet_facing=False,
+            security_group=self._group("LoadBalancerGroup", "the load balancer: from the VPC link to the tasks"),
+            drop_invalid_header_fields=True,
+            deletion_protection=deletion_protection,
+        )
+        acknowledge(
+            balancer,
+            AwsSolutions_ELB2="Only the API's VPC link reaches it, and the API logs each request with its caller.",
+        )
+        return balancer
+
+    def _targets(self, listener: elb.ApplicationListener) -> elb.ApplicationTargetGroup:
+        targets = elb.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=self._vpc,
+            port=PORT,
+            protocol=elb.ApplicationProtocol.HTTP,
+            target_type=elb.TargetType.IP,
+            deregistration_delay=_DRAIN,
+            load_balancing_algorithm_type=elb.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+            health_check=elb.HealthCheck(
+                path="/ping",
+                # 404 while no version is promoted, which is no fault of the task; 503 when the live one cannot be loaded.
+                healthy_http_codes="200,404",
+                interval=Duration.seconds(10),
+                timeout=Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+            ),
+        )
+        listener.add_target_groups("Targets", target_groups=[targets])
+        return targets
+
+    def _deployment_alarms(self, targets: elb.ApplicationTargetGroup) -> list[cloudwatch.Alarm]:
+        """Without a request and without a task they are OK, as they must be when the first deployment begins."""
+        failing = cloudwatch.Alarm(
+            self,
+            "FailingAlarm",
+            alarm_description=(
+                f"The tasks of the model {self._model} (team {self._team}) answer with 5xx. A deployment that is under way is "
+                f"taken back by itself; see the log group {self.log_group.log_group_name}."
+            ),
+            metric=targets.metrics.http_code_target(
+                elb.HttpCodeTarget.TARGET_5XX_COUNT, period=PERIOD, statistic="Sum"
+            ),
+            threshold=10,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            evaluation_periods=3,
+            datapoints_to_alarm=2,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        unhealthy = cloudwatch.Alarm(
+            self,
+            "UnhealthyAlarm",
+            alarm_description=(
+                f"A task of the model {self._model} (team {self._team}) does not answer GET /ping, or cannot load the version "
+                f"that is live. ECS replaces it; see the log group {self.log_group.log_group_name}."
+            ),
+            metric=targets.metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum"),
+            threshold=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            evaluation_periods=5,
+            datapoints_to_alarm=3,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        for alarm in (failing, unhealthy):
+            if self._topic is not None:
+                tell(alarm, self._topic, self._key)
+        return [failing, unhealthy]
+
+    def _service(
+        self,
+        task: ecs.FargateTaskDefinition,
+        targets: elb.ApplicationTargetGroup,
+        alarms: list[cloudwatch.Alarm],
+    ) -> ecs.FargateService:
+        cluster = ecs.Cluster(self, "Cluster", vpc=self._vpc)
+        acknowledge(
+            cluster,
+            AwsSolutions_ECS4="Processor and memory of the service are published without it; its metrics of each task would cost "
+            "more than the tasks' alarms tell.",
+        )
+        group = self._group("TaskGroup", "the tasks: from the load balancer, and HTTPS out")
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS, over TLS")
+        service = ecs.FargateService(
+            self,
+            "Tasks",
+            cluster=cluster,
+            task_definition=task,
+            vpc_subnets=ec2.SubnetSelection(subnets=self._vpc.private_subnets),
+            security_groups=[group],
+            assign_public_ip=False,
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=[alarm.alarm_name for alarm in alarms],
+                behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
+            ),
+            health_check_grace_period=Duration.seconds(60),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+        service.attach_to_application_target_group(targets)
+        resource = service.node.find_child("Service")
+        assert isinstance(resource, ecs.CfnService)
+        # The count belongs to scaling; a deployment that named one would set it back.
+        resource.add_property_deletion_override("DesiredCount")
+        return service
+
+    def _scale(self, targets: elb.ApplicationTargetGroup, minimum: int, maximum: int, rate: int) -> None:
+        scaling = self.service.auto_scale_task_count(min_capacity=minimum, max_capacity=maximum)
+        out, in_again = Duration.seconds(60), Duration.minutes(5)
+        scaling.scale_on_cpu_utilization(
+            "Cpu", target_utilization_percent=_CPU_PERCENT, scale_out_cooldown=out, scale_in_cooldown=in_again
+        )
+        scaling.scale_on_request_count(
+            "Requests",
+            target_group=targets,
+            requests_per_target=max(1, math.ceil(60 * rate / maximum)),
+            scale_out_cooldown=out,
+            scale_in_cooldown=in_again,
+        )
+
+
+def _tasks_of(scope: Construct) -> iam.IPrincipal:
+    """Tasks of this account: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
+    stack = Stack.of(scope)
+    return iam.ServicePrincipal(
+        "ecs-tasks.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
+        },
+    )
