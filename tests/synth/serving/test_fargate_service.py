@@ -1,0 +1,262 @@
+"""FargateModelService on its own, in an app that knows nothing else of labcycle."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Size, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Match, Template
+
+from labcycle._assets import image_context, package_directory
+from labcycle.config import names
+from labcycle.serving import FargateModelService
+from labcycle.serving.server_image import _PACKAGES, BASE_IMAGE, context_files
+
+SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+
+
+def service(stack: Stack, *, subnets: int = 2, **props: Any) -> FargateModelService:
+    key = kms.Key(stack, "Key")
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-0123456789abcdef0",
+        availability_zones=["eu-west-1a", "eu-west-1b"][:subnets],
+        private_subnet_ids=SUBNETS[:subnets],
+    )
+    return FargateModelService(
+        stack,
+        "Service",
+        team="fraud",
+        model="card-fraud",
+        vpc=vpc,
+        ledger=dynamodb.Table.from_table_arn(
+            stack, "Ledger", "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
+        ),
+        artifact_bucket=s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts"),
+        encryption_key=key,
+        notice_topic=sns.Topic(stack, "Topic", master_key=key),
+        **props,
+    )
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    stack = Stack(App(), "Stack")
+    made = service(
+        stack, minimum_tasks=3, maximum_tasks=5, requests_per_second=20, burst=40, timeout=Duration.seconds(20)
+    )
+    made.grant_invoke(iam.Role(stack, "Consumer", assumed_by=iam.AccountRootPrincipal()))
+    return Template.from_stack(stack)
+
+
+def one(template: Template, kind: str, **properties: Any) -> tuple[str, dict[str, Any]]:
+    found = template.find_resources(kind, {"Properties": properties} if properties else {})
+    [(logical_id, resource)] = found.items()
+    return logical_id, dict(resource)
+
+
+def test_a_container_may_do_little(template: Template) -> None:
+    _, task = one(template, "AWS::ECS::TaskDefinition")
+    [container] = task["Properties"]["ContainerDefinitions"]
+    assert (container["ReadonlyRootFilesystem"], container["Privileged"], container["User"]) == (True, False, "10001")
+    assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+    assert container["MountPoints"] == [{"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}]
+    assert {one["Name"]: one["Value"] for one in container["Environment"]} == {
+        "LEDGER_TABLE": "labcycle-fraud-ledger",
+        "ARTIFACT_BUCKET": "artifacts",
+        "MODEL": "card-fraud",
+        "TEAM": "fraud",
+    }
+    assert container["StopTimeout"] > 40  # what the process takes to end: labcycle_lambdas.model_server.process
+
+
+def test_a_deployment_that_fails_is_taken_back(template: Template) -> None:
+    alarms = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"Namespace": "AWS/ApplicationELB"}})
+    _, made = one(template, "AWS::ECS::Service")
+    deployment = made["Properties"]["DeploymentConfiguration"]
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    assert deployment["MinimumHealthyPercent"] == 100
+    assert {name["Ref"] for name in deployment["Alarms"]["AlarmNames"]} == set(alarms)
+    assert deployment["Alarms"]["Enable"] and deployment["Alarms"]["Rollback"]
+    assert {alarm["Properties"]["MetricName"] for alarm in alarms.values()} == {
+        "HTTPCode_Target_5XX_Count",
+        "UnHealthyHostCount",
+    }
+    # They must be OK when the first deployment begins, which has no data.
+    assert {alarm["Properties"]["TreatMissingData"] for alarm in alarms.values()} == {"notBreaching"}
+    assert all(alarm["Properties"]["AlarmActions"] for alarm in alarms.values())
+
+
+def test_tasks_are_spread_and_counted_by_scaling_alone(template: Template) -> None:
+    _, made = one(template, "AWS::ECS::Service")
+    assert "DesiredCount" not in made["Properties"]
+    assert made["Properties"]["AvailabilityZoneRebalancing"] == "ENABLED"
+    network = made["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert (network["AssignPublicIp"], network["Subnets"]) == ("DISABLED", SUBNETS)
+    template.has_resource_properties(
+        "AWS::ApplicationAutoScaling::ScalableTarget", {"MinCapacity": 3, "MaxCapacity": 5}
+    )
+    policies = [
+        policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]
+        for policy in template.find_resources("AWS::ApplicationAutoScaling::ScalingPolicy").values()
+    ]
+    wanted = {p["PredefinedMetricSpecification"]["PredefinedMetricType"]: p["TargetValue"] for p in policies}
+    # At 20 requests a second each of five tasks has its share: 240 a minute.
+    assert wanted == {"ECSServiceAverageCPUUtilization": 60, "ALBRequestCountPerTarget": 240}
+
+
+def test_only_the_api_reaches_the_tasks(template: Template) -> None:
+    _, balancer = one(template, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert balancer["Properties"]["Scheme"] == "internal"
+    for group in template.find_resources("AWS::EC2::SecurityGroup").values():
+        assert "SecurityGroupIngress" not in group["Properties"]
+    ingress = template.find_resources("AWS::EC2::SecurityGroupIngress").values()
+    ways = {
+        (one["Properties"]["SourceSecurityGroupId"]["Fn::GetAtt"][0], one["Properties"]["GroupId"]["Fn::GetAtt"][0])
+        for one in ingress
+    }
+    [link] = template.find_resources("AWS::ApiGatewayV2::VpcLink").values()
+    [link_group] = [one["Fn::GetAtt"][0] for one in link["Properties"]["SecurityGroupIds"]]
+    [balancer_group] = [one["Fn::GetAtt"][0] for one in balancer["Properties"]["SecurityGroups"]]
+    _, made = one(template, "AWS::ECS::Service")
+    [task_group] = [
+        one["Fn::GetAtt"][0]
+        for one in made["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]
+    ]
+    assert ways == {(link_group, balancer_group), (balancer_group, task_group)}
+
+
+def test_the_api_asks_who_calls_and_tells_the_request(template: Template) -> None:
+    routes = template.find_resources("AWS::ApiGatewayV2::Route").values()
+    assert {route["Properties"]["RouteKey"]: route["Properties"]["AuthorizationType"] for route in routes} == {
+        "POST /invocations": "AWS_IAM",
+        "GET /ping": "AWS_IAM",
+        "GET /version": "AWS_IAM",
+    }
+    _, integration = one(template, "AWS::ApiGatewayV2::Integration")
+    assert integration["Properties"]["ConnectionType"] == "VPC_LINK"
+    assert integration["Properties"]["TimeoutInMillis"] == 20_000
+    assert integration["Properties"]["RequestParameters"] == {"overwrite:header.x-request-id": "$context.requestId"}
+    template.has_resource_properties(
+        "AWS::ApiGatewayV2::Stage",
+        {"DefaultRouteSettings": {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 40}},
+    )
+
+
+def test_a_model_without_a_live_version_is_healthy(template: Template) -> None:
+    """Else the first deployment would be taken back, since a version can only be promoted after it."""
+    template.has_resource_properties(
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        {"HealthCheckPath": "/ping", "Matcher": {"HttpCode": "200,404"}, "TargetType": "ip"},
+    )
+
+
+def test_the_server_may_do_what_the_function_may(template: Template) -> None:
+    from tests.synth.serving import test_model_service as on_lambda
+
+    stack = Stack(App(), "Stack")
+    on_lambda.service(stack)
+    function = Template.from_stack(stack)
+    for action in ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObjectVersion"):
+        expected, found = (on_lambda.statements(one, action) for one in (function, template))
+        assert found == expected
+
+
+def test_tasks_start_when_their_image_is_there(template: Template) -> None:
+    built, resource = one(template, "Custom::LabcycleImage")
+    _, task = one(template, "AWS::ECS::TaskDefinition")
+    assert built in task["DependsOn"]
+    tag = resource["Properties"]["Tag"]
+    image = task["Properties"]["ContainerDefinitions"][0]["Image"]
+    assert json.dumps(image).endswith(f':{tag}"]]}}')
+    assert re.fullmatch("[0-9a-f]{64}", tag)
+    _, project = one(template, "AWS::CodeBuild::Project")
+    assert f"/{tag}.zip" in json.dumps(project["Properties"]["Source"]["BuildSpec"])
+    template.has_resource_properties(
+        "AWS::ECR::Repository",
+        {
+            "ImageTagMutability": "IMMUTABLE",
+            "ImageScanningConfiguration": {"ScanOnPush": True},
+            "EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": Match.any_value()},
+        },
+    )
+
+
+def test_promotions_know_the_memory_of_a_task(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::SSM::Parameter",
+        {"Name": names.model_server_memory_parameter("fraud", "card-fraud"), "Value": "2048"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("props", "message"),
+    [
+        ({"memory": Size.mebibytes(1024)}, "memory .MiB.: got 1024 with a cpu of 1024; allowed .2048, 3072"),
+        ({"cpu": 1000}, "cpu of 1000; allowed no such cpu"),
+        ({"minimum_tasks": 0}, "minimum_tasks: got 0; allowed 1 to 50"),
+        ({"minimum_tasks": 4, "maximum_tasks": 3}, "maximum_tasks: got 3; allowed 4 to 50"),
+        ({"timeout": Duration.seconds(30)}, "timeout .seconds.: got 30; allowed 3 to 29"),
+        ({"subnets": 1}, "vpc: got fewer than two private subnets"),
+    ],
+)
+def test_what_fargate_does_not_have_is_refused(props: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        service(Stack(App(), "Stack"), **props)
+
+
+def instructions(dockerfile: str) -> list[tuple[str, str]]:
+    joined = re.sub(r"\\\n\s*", "", dockerfile)
+    lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def test_the_dockerfile() -> None:
+    """The rules of Dockerfile linters that this one relies on."""
+    found = instructions(context_files()["Dockerfile"])
+    assert [rest for word, rest in found if word == "FROM"] == [BASE_IMAGE]
+    assert re.fullmatch(r"[a-z0-9./:-]+@sha256:[0-9a-f]{64}", BASE_IMAGE)
+    users = [rest for word, rest in found if word == "USER"]
+    assert users == ["10001"]
+    assert not any(word == "RUN" for word, _ in found[found.index(("USER", "10001")) :])
+    [run] = [rest for word, rest in found if word == "RUN"]
+    assert {"--no-cache-dir", "--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(run.split())
+    assert not any(word in ("ADD", "MAINTAINER") or "sudo" in rest for word, rest in found)
+    assert all(rest.startswith("[") for word, rest in found if word in ("CMD", "ENTRYPOINT", "VOLUME"))
+    assert all(rest.startswith("/") for word, rest in found if word == "WORKDIR")
+
+
+def test_the_image_has_what_the_function_has() -> None:
+    lock = context_files()["requirements.txt"].splitlines()
+    pins = [line for line in lock if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==\S+ --hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
+    function = (package_directory("labcycle_lambdas") / "model_server" / "requirements.txt").read_text().split()
+    assert set(function) <= {pin.split()[0] for pin in pins}
+
+
+def test_the_server_starts_from_what_the_image_holds() -> None:
+    context = image_context(context_files(), _PACKAGES)
+    assert sorted(path.name for path in context.iterdir()) == ["Dockerfile", "labcycle_lambdas", "requirements.txt"]
+    script = (
+        "import sys; from labcycle_lambdas.model_server import process, worker; import labcycle_lambdas\n"
+        "print(labcycle_lambdas.__file__)\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=context, env={"PYTHONPATH": "."}
+    )
+    file, modules = run.stdout.splitlines()
+    assert file.startswith((str(context), "./"))
+    assert "boto3" not in modules.split()
