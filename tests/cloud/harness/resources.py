@@ -18,6 +18,7 @@ from tests.cloud.harness.place import Place
 # Types that are left out of a deployment, each with the reason why nothing that is tested here needs it.
 LEFT_OUT: dict[str, str] = {
     "AWS::CDK::Metadata": "a usage record of the CDK, no resource",
+    "Custom::LabcycleImage": "there is no Docker: its function and its build have tests of their own",
 }
 
 Properties = dict[str, Any]
@@ -273,3 +274,89 @@ def _usage_plan_key(gateway: Any, name: str, properties: Properties, place: Plac
         usagePlanId=properties["UsagePlanId"], keyId=properties["KeyId"], keyType=properties["KeyType"]
     )
     return Created(f"{made['id']}:{properties['UsagePlanId']}")
+
+
+@model("AWS::ApiGatewayV2::VpcLink", "apigatewayv2")
+def _vpc_link(gateway: Any, name: str, properties: Properties, place: Place) -> Created:
+    return Created(gateway.create_vpc_link(**properties)["VpcLinkId"])
+
+
+@model("AWS::ApplicationAutoScaling::ScalableTarget", "application-autoscaling")
+def _scalable_target(scaling: Any, name: str, properties: Properties, place: Place) -> Created:
+    properties["Tags"] = {tag["Key"]: tag["Value"] for tag in properties.pop("Tags", ())}
+    scaling.register_scalable_target(**properties)
+    keys = ("ResourceId", "ScalableDimension", "ServiceNamespace")
+    return Created("|".join(properties[key] for key in keys))
+
+
+@model("AWS::ApplicationAutoScaling::ScalingPolicy", "application-autoscaling", "PolicyName")
+def _scaling_policy(scaling: Any, name: str, properties: Properties, place: Place) -> Created:
+    keys = ("ResourceId", "ScalableDimension", "ServiceNamespace")
+    where = dict(zip(keys, properties.pop("ScalingTargetId").split("|"), strict=True))
+    arn = scaling.put_scaling_policy(**{**properties, **where, "PolicyName": name})["PolicyARN"]
+    return Created(arn)
+
+
+@model("AWS::CodeBuild::Project", "codebuild", "Name")
+def _build_project(codebuild: Any, name: str, properties: Properties, place: Place) -> Created:
+    def spelt(value: Any) -> Any:
+        """As the service's API spells what CloudFormation begins with a capital."""
+        if isinstance(value, dict):
+            return {key[0].lower() + key[1:]: spelt(inner) for key, inner in value.items()}
+        return [spelt(inner) for inner in value] if isinstance(value, list) else value
+
+    asked = spelt(properties)
+    asked["source"]["buildspec"] = asked["source"].pop("buildSpec")
+    asked["source"]["location"] = "none"  # moto asks for it, also where there is none
+    arn = codebuild.create_project(**{**asked, "name": name})["project"]["arn"]
+    return Created(name, {"Arn": arn})
+
+
+@model("AWS::EC2::SecurityGroupEgress", "ec2")
+def _egress(ec2: Any, name: str, properties: Properties, place: Place) -> Created:
+    rule = {key: properties[key] for key in ("IpProtocol", "FromPort", "ToPort")}
+    if "DestinationSecurityGroupId" in properties:
+        rule["UserIdGroupPairs"] = [{"GroupId": properties["DestinationSecurityGroupId"]}]
+    else:
+        rule["IpRanges"] = [{"CidrIp": properties["CidrIp"], "Description": properties["Description"]}]
+    made = ec2.authorize_security_group_egress(GroupId=properties["GroupId"], IpPermissions=[rule])
+    return Created(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
+
+
+@model("AWS::ECR::Repository", "ecr", "RepositoryName")
+def _repository(ecr: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own model gives it a name that the service refuses; CloudFormation's own are in small letters."""
+    made = ecr.create_repository(
+        repositoryName=name.lower(),
+        imageTagMutability=properties["ImageTagMutability"],
+        imageScanningConfiguration={"scanOnPush": properties["ImageScanningConfiguration"]["ScanOnPush"]},
+        encryptionConfiguration={
+            "encryptionType": properties["EncryptionConfiguration"]["EncryptionType"],
+            "kmsKey": properties["EncryptionConfiguration"]["KmsKey"],
+        },
+        tags=properties["Tags"],
+    )["repository"]
+    ecr.put_lifecycle_policy(
+        repositoryName=name.lower(), lifecyclePolicyText=properties["LifecyclePolicy"]["LifecyclePolicyText"]
+    )
+    return Created(name.lower(), {"Arn": made["repositoryArn"], "RepositoryUri": made["repositoryUri"]})
+
+
+@model("AWS::ElasticLoadBalancingV2::LoadBalancer", "elbv2", "Name")
+def _load_balancer(elb: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own model knows no full name."""
+    attributes = properties.pop("LoadBalancerAttributes")
+    [made] = elb.create_load_balancer(**{**properties, "Name": name[:32].strip("-")})["LoadBalancers"]
+    elb.modify_load_balancer_attributes(LoadBalancerArn=made["LoadBalancerArn"], Attributes=attributes)
+    full = made["LoadBalancerArn"].partition(":loadbalancer/")[2]
+    return Created(made["LoadBalancerArn"], {"LoadBalancerFullName": full, "DNSName": made["DNSName"]})
+
+
+@model("AWS::ElasticLoadBalancingV2::TargetGroup", "elbv2", "Name")
+def _target_group(elb: Any, name: str, properties: Properties, place: Place) -> Created:
+    """The same."""
+    attributes = properties.pop("TargetGroupAttributes")
+    [made] = elb.create_target_group(**{**properties, "Name": name[:32].strip("-")})["TargetGroups"]
+    elb.modify_target_group_attributes(TargetGroupArn=made["TargetGroupArn"], Attributes=attributes)
+    full = made["TargetGroupArn"].rpartition(":")[2]
+    return Created(made["TargetGroupArn"], {"TargetGroupFullName": full, "TargetGroupArn": made["TargetGroupArn"]})

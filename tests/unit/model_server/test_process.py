@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
@@ -26,21 +26,21 @@ from tests.unit.model_server.bench import LABELS, SPLIT
 from tests.unit.serving.workshop import BUCKET, FEATURES, MODEL, ROWS, TABLE, TEAM, World, classifier, reference_table
 
 PATIENCE_SECONDS = 60.0
+TOLD = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM, "MODEL": MODEL}
 
 
 class Process:
     """The process, and how to talk to it."""
 
-    def __init__(self, endpoint: str, log: Path) -> None:
+    def __init__(self, endpoint: str, log: Path, told: Mapping[str, str] = TOLD, region: str = "eu-west-1") -> None:
         with socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self._log = log
         self._aws = endpoint
         command = [sys.executable, "-m", "labcycle_lambdas.model_server.process", "--port", str(self.port)]
-        told = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM, "MODEL": MODEL}
         credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-        place = {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint}
+        place = {"AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": endpoint}
         with log.open("w") as written:
             self.popen = subprocess.Popen(
                 command, env={**os.environ, **told, **credentials, **place}, stdout=written, stderr=subprocess.STDOUT
