@@ -28,6 +28,7 @@ from tests.generated.strategies import (
     models_in,
     models_of,
     plain,
+    spread,
     targets,
     values,
     written,
@@ -88,6 +89,7 @@ def whole_files(draw: st.DrawFn) -> Files:
             cost_centre=st.just("cc-1"),
         )
     )
+    spread({**data, "models": models})
     return Files({**data, "models": models, "workspaces": draw(mapping(Workspaces))}, target)
 
 
@@ -115,12 +117,13 @@ def mappings(data: Data, model: type[BaseModel]) -> Iterator[tuple[type[BaseMode
 
 
 def _said_by(data: Data, models: list[type[BaseModel]]) -> type[BaseModel]:
-    """The one of several models whose `form` the data says."""
-    return next((one for one in models if data.get("form") in _forms(one)), models[0])
+    """The one of several models whose `form`, and `runtime` where it has one, the data say."""
+    said = [one for one in models if data.get("form") in _words_of(one, "form")]
+    return next((one for one in said if data.get("runtime") in _words_of(one, "runtime")), (said or models)[0])
 
 
-def _forms(model: type[BaseModel]) -> tuple[str, ...]:
-    return get_args(model.model_fields["form"].annotation) if "form" in model.model_fields else ()
+def _words_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
+    return get_args(model.model_fields[key].annotation) if key in model.model_fields else ()
 
 
 def _sites(files: Files) -> Iterator[Site]:

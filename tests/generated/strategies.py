@@ -28,6 +28,7 @@ from labcycle.config import (
     BatchDelivery,
     Consumer,
     Drift,
+    FargateDelivery,
     Issuer,
     Member,
     Model,
@@ -46,6 +47,7 @@ from labcycle.config import (
     names,
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
+from labcycle.config.fargate import CpuUnits, allowed_memory_mb
 from labcycle.config.regions import known_regions
 from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
 
@@ -201,6 +203,8 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     kind = plain(annotation)
     kind = plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
     parts = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if len(parts) > 1:
+        return [model for part in parts for model in models_in(part)]
     return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
@@ -293,6 +297,7 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
             models=st.just(models),
         )
     )
+    spread(data)
     draw(_tokens(data))
     draw(_consumers(data, target))
     if target["network"]["egress"] == "none" or longest_workspace > ROLE_LIMIT:
@@ -310,6 +315,15 @@ def _issuers() -> st.SearchStrategy[list[Data]]:
     """Few, since each is an API."""
     differ = (lambda issuer: names.token_url_output(issuer["name"]), lambda issuer: str(issuer["url"]))
     return st.lists(mapping(Issuer), max_size=2, unique_by=differ)
+
+
+def spread(team: Data) -> None:
+    """In production a service has two tasks at least."""
+    for model in team.get("models") or [] if team["stage"] == "production" else []:
+        for deliver in model["deliver"]:
+            if deliver.get("minimum_tasks") == 1:
+                deliver["minimum_tasks"] = 2
+                deliver["maximum_tasks"] = max(2, deliver["maximum_tasks"])
 
 
 @st.composite
@@ -332,7 +346,7 @@ def _consumers(draw: st.DrawFn, team: Data, target: Data) -> None:
     """Some APIs have consumers, where the target has a role for the logs of REST APIs."""
     if not target.get("api_gateway_logs"):
         return
-    apis = [one for model in team.get("models", ()) for one in model["deliver"] if one["form"] == "api"]
+    apis = [one for model in team.get("models", ()) for one in model["deliver"] if one.get("runtime") == "lambda"]
     for api in apis:
         if draw(st.booleans()):
             api["consumers"] = draw(
@@ -388,9 +402,11 @@ def _promotions(draw: st.DrawFn) -> Data:
     return data
 
 
-def _deliveries() -> st.SearchStrategy[list[Data]]:
-    """An API, and sometimes batches, reports or a page beside it."""
+def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
+    """An API, and sometimes batches, reports or a page beside it. Tasks on Fargate need a network with a way out."""
     api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
+    if target["network"]["egress"] != "none":
+        api = st.one_of(_fargate(), api, _fargate())
     forms_of = (
         (api,),
         (report, batch, api),
@@ -403,13 +419,27 @@ def _deliveries() -> st.SearchStrategy[list[Data]]:
 
 
 @st.composite
+def _fargate(draw: st.DrawFn) -> Data:
+    """Often the smallest and the largest memory, and one task, or 50."""
+    data = draw(mapping(FargateDelivery))
+    cpu = draw(st.sampled_from([*get_args(CpuUnits), 256, 16384, 16384]))
+    memory = allowed_memory_mb(cpu)
+    size = (cpu, draw(st.sampled_from([memory[0], memory[-1]]) | st.sampled_from(memory)))
+    least = draw(st.sampled_from([1, 2, 50]) | st.integers(1, 50))
+    most = draw(st.sampled_from([least, least, 50]))
+    data |= {"cpu": size[0], "memory_mb": size[1], "minimum_tasks": least, "maximum_tasks": most}
+    absent = draw(st.sampled_from([(), (), (), ("cpu", "memory_mb"), ("minimum_tasks", "maximum_tasks")]))
+    return {key: value for key, value in data.items() if key not in absent}
+
+
+@st.composite
 def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
     region = target["region"]
     data = draw(
         mapping(
             Model,
             name=names_of(STACK_LIMIT - len(f"{names.team_stage(team)}-{names.model_stack('')}")),
-            deliver=_deliveries(),
+            deliver=_deliveries(target),
             retrain=mapping(Retrain, image=_images(region)),
             react=st.just([]),
             promotion=_promotions(),

@@ -302,7 +302,7 @@ def fargate_rules(deliver: Any) -> Iterator[Broken]:
         return
     cpu, memory = (_get(deliver, key) if _get(deliver, key) is not None else default for key, default in _TASK.items())
     allowed = allowed_memory_mb(cpu) if isinstance(cpu, int) else ()
-    if allowed and isinstance(memory, int) and memory not in allowed:
+    if allowed and isinstance(memory, int) and 512 <= memory <= 122_880 and memory not in allowed:
         given = "memory_mb" if _get(deliver, "memory_mb") is not None else "cpu"
         yield Broken(
             (given,),
@@ -310,7 +310,7 @@ def fargate_rules(deliver: Any) -> Iterator[Broken]:
         )
     least, most = _get(deliver, "minimum_tasks"), _get(deliver, "maximum_tasks")
     least, most = 2 if least is None else least, 6 if most is None else most
-    if isinstance(least, int) and isinstance(most, int) and least > most:
+    if isinstance(least, int) and isinstance(most, int) and 1 <= most < least <= 50:
         given = "maximum_tasks" if _get(deliver, "maximum_tasks") is not None else "minimum_tasks"
         yield Broken(
             (given,),

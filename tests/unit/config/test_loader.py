@@ -382,6 +382,36 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "got hippa; allowed hipaa, nist-800-53 or pci. Did you mean hipaa?",
         ),
         (("stage: production", "stage: production\ncompliance: [pci, pci]"), "compliance[1]", "got pci again"),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, memory_mb: 1024}"),
+            "models[0].deliver[0].memory_mb",
+            "got 1024 MB of memory with a cpu of 1024; allowed with it 2048 to 8192 in steps of 1024",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, cpu: 512, memory_mb: 8192}"),
+            "models[0].deliver[0].memory_mb",
+            "got 8192 MB of memory with a cpu of 512; allowed with it 1024 to 4096",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, cpu: 300}"),
+            "models[0].deliver[0].cpu",
+            "got 300; allowed 256, 512, 1024, 2048, 4096, 8192 or 16384",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, minimum_tasks: 1}"),
+            "models[0].deliver[0].minimum_tasks",
+            "got 1 in the stage production; allowed 2 or more",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, minimum_tasks: 7}"),
+            "models[0].deliver[0].minimum_tasks",
+            "got minimum_tasks 7 and maximum_tasks 6",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, minimum_taks: 3}"),
+            "models[0].deliver[0].minimum_taks",
+            "Did you mean minimum_tasks?",
+        ),
     ],
 )
 def test_a_mistake_in_a_team_file(tmp_path: Path, change: tuple[str, str], path: str, message: str) -> None:

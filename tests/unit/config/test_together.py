@@ -280,3 +280,14 @@ def test_one_token_cannot_stand_for_two_members(tmp_path: Path) -> None:
         ConfigError, match=r"members\[1\]\.tokens\[0\]\.subject: got s-1, which is scientist-1 at https://login"
     ):
         check_together(team, target)
+
+
+def test_tasks_need_a_way_out(tmp_path: Path) -> None:
+    on_fargate = ("{form: api, runtime: lambda}", "{form: api, runtime: fargate}")
+    with pytest.raises(ConfigError) as caught:
+        check_together(
+            load_team(written(tmp_path, "fraud.yaml", bent(TEAM, on_fargate))),
+            load_target(written(tmp_path, "eu-production.yaml", bent(TARGET, ("egress: nat", "egress: none")))),
+        )
+    said = {problem.path: problem.message for problem in caught.value.problems}
+    assert "its tasks would have no way to images and logs" in said["models[0].deliver[0].runtime"]
