@@ -14,6 +14,7 @@ from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
 from labcycle.serving import BatchScoring, FargateModelService, ModelPromotion, ModelService, ScheduledReport
+from labcycle.serving.model_service import MEMORY_MIB
 
 
 class ModelStack(Stack):
@@ -108,7 +109,7 @@ class ModelStack(Stack):
             encryption_key=self._key,
             notice_topic=self._notices,
             dead_letters=self._dead_letters,
-            server_memory=Size.mebibytes(api.memory_mb),
+            server_memory=Size.mebibytes(min(api.memory_mb, MEMORY_MIB[1])),
             server_timeout=Duration.seconds(api.timeout_seconds),
             canary_percents=policy.canary_percents,
             step=Duration.minutes(policy.step_minutes),
@@ -125,7 +126,8 @@ class ModelStack(Stack):
         batch, api = self._model.batch, self._model.api
         if batch is None:
             return None
-        memory_mb = batch.memory_mb or (api.memory_mb if api else ApiDelivery.model_fields["memory_mb"].default)
+        default = api.memory_mb if api else ApiDelivery.model_fields["memory_mb"].default
+        memory_mb = batch.memory_mb or min(default, MEMORY_MIB[1])  # a task can have more than a function
         scoring = BatchScoring(
             self,
             "Batch",

@@ -58,7 +58,7 @@ class ModelPromotion(Construct):
         Gets notices and calls that EventBridge could not deliver; its policy must let `events.amazonaws.com` send. Absent: a
         queue of its own, with an alarm to the notice topic (0.10 USD a month).
     server_memory
-        Of the model's server; 512 to 10,240 MiB.
+        Of the model's server; 512 to 10,240 MiB. Of one that has more, a version is tried with 10,240.
     server_timeout
         Of a request.
     canary_percents

@@ -31,6 +31,7 @@ TARGET: dict[str, Any] = {
 }
 RETRAIN = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"}
 API = {"form": "api", "runtime": "lambda"}
+TASKS = {"form": "api", "runtime": "fargate", "cpu": 4096, "memory_mb": 16384}
 BATCH = {"form": "batch"}
 REPORT = {
     "form": "report",
@@ -75,6 +76,7 @@ TEAM: dict[str, Any] = {
         model("reacting", monitor={}, retrain=RETRAIN, react=[{"on": ["drift"], "do": "retrain"}]),
         model("batched", deliver=[API | {"memory_mb": 1024}, BATCH | {"schedule": "rate(1 day)", "concurrency": 3}]),
         model("only-batched", deliver=[BATCH]),
+        model("on-tasks", deliver=[TASKS, BATCH, {"form": "app"}], promotion={"canary_percents": [5]}),
     ],
 }
 
@@ -108,11 +110,30 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
         ("reacting", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
         ("batched", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
         ("only-batched", {"AWS::StepFunctions::StateMachine"}),
+        ("on-tasks", {"AWS::StepFunctions::StateMachine"}),
     ):
         optional = {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
     reporting = {name for name, stack in lab.items() if "ReportFunction" in stack.template.get("Outputs", {})}
     assert reporting == {"labcycle-lab-model-watched"}
+
+
+def test_functions_beside_large_tasks_have_what_a_function_can_have(lab: dict[str, SynthesizedStack]) -> None:
+    stack = lab["labcycle-lab-model-on-tasks"]
+    sizes = {
+        r["Properties"]["Role"]["Fn::GetAtt"][0]: r["Properties"].get("MemorySize")
+        for r in stack.resources.values()
+        if r["Type"] == "AWS::Lambda::Function"
+    }
+    assert [size for role, size in sizes.items() if "Batch" in role or "Promotion" in role] == [10_240, 10_240]
+    assert {"ModelUrl", "ServerService", "PromotionStateMachine", "BatchStateMachine"} <= set(stack.template["Outputs"])
+    (functions,) = [
+        r["Properties"]["PolicyDocument"]["Statement"]
+        for r in lab["labcycle-lab-tracking"].resources.values()
+        if r["Type"] == "AWS::IAM::Policy" and "TrackingLifeCycleRole" in r["Properties"]["PolicyName"]
+    ]
+    started = [s["Resource"] for s in functions if s["Action"] == "states:StartExecution"]
+    assert len(started) == 1 and "stateMachine:labcycle_lab_promotion_*" in json.dumps(started)
 
 
 def test_batches_have_the_memory_that_a_promotion_looks_at(lab: dict[str, SynthesizedStack]) -> None:
