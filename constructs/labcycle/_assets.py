@@ -93,24 +93,26 @@ def stage(function: str) -> Path:
 
 
 def image_context(files: Mapping[str, str], packages: Sequence[str]) -> Path:
-    """Folder from which an image is built: `files` by name, and of labcycle_lambdas its own modules and `packages`."""
-    source = package_directory("labcycle_lambdas")
-    modules = sorted([*source.glob("*.py"), *(path for name in packages for path in (source / name).rglob("*.py"))])
+    """Folder from which an image is built: `files` by name, of labcycle_lambdas its own modules and `packages`, and the templates
+    in folders of the same names."""
+    found: dict[str, bytes] = {name: content.encode() for name, content in files.items()}
+    code, templates = package_directory("labcycle_lambdas"), package_directory("labcycle_templates")
+    modules = [*code.glob("*.py"), *(path for name in packages for path in (code / name).rglob("*.py"))]
+    shown = [path for name in packages for path in (templates / name).glob("*") if path.is_file()]
+    for path in [*modules, templates / "__init__.py", *shown]:
+        root = code if path.is_relative_to(code) else templates
+        found[f"{root.name}/{path.relative_to(root)}"] = path.read_bytes()
     digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        digest.update(name.encode() + b"\0" + content.encode() + b"\0")
-    for path in modules:
-        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for name, content in sorted(found.items()):
+        digest.update(name.encode() + b"\0" + content + b"\0")
     out = cache_directory() / "images" / digest.hexdigest()[:32]
     if out.is_dir():
         return out
     with _building(out) as build:
-        for name, content in files.items():
-            (build / name).write_text(content, encoding="utf-8")
-        for path in modules:
-            target = build / "labcycle_lambdas" / path.relative_to(source)
+        for name, content in found.items():
+            target = build / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+            target.write_bytes(content)
     return out
 
 

@@ -406,13 +406,14 @@ def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
     """An API, and sometimes batches, reports or a page beside it. Tasks on Fargate need a network with a way out."""
     api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
     if target["network"]["egress"] != "none":
-        api = st.one_of(_fargate(), api, _fargate())
+        api = st.one_of(_fargate(), api, _fargate(), _fargate())
     forms_of = (
         (api,),
         (report, batch, api),
         (batch, page, api),
         (report, api, batch),
         (report, api),
+        (report, batch, page, api),
         (report, batch, api),
     )
     return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))

@@ -144,6 +144,7 @@ def test_the_api_asks_who_calls_and_tells_the_request(template: Template) -> Non
         "POST /invocations": "AWS_IAM",
         "GET /ping": "AWS_IAM",
         "GET /version": "AWS_IAM",
+        "GET /openapi.json": "AWS_IAM",
     }
     _, integration = one(template, "AWS::ApiGatewayV2::Integration")
     assert integration["Properties"]["ConnectionType"] == "VPC_LINK"
@@ -248,7 +249,13 @@ def test_the_image_has_what_the_function_has() -> None:
 
 def test_the_server_starts_from_what_the_image_holds() -> None:
     context = image_context(context_files(), _PACKAGES)
-    assert sorted(path.name for path in context.iterdir()) == ["Dockerfile", "labcycle_lambdas", "requirements.txt"]
+    assert sorted(path.name for path in context.iterdir()) == [
+        "Dockerfile",
+        "labcycle_lambdas",
+        "labcycle_templates",
+        "requirements.txt",
+    ]
+    assert (context / "labcycle_templates" / "model_server" / "app.html").is_file()
     script = (
         "import sys; from labcycle_lambdas.model_server import process, worker; import labcycle_lambdas\n"
         "print(labcycle_lambdas.__file__)\n"
