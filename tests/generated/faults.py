@@ -206,7 +206,7 @@ def out_of_range(draw: Draw, files: Files) -> None:
 
 def no_such_word(draw: Draw, files: Files) -> None:
     site = _any_site(draw, files, lambda site: bool(_words(site)))
-    word = draw(st.sampled_from(_words(site)))
+    word = str(draw(st.sampled_from(_words(site))))  # a few are numbers
     wrong = draw(st.sampled_from([word + "s", word.upper(), word[:-1], "", "x", f" {word}"]))
     site.holder[site.key] = [wrong] if get_origin(site.kind) is tuple else wrong
 
