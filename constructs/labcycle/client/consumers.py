@@ -106,7 +106,7 @@ class _Place:
         api = LifecycleClient()
         said = api.consumers(model)
         self.team: str = said["team"]
-        self.counted = {(one["consumer"], one["period"]): int(one["requests"]) for one in said["used"]}
+        self.counted = {(one["consumer"], one["current_of"]): int(one["requests"]) for one in said["used"]}
         self._region = region_of(api.address)
 
     def client(self, service: str) -> Any:
@@ -153,9 +153,7 @@ def _looked(place: _Place, entry: list[Any], now: datetime) -> ConsumerView:
     requests, per, hard = quota
     used, problem = None, ""
     if hard:
-        from labcycle_lambdas.model_server.quota import Period
-
-        used = place.counted.get((name, Period.at(per, now).label), 0)
+        used = place.counted.get((name, per), 0)
     else:
         try:
             used = _used_of_plan(place, name, key_id, plan_id, requests, per, now)

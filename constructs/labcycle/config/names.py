@@ -99,8 +99,13 @@ def model_server_memory_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/memory-mb"
 
 
+def model_parameters(team: str) -> str:
+    """All SSM parameters of a team's models, as a pattern: a role holds few characters, and nothing in them is secret."""
+    return f"/labcycle/team/{team}/model/*"
+
+
 def model_url_parameter(team: str, model: str) -> str:
-    """SSM parameter that holds the address of a model's API; `*` for any model."""
+    """SSM parameter that holds the address of a model's API."""
     return f"/labcycle/team/{team}/model/{model}/url"
 
 

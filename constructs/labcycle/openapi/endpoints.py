@@ -669,7 +669,9 @@ LIFECYCLE = (
             {
                 "team!": STRING,
                 "model!": STRING,
-                "used!": array(shape({"consumer!": STRING, "period!": STRING, "requests!": INT64})),
+                "used!": array(
+                    shape({"consumer!": STRING, "period!": STRING, "requests!": INT64, "current_of!": nullable(STRING)})
+                ),
             }
         ),
     ),

@@ -109,7 +109,7 @@ class TrackingStack(Stack):
         if "invoke models" in rights and team.scores_batches:  # once for all models: a role holds few characters
             let_use_folder(role, team=team.team, bucket=bucket, key=self._key)
         if "invoke models" in rights and any(model.api for model in team.models):  # of all of them, as above
-            parameter = names.model_url_parameter(team.team, "*").lstrip("/")
+            parameter = names.model_parameters(team.team).lstrip("/")
             arn = self.format_arn(service="ssm", resource="parameter", resource_name=parameter)
             allow(role, ["ssm:GetParameter"], [arn])
         if "promote" in rights:

@@ -258,7 +258,7 @@ def let_use_folder(
     """Let `grantee` put objects into the folder of a model's batches, read what runs wrote, and find the state machine by its
     parameter; of all models of the team where none is named."""
     stack = Stack.of(bucket)
-    parameter = names.batch_parameter(team, model).lstrip("/")
+    parameter = (names.model_parameters(team) if model == "*" else names.batch_parameter(team, model)).lstrip("/")
     allow(grantee, ["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": [f"batch/{model}/*"]}})
     allow(grantee, ["s3:PutObject"], [bucket.arn_for_objects(f"batch/{model}/in/*")])
     allow(grantee, ["s3:GetObject"], [bucket.arn_for_objects(f"batch/{model}/out/*")])

@@ -23,8 +23,8 @@ from labcycle.errors import LabcycleError
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 USED = [
-    {"consumer": "bank", "period": "2026-W47", "requests": 900},
-    {"consumer": "bank", "period": "2026-W48", "requests": 7},
+    {"consumer": "bank", "period": "2026-W47", "requests": 900, "current_of": None},
+    {"consumer": "bank", "period": "2026-W48", "requests": 7, "current_of": "week"},
 ]
 MODEL = "card-fraud"
 SHOP = "arn:aws:iam::210987654321:role/shop"
@@ -53,7 +53,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, tuple[str, str]]
         query: Mapping[str, str | Sequence[str]] | None = None,
     ) -> dict[str, Any]:
         assert (method, path.rpartition("/")[2]) == ("GET", "consumers")
-        return {"team": "fraud", "model": path.split("/")[-2], "used": USED}
+        return {"team": "fraud", "model": path.split("/")[-2], "used": [dict(one) for one in USED]}
 
     monkeypatch.setattr(TeamApi, "call", answer)
     with mock_aws():
@@ -115,9 +115,12 @@ def test_what_each_used_is_told_by_who_counts_it(
     assert "endDate=2026-11-27" in address and keys["shop"][0] in address
 
 
-def test_nobody_asked_yet(keys: dict[str, tuple[str, str]], aws_says: Callable[..., list[str]]) -> None:
+def test_nobody_asked_yet(
+    keys: dict[str, tuple[str, str]], aws_says: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     aws_says("api-gateway.GetUsage", {"usagePlanId": "plan1", "values": {}})
-    shop, bank, _ = look(MODEL, NOW.replace(year=2027))
+    monkeypatch.setattr(f"{__name__}.USED", USED[:1])
+    shop, bank, _ = look(MODEL, NOW)
     assert (shop.used, bank.used) == (0, 0)
 
 

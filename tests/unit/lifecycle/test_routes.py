@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from labcycle.config import names
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.promotions import Promotions
+from labcycle_lambdas.ledger.quotas import Quotas
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle import handler
@@ -25,6 +27,7 @@ from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.parameters import server_memory_mb
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
+from labcycle_lambdas.model_server.quota import Period
 from tests.unit.serving.workshop import (
     BUCKET,
     MODEL,
@@ -411,6 +414,20 @@ class TestPromotionInSteps:
         assert said(api, "POST", f"{ROOT}/rollback", {"from_version": 2})[1]["deployment"]["canary"] is None
         assert said(api, "GET", f"{ROOT}/promotion")[1]["promotion"]["outcome"] == "given_up"
         assert said(api, "POST", f"{ROOT}/rollback", {"from_version": 2})[1]["changed"] is False, "repeated"
+
+
+def test_what_consumers_used_says_which_period_it_is(world: World, api: Lifecycle) -> None:
+    now = datetime.now(UTC)
+    for per in ("day", "week", "month"):
+        period = Period.at(per, now)
+        Quotas(world.table).take(MODEL, f"by-{per}", period.label, period.ends, 3, most=10)
+    before = Period.at("month", now.replace(day=1) - timedelta(days=1))
+    Quotas(world.table).take(MODEL, "by-month", before.label, before.ends, 5, most=10)
+    status, found = said(api, "GET", f"{ROOT}/consumers")
+    assert (status, found["team"], found["model"]) == (200, TEAM, MODEL)
+    assert {(one["consumer"], one["current_of"], one["requests"]) for one in found["used"]} == {
+        ("by-day", "day", 3), ("by-week", "week", 3), ("by-month", "month", 3), ("by-month", None, 5)
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
