@@ -13,30 +13,13 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.graph import Graph, Unusable
+from labcycle_lambdas.model_server.model_files import loaded_files
 from labcycle_lambdas.model_server.schema import Schema
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "AccessDenied", "403"}
-# What mlflow.onnx.save_model puts beside the graph; anything else there holds weights (ONNX external data).
-_NO_WEIGHTS = {
-    *("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json"),
-    *("serving_input_example.json", "registered_model_meta"),
-}
-
-
-def loaded_files(deployed: Deployed) -> list[DeployedFile]:
-    """The files that are loaded: the graph, and what holds weights beside it."""
-    folder = PurePosixPath(deployed.model_file.path).parent
-    weights = [
-        file
-        for file in deployed.files
-        if PurePosixPath(file.path).is_relative_to(folder)
-        and file.path != deployed.model_file.path
-        and PurePosixPath(file.path).name not in _NO_WEIGHTS
-    ]
-    return [deployed.model_file, *weights]
 
 
 def graph_of(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Graph:

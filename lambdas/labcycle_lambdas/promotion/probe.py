@@ -20,10 +20,9 @@ from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.graph import Graph, Unusable
 from labcycle_lambdas.model_server.loading import graph_of
+from labcycle_lambdas.model_server.model_files import EXAMPLE, example_of
 from labcycle_lambdas.model_server.scoring import score
 
-EXAMPLE = "serving_input_example.json"
-EXAMPLE_BYTES = 1_000_000
 REQUESTS = 50
 ANSWERING_SECONDS = 60.0  # of one version at most
 # More than the server has, so that the figure can be told; but no more, so that nothing else on a machine suffers.
@@ -75,12 +74,6 @@ def deployed(doc: Mapping[str, Any]) -> Deployed:
     """From `dataclasses.asdict`."""
     files = tuple(DeployedFile(**file) for file in doc["files"])
     return Deployed(**{**doc, "files": files, "model_file": DeployedFile(**doc["model_file"])})
-
-
-def example_of(version: Deployed) -> DeployedFile | None:
-    """The request that MLflow keeps beside a model that was logged with an input example."""
-    found = (file for file in version.files if file.path.rpartition("/")[2] == EXAMPLE and file.size <= EXAMPLE_BYTES)
-    return next(found, None)
 
 
 def requests(version: Deployed, graph: Graph, folder: Path) -> tuple[str, list[bytes]]:

@@ -16,8 +16,7 @@ from typing import Any
 from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.lifecycle.preflight import Preflight
-from labcycle_lambdas.model_server.loading import loaded_files
-from labcycle_lambdas.promotion.probe import example_of
+from labcycle_lambdas.model_server.model_files import example_of, loaded_files
 
 LONGEST_SECONDS = 600.0
 _STDERR_CHARACTERS = 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mlflow.models import infer_signature
 from onnx import TensorProto, helper, numpy_helper
 
 from labcycle_lambdas.ledger.errors import Refused
-from labcycle_lambdas.promotion import probe
+from labcycle_lambdas.model_server.model_files import EXAMPLE
 from labcycle_lambdas.promotion.probing import Probing
 from tests.unit.serving.workshop import (
     BUCKET,
@@ -50,7 +51,7 @@ def tried(
 
 def with_example(model: Trained, frame: pd.DataFrame) -> Trained:
     content = json.dumps({"dataframe_split": json.loads(frame.to_json(orient="split"))}).encode()
-    return Trained({**model.content, probe.EXAMPLE: content})
+    return Trained({**model.content, EXAMPLE: content})
 
 
 def huge(megabytes: int) -> Trained:
@@ -101,7 +102,7 @@ def test_what_is_measured(world: World, model: Any, reference: bool, origin: str
 def test_the_live_version_answers_the_same_rows(world: World) -> None:
     frame = pd.DataFrame(ROWS[:7], columns=FEATURES)
     measured = tried(world, with_example(classifier(), frame), classifier(regularisation=0.1))
-    assert (measured["rows_from"], measured["answers"]) == (probe.EXAMPLE, 7)
+    assert (measured["rows_from"], measured["answers"]) == (EXAMPLE, 7)
     assert measured["median_ms"] > 0
     assert measured["live_median_ms"] > 0
 
@@ -111,7 +112,7 @@ def test_mlflow_writes_the_example_that_is_read(world: World, tmp_path: Path) ->
     graph = onnx.load_from_string(classifier().content["model.onnx"])
     mlflow.onnx.save_model(graph, str(tmp_path / "m"), input_example=frame, pip_requirements=["onnxruntime"])
     files = {str(f.relative_to(tmp_path / "m")): f.read_bytes() for f in (tmp_path / "m").rglob("*") if f.is_file()}
-    assert tried(world, Trained(files))["rows_from"] == probe.EXAMPLE
+    assert tried(world, Trained(files))["rows_from"] == EXAMPLE
 
 
 def test_a_version_that_cannot_answer_its_own_example(world: World) -> None:
@@ -174,6 +175,12 @@ def test_it_gets_no_credentials(world: World, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(Refused) as refused:
         tried(world, classifier())
     assert "secret" not in str(refused.value)
+
+
+def test_the_steps_themselves_load_no_model_library() -> None:
+    """A look takes milliseconds: only the process of a probe loads onnxruntime."""
+    program = "import sys, labcycle_lambdas.promotion.handler; sys.exit('onnxruntime' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_bytes_that_are_not_those_that_were_registered(world: World) -> None:
