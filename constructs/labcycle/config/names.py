@@ -5,6 +5,9 @@ Everything else gets its name from CloudFormation.
 
 from __future__ import annotations
 
+import hashlib
+
+_STATE_MACHINE_LENGTH = 80
 BOUNDARY_PATH = "/"
 # Keys of a template's metadata, by which the gate learns what a file says.
 COMPLIANCE_METADATA = "labcycle:compliance"
@@ -130,8 +133,14 @@ def promotion_parameter(team: str, model: str) -> str:
 
 
 def promotion_machine(team: str, model: str) -> str:
-    """State machine that promotes versions of a model; `*` as the model is all of the team, and of no other."""
-    return f"labcycle_{team}_promotion_{model}"
+    """State machine that promotes versions of a model; `*` as the model is all of the team, and of no other. Of a long name of a
+    model it has the beginning, and a digest: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+    """
+    name = f"labcycle_{team}_promotion_{model}"
+    if len(name) <= _STATE_MACHINE_LENGTH:
+        return name
+    digest = hashlib.sha256(model.encode()).hexdigest()[:12]
+    return f"{name[: _STATE_MACHINE_LENGTH - len(digest) - 1]}-{digest}"
 
 
 def training_job_prefix(team: str, model: str) -> str:

@@ -48,7 +48,7 @@ class TargetPlatform(Stage):
         self.network = self._imported(target) or self._made(target)
         if target.api_gateway_logs == "made":
             stack = Stack(
-                self, "api-gateway", description="labcycle: the role by which REST APIs of the region write their logs"
+                self, "api-log", description="labcycle: the role by which REST APIs of the region write their logs"
             )
             ApiGatewayLogs(stack, "Logs")
         CfnOutput(self.network_stack, "MonthlyPrice", value=self.network.price.sentence)

@@ -80,8 +80,9 @@ def test_the_machine_is_found_and_started_by_its_name(template: Template) -> Non
     template.has_resource_properties(
         "AWS::SSM::Parameter", {"Name": names.promotion_parameter("fraud", "card-fraud"), "Value": Match.any_value()}
     )
-    longest = names.promotion_machine("t" * 20, "m" * 30)
-    assert len(longest) <= 80
+    longest = [names.promotion_machine("t" * 20, "m" * 90 + end) for end in "ab"]
+    assert [len(name) for name in longest] == [80, 80] and longest[0] != longest[1]
+    assert all(name.startswith(names.promotion_machine("t" * 20, "*").rstrip("*")) for name in longest)
 
 
 def test_all_of_its_time_fits_and_its_history_too(template: Template) -> None:
