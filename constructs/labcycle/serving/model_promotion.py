@@ -10,6 +10,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -17,6 +18,7 @@ from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, log_group, python_function
 from labcycle._grants import allow, allow_key
@@ -143,6 +145,7 @@ class ModelPromotion(Construct):
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
             self, "DeadLetters", whose=f"promotions of {model}", topic=notice_topic, key=encryption_key
         )
+        self._keep_failures()
         self._tidy_up(notice_topic)
         ssm.StringParameter(
             self,
@@ -191,6 +194,24 @@ class ModelPromotion(Construct):
             tracing_enabled=True,
             # No execution data: it would hold figures of the model.
             logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=False),
+        )
+
+    def _keep_failures(self) -> None:
+        """EventBridge calls the function when an execution has ended; a call that fails for good is a dead letter."""
+        allow(self.function, ["sqs:SendMessage"], [self.dead_letters.queue_arn])
+        lambda_.CfnEventInvokeConfig(
+            self,
+            "FunctionFailures",
+            function_name=self.function.function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=2,
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.dead_letters.queue_arn)
+            ),
+        )
+        acknowledge(
+            self.function,
+            function_concurrency_bounded="The rule calls it when a promotion has ended, of which a model has one at a time.",
         )
 
     def _tidy_up(self, topic: sns.ITopic) -> None:

@@ -117,6 +117,11 @@ def test_what_ends_from_outside_is_tidied_up_and_told(template: Template) -> Non
     ).replace("\\", "")
 
 
+def test_it_waits_as_long_as_the_steps_say(template: Template) -> None:
+    waits = [state["Seconds"] for state in definition(template)["States"].values() if state["Type"] == "Wait"]
+    assert waits == [LOOK_SECONDS, LATER_LOOK_SECONDS]
+
+
 def test_rights(template: Template) -> None:
     for _, statement in statements(template):
         actions = listed(statement["Action"])
@@ -125,7 +130,7 @@ def test_rights(template: Template) -> None:
     function = of_role(template, "Function")
     assert {a for a in function if not a.startswith(("logs:", "xray:", "kms:"))} == {
         *(f"dynamodb:{action}" for action in ("BatchGetItem", "GetItem", "PutItem", "Query")),
-        *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "sqs:SendMessage"),
     }
     machine = of_role(template, "StatesRole")
     assert {a for a in machine if not re.match(r"logs:|xray:|kms:", a)} == {"lambda:InvokeFunction", "sns:Publish"}
