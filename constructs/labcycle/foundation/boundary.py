@@ -118,6 +118,8 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             bucket,
             f"{bucket}/*",
         ),
+        # What the CDK uploads, of which the image of a model server is built; whatever the bootstrap's qualifier is.
+        _allow("Assets", "s3", "GetObject", f"arn:{partition}:s3:::cdk-*-assets-{account}-{region}/*"),
         _allow(
             "Key",
             "kms",
@@ -132,10 +134,17 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "GetFunctionConfiguration InvokeFunction",
             arn("lambda", f"function:{generated}"),
         ),
-        _allow("DeadLetters", "sqs", "SendMessage", arn("sqs", f"labcycle-{team}-*")),
-        _allow("Notices", "sns", "Publish", arn("sns", names.notice_topic(team))),
-        _allow("Mail", "ses", "SendEmail", arn("ses", "identity/*")),
-        _allow("Bus", "events", "PutEvents", arn("events", f"event-bus/{names.event_bus(team)}")),
+        {  # in one, since a policy holds few characters: each action knows its own kind of these
+            "Sid": "Messages",
+            "Effect": "Allow",
+            "Action": ["events:PutEvents", "ses:SendEmail", "sns:Publish", "sqs:SendMessage"],
+            "Resource": [
+                arn("events", f"event-bus/{names.event_bus(team)}"),
+                arn("ses", "identity/*"),
+                arn("sns", names.notice_topic(team)),
+                arn("sqs", f"labcycle-{team}-*"),
+            ],
+        },
         # Step Functions waits for a training job through this rule of its own; the name is fixed by the service.
         _allow(
             "TrainingEvents",
@@ -166,7 +175,9 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             ec2="CreateTags DescribeImages DescribeInstanceStatus DescribeInstances DescribeLaunchTemplateVersions "
             "DescribeLaunchTemplates DescribeSubnets DescribeVolumes RebootInstances RunInstances StartInstances StopInstances "
             "TerminateInstances",
-            ecr="BatchCheckLayerAvailability BatchGetImage GetAuthorizationToken GetDownloadUrlForLayer",
+            codebuild="StartBuild",
+            ecr="BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetAuthorizationToken GetDownloadUrlForLayer "
+            "InitiateLayerUpload PutImage UploadLayerPart",
             logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
             "DescribeResourcePolicies FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
             "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",

@@ -32,6 +32,15 @@ TARGET: dict[str, Any] = {
 RETRAIN = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"}
 API = {"form": "api", "runtime": "lambda"}
 TASKS = {"form": "api", "runtime": "fargate", "cpu": 4096, "memory_mb": 16384}
+CONSUMERS = [
+    {
+        "name": "shop",
+        "principal": "arn:aws:iam::210987654321:role/shop",
+        "quota": {"requests": 9, "per": "day"},
+        "hard": True,
+    },
+    {"name": "bank", "principal": "arn:aws:iam::310987654321:role/bank"},
+]
 BATCH = {"form": "batch"}
 REPORT = {
     "form": "report",
@@ -80,8 +89,8 @@ TEAM: dict[str, Any] = {
 }
 
 
-def folder(tmp_path: Path, team: dict[str, Any]) -> str:
-    for kind, content, name in (("teams", team, "team"), ("targets", TARGET, "target")):
+def folder(tmp_path: Path, team: dict[str, Any], target: dict[str, Any] = TARGET) -> str:
+    for kind, content, name in (("teams", team, "team"), ("targets", target, "target")):
         (tmp_path / kind).mkdir()
         (tmp_path / kind / f"{content[name]}.yaml").write_text(json.dumps(content, indent=1))  # JSON is YAML
     return str(tmp_path)
@@ -114,26 +123,6 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
     reporting = {name for name, stack in lab.items() if "ReportFunction" in stack.template.get("Outputs", {})}
     assert reporting == {"labcycle-lab-model-watched"}
-
-
-def test_functions_beside_large_tasks_have_what_a_function_can_have(synthesize: Synthesize, tmp_path: Path) -> None:
-    on_tasks = model("on-tasks", deliver=[TASKS, BATCH, {"form": "app"}], promotion={"canary_percents": [5]})
-    stacks = read(synthesize(config=folder(tmp_path, TEAM | {"models": [on_tasks]})))
-    stack = stacks["labcycle-lab-model-on-tasks"]
-    sizes = {
-        r["Properties"]["Role"]["Fn::GetAtt"][0]: r["Properties"].get("MemorySize")
-        for r in stack.resources.values()
-        if r["Type"] == "AWS::Lambda::Function"
-    }
-    assert [size for role, size in sizes.items() if "Batch" in role or "Promotion" in role] == [10_240, 10_240]
-    assert {"ModelUrl", "ServerService", "PromotionStateMachine", "BatchStateMachine"} <= set(stack.template["Outputs"])
-    (functions,) = [
-        r["Properties"]["PolicyDocument"]["Statement"]
-        for r in stacks["labcycle-lab-tracking"].resources.values()
-        if r["Type"] == "AWS::IAM::Policy" and "TrackingLifeCycleRole" in r["Properties"]["PolicyName"]
-    ]
-    started = [s["Resource"] for s in functions if s["Action"] == "states:StartExecution"]
-    assert len(started) == 1 and "stateMachine:labcycle_lab_promotion_*" in json.dumps(started)
 
 
 def test_batches_have_the_memory_that_a_promotion_looks_at(lab: dict[str, SynthesizedStack]) -> None:
@@ -242,6 +231,44 @@ def test_the_boundary_knows_generated_names_of_the_longest_team(synthesize: Synt
     }
     physical = Physical({name: stack.template for name, stack in stacks.items()}, "123456789012", "eu-west-1")
     test_policies.test_the_boundary_lets_every_role_do_what_its_policies_allow(stacks, physical)
+
+
+@pytest.fixture(scope="module")
+def serving(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
+    """A team with a model on Fargate, and one with consumers, each in all other forms and promoted in steps."""
+    others = [BATCH, {"form": "app"}, REPORT]
+    models = [
+        model("on-tasks", deliver=[TASKS, *others], promotion={"canary_percents": [5]}),
+        model("asked", deliver=[API | {"consumers": CONSUMERS}, *others], promotion={}),
+    ]
+    target = TARGET | {"api_gateway_logs": "made"}
+    config = folder(tmp_path_factory.mktemp("serving"), TEAM | {"models": models}, target)
+    return {name: stack for name, stack in read(synthesize(config=config)).items() if "-target-" not in name}
+
+
+def test_the_boundary_lets_models_be_served_in_every_form(serving: dict[str, SynthesizedStack]) -> None:
+    physical = Physical({name: stack.template for name, stack in serving.items()}, "123456789012", "eu-west-1")
+    test_policies.test_the_boundary_lets_every_role_do_what_its_policies_allow(serving, physical)
+    test_policies.test_no_policy_of_one_stack_overwrites_that_of_another(serving, physical)
+    test_stacks.test_no_reference_crosses_a_stage(serving)
+
+
+def test_functions_beside_large_tasks_have_what_a_function_can_have(serving: dict[str, SynthesizedStack]) -> None:
+    stack = serving["labcycle-lab-model-on-tasks"]
+    sizes = {
+        r["Properties"]["Role"]["Fn::GetAtt"][0]: r["Properties"].get("MemorySize")
+        for r in stack.resources.values()
+        if r["Type"] == "AWS::Lambda::Function"
+    }
+    assert [size for role, size in sizes.items() if "Batch" in role or "Promotion" in role] == [10_240, 10_240]
+    assert {"ModelUrl", "ServerService", "PromotionStateMachine", "BatchStateMachine"} <= set(stack.template["Outputs"])
+    (functions,) = [
+        r["Properties"]["PolicyDocument"]["Statement"]
+        for r in serving["labcycle-lab-tracking"].resources.values()
+        if r["Type"] == "AWS::IAM::Policy" and "TrackingLifeCycleRole" in r["Properties"]["PolicyName"]
+    ]
+    started = [s["Resource"] for s in functions if s["Action"] == "states:StartExecution"]
+    assert len(started) == 1 and "stateMachine:labcycle_lab_promotion_*" in json.dumps(started)
 
 
 def test_a_stakeholder_reads_and_nothing_else(lab: dict[str, SynthesizedStack]) -> None:
