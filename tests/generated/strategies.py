@@ -65,7 +65,7 @@ _DOMAIN = f"{'d' * 60}.{'d' * 60}.{'d' * 60}"
 
 EXTREMES: dict[Key, tuple[str, str]] = {
     (Team, "owner"): ("a@b.c", f"{'a' * (254 - len(_DOMAIN) - 1)}@{_DOMAIN}"),
-    (Team, "cost_centre"): ("0", "c" * 256),
+    (Team, "cost_centre"): ("0", "c" * 255),
     (Model, "business_owner"): ("a@b.c", f"{'a' * (254 - len(_DOMAIN) - 1)}@{_DOMAIN}"),
     (Principal, "identity_center"): ("ab", "i" * 64),
     (Principal, "iam_user"): ("+1", "u" * 64),

@@ -45,8 +45,10 @@ Email = Annotated[
 TagValue = Annotated[
     str,
     # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]*$", max_length=256),
-    Allowed("letters, digits, spaces and _ . : / = + - @, as in a tag, at most 256"),
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]*$", max_length=255),
+    Allowed(
+        "letters, digits, spaces and _ . : / = + - @, as in a tag, at most 255"
+    ),  # 256, but of ECR CloudFormation takes one less
 ]
 AccountId = Annotated[
     str,
