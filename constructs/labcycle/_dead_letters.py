@@ -5,10 +5,12 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from labcycle._grants import allow
 from labcycle._notices import tell
 
 
@@ -51,3 +53,19 @@ def own_dead_letters(
     queue = dead_letter_queue(scope, construct_id)
     tell(dead_letters_alarm(scope, f"{construct_id}Alarm", queue=queue, whose=whose), topic, key)
     return queue
+
+
+def keep_failures(scope: Construct, function: lambda_.Function, dead_letters: sqs.IQueue) -> None:
+    """What calls `function` and does not wait only hands its call over: what fails after that, each of three times, goes to the
+    queue by the role of the function."""
+    allow(function, ["sqs:SendMessage"], [dead_letters.queue_arn])
+    lambda_.CfnEventInvokeConfig(
+        scope,
+        f"{function.node.id}Failures",
+        function_name=function.function_name,
+        qualifier="$LATEST",
+        maximum_retry_attempts=2,
+        destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+            on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=dead_letters.queue_arn)
+        ),
+    )

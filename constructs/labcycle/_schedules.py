@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from labcycle._dead_letters import keep_failures
 from labcycle._grants import allow
 from labcycle.config import names
 from labcycle.config.schedules import is_schedule, is_time_zone
@@ -68,21 +69,8 @@ def call_on(
     tried_seconds: int,
 ) -> scheduler.CfnSchedule:
     """The schedule, and the role by which it calls; `called` names the function for people. An undeliverable call is tried
-    for `tried_seconds`, and then ends in the queue.
-
-    The schedule only hands its call over: what fails after that goes to the queue by the role of the function.
-    """
-    allow(function, ["sqs:SendMessage"], [dead_letters.queue_arn])
-    lambda_.CfnEventInvokeConfig(
-        scope,
-        f"{function.node.id}Failures",
-        function_name=function.function_name,
-        qualifier="$LATEST",
-        maximum_retry_attempts=2,
-        destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-            on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=dead_letters.queue_arn)
-        ),
-    )
+    for `tried_seconds`, and then ends in the queue, as does one that fails."""
+    keep_failures(scope, function, dead_letters)
     role = _role(scope, team, f"Lets the schedule call {called}", dead_letters)
     allow(role, ["lambda:InvokeFunction"], [function.function_arn])
     return _schedule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -32,14 +32,7 @@ def progress(promotion: Mapping[str, Any]) -> str:
     return f"{version} {_OUTCOMES.get(promotion['outcome'], promotion['outcome'])}{why}"
 
 
-def follow(
-    client: LifecycleClient,
-    model: str,
-    promotion: Mapping[str, Any],
-    *,
-    as_json: bool = False,
-    sleep: Callable[[float], object] = time.sleep,
-) -> None:
+def follow(client: LifecycleClient, model: str, promotion: Mapping[str, Any], *, as_json: bool) -> None:
     """Print a line whenever something is new, until the promotion has ended; with `as_json` only its end. Raises `typer.Exit` (1)
     where its version did not go live, and `ApiError`."""
     execution, last = promotion["execution"], ""
@@ -50,7 +43,7 @@ def follow(
         last = line
         if promotion["state"] == "ended" or promotion["execution"] != execution:
             break
-        sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
         promotion = client.promotion(model)["promotion"]
     if as_json:
         print_json({"promotion": promotion})

@@ -56,7 +56,7 @@ def team_rules(team: Any) -> Iterator[Broken]:
     for i, model in _items(team, "models"):
         yield from _below(("models", i), model_rules(model))
         for j, deliver in _items(model, "deliver"):
-            yield from _below(("models", i, "deliver", j), api_rules(deliver))
+            yield from _below(("models", i, "deliver", j), chain(api_rules(deliver), fargate_rules(deliver)))
     yield from _below(("tracking",), tracking_rules(_get(team, "tracking")))
     yield from _below(("workspaces",), workspaces_rules(_get(team, "workspaces")))
 
@@ -228,7 +228,6 @@ def model_rules(model: Any) -> Iterator[Broken]:
             )
     for i, deliver in _items(model, "deliver"):
         yield from _below(("deliver", i), _recipients(deliver))
-        yield from _below(("deliver", i), fargate_rules(deliver))
     for i, reaction in _items(model, "react"):
         for needed in ("monitor", "retrain"):
             if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):

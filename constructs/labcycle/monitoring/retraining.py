@@ -15,13 +15,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from labcycle._dead_letters import own_dead_letters
-from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
-from labcycle._notices import let_rule_tell
+from labcycle._state_machines import EXECUTION, state_machine, tell_when_stopped
 from labcycle._templates import render
 from labcycle.config import names
 from labcycle.config.metrics import METRICS, Metric
@@ -142,12 +141,37 @@ class Retraining(Construct):
             volume_gib=int((volume or Size.gibibytes(30)).to_gibibytes()),
             encrypt_volume=not _OWN_DISK.match(instance_type),
         )
-        self.state_machine = self._state_machine(definition, encryption_key, notice_topic)
+        self.state_machine = state_machine(
+            self,
+            definition,
+            team=team,
+            what=f"Retraining of {model}",
+            log=f"reaction-{model}",
+            function=self.function,
+            topic=notice_topic,
+            key=encryption_key,
+            substitutions={"TrainingRole": self.training_role.role_arn, "Key": encryption_key.key_arn},
+        )
+        self._let_states_train(encryption_key)
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
             self, "DeadLetters", whose=f"the retraining of {model}", topic=notice_topic, key=encryption_key
         )
         self._start_on(alarm)
-        self._tell_when_out_of_time(notice_topic, encryption_key)
+        tell_when_stopped(
+            self,
+            "OutOfTime",
+            self.state_machine,
+            statuses=["TIMED_OUT"],
+            description=f"Tells when the retraining of {model} runs out of time",
+            said=(
+                f"labcycle {team}: the retraining of {model} ran out of time and was stopped. Nothing was promoted by it unless "
+                f"labcycle models history {model} says so; its lock ends by itself. See what took so long in the execution "
+                f"{EXECUTION}, then raise maximum_minutes or train on less."
+            ),
+            topic=notice_topic,
+            key=encryption_key,
+            dead_letters=self.dead_letters,
+        )
 
     def _function(
         self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, settings: dict[str, str]
@@ -252,17 +276,9 @@ class Retraining(Construct):
         allow(role, ["kms:Encrypt"], [key.key_arn])
         return role
 
-    def _state_machine(self, definition: str, key: kms.IKey, topic: sns.ITopic) -> sfn.StateMachine:
-        stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "StatesRole",
-            path=names.role_path(self._team),
-            description=f"Retraining of {self._model}, team {self._team}",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
+    def _let_states_train(self, key: kms.IKey) -> None:
+        """What the machine needs for its training job, beside the steps."""
+        stack, role = Stack.of(self), self.state_machine.role
         jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name=f"{self._job_prefix}*")
         allow(
             role,
@@ -287,33 +303,12 @@ class Retraining(Construct):
             service="events", resource="rule", resource_name="StepFunctionsGetEventsForSageMakerTrainingJobsRule"
         )
         allow(role, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], [rule])
-        allow(role, ["lambda:InvokeFunction"], [self.function.function_arn])
-        allow(role, ["sns:Publish"], [topic.topic_arn])
-        allow_key(role, key, "publish", region=stack.region)
         # SageMaker makes the grant for the training's disk in the name of who creates the job.
         allow(
             role,
             ["kms:CreateGrant", "kms:DescribeKey"],
             [key.key_arn],
             {"StringEquals": {"kms:ViaService": f"sagemaker.{stack.region}.amazonaws.com"}},
-        )
-        group = log_group(self, "Log", key=key, name=f"/aws/vendedlogs/labcycle/{self._team}/reaction-{self._model}")
-        # CDK adds log delivery and tracing to the role; neither can be scoped to a resource.
-        return sfn.StateMachine(
-            self,
-            "StateMachine",
-            comment=f"Retraining of {self._model}",
-            definition_body=sfn.DefinitionBody.from_string(definition),
-            definition_substitutions={
-                "Function": self.function.function_arn,
-                "Topic": topic.topic_arn,
-                "TrainingRole": self.training_role.role_arn,
-                "Key": key.key_arn,
-            },
-            role=role,
-            tracing_enabled=True,
-            # No execution data: it would hold parameters and figures of runs.
-            logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=False),
         )
 
     def _start_on(self, alarm: cloudwatch.IAlarm) -> None:
@@ -345,35 +340,6 @@ class Retraining(Construct):
                     dead_letter_queue=self.dead_letters,
                     max_event_age=Duration.hours(2),
                     retry_attempts=10,
-                )
-            ],
-        )
-
-    def _tell_when_out_of_time(self, topic: sns.ITopic, key: kms.IKey) -> None:
-        """The machine reports all other ends itself; when its own time is over no state of it runs any more.
-
-        https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
-        """
-        let_rule_tell(self, topic, key)
-        name = events.EventField.from_path("$.detail.name")
-        events.Rule(
-            self,
-            "OutOfTime",
-            description=f"Tells when the retraining of {self._model} runs out of time",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={"status": ["TIMED_OUT"], "stateMachineArn": [self.state_machine.state_machine_arn]},
-            ),
-            targets=[
-                targets.SnsTopic(
-                    topic,
-                    message=events.RuleTargetInput.from_text(
-                        f"labcycle {self._team}: the retraining of {self._model} ran out of time and was stopped. Nothing "
-                        f"was promoted by it unless labcycle models history {self._model} says so; its lock ends by itself. "
-                        f"See what took so long in the execution {name}, then raise maximum_minutes or train on less."
-                    ),
-                    dead_letter_queue=self.dead_letters,
                 )
             ],
         )

@@ -216,7 +216,6 @@ SCHEMAS: dict[str, Schema] = {
             "step!": INT64,
             "percent!": INT64,
             "since!": STRING,
-            "looked_at!": STRING,
             "outcome!": one_of("", "live", "refused", "taken_back", "given_up", "failed"),
             "said!": array(STRING),
             "evidence!": ANYTHING,

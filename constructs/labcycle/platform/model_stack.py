@@ -18,8 +18,9 @@ from labcycle.serving.model_service import MEMORY_MIB
 
 
 class ModelStack(Stack):
-    """Outputs, with an api `ModelUrl`, and `ServerFunction` or `ServerCluster` and `ServerService`; with batches `BatchStateMachine`; with a monitor
-    `EvaluatorFunction` and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`; with a promotion `PromotionStateMachine`.
+    """Outputs, with an api `ModelUrl`, and `ServerFunction` or `ServerCluster` and `ServerService`; with a promotion
+    `PromotionStateMachine`; with batches `BatchStateMachine`; with a monitor `EvaluatorFunction` and `DriftAlarm`; with a reaction
+    also `ReactionStateMachine`; with a report `ReportFunction`.
     """
 
     def __init__(self, scope: Construct, *, team: Team, target: Target, model: Model, key: kms.IKey) -> None:

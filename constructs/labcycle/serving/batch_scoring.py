@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from aws_cdk import ArnFormat, Duration, Size, Stack, Token
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -13,14 +11,13 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from labcycle._dead_letters import own_dead_letters
-from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
-from labcycle._notices import let_rule_tell
 from labcycle._schedules import schedule_problems, start_at
+from labcycle._state_machines import EXECUTION, state_machine, tell_when_stopped
 from labcycle._templates import render
 from labcycle.config import names
 from labcycle.serving.model_service import MEMORY_MIB
@@ -127,7 +124,16 @@ class BatchScoring(Construct):
             concurrency=concurrency,
             longest_seconds=int(_LONGEST.to_seconds()),
         )
-        self.state_machine = self._state_machine(definition, notice_topic)
+        self.state_machine = state_machine(
+            self,
+            definition,
+            team=team,
+            what=f"Batches of {model}",
+            log=f"batch-{model}",
+            function=self.function,
+            topic=notice_topic,
+            key=encryption_key,
+        )
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
             self, "DeadLetters", whose=f"the batches of {model}", topic=notice_topic, key=encryption_key
         )
@@ -143,7 +149,21 @@ class BatchScoring(Construct):
                 dead_letters=self.dead_letters,
                 time_zone=time_zone,
             )
-        self._tell_when_out_of_time(notice_topic)
+        tell_when_stopped(
+            self,
+            "OutOfTime",
+            self.state_machine,
+            statuses=["TIMED_OUT"],
+            description=f"Tells when a batch of {model} runs out of time",
+            said=(
+                f"labcycle {team}: the batch {EXECUTION} of {model} ran out of time after {int(_LONGEST.to_hours())} hours and was "
+                f"stopped. What was scored is kept: start the state machine again with the name of the run as resume, and it "
+                f"goes on. Raise concurrency, or score less at once."
+            ),
+            topic=notice_topic,
+            key=encryption_key,
+            dead_letters=self.dead_letters,
+        )
         ssm.StringParameter(
             self,
             "Parameter",
@@ -193,63 +213,6 @@ class BatchScoring(Construct):
         )
         allow(self.function, ["s3:PutObject"], [self._bucket.arn_for_objects(f"{folder}/out/*")])
         allow_key(self.function, self._key, "read and write items", "write objects", region=Stack.of(self).region)
-
-    def _state_machine(self, definition: str, topic: sns.ITopic) -> sfn.StateMachine:
-        stack = Stack.of(self)
-        role = iam.Role(
-            self,
-            "StatesRole",
-            path=names.role_path(self._team),
-            description=f"Batches of {self._model}, team {self._team}",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
-        allow(role, ["lambda:InvokeFunction"], [self.function.function_arn])
-        allow(role, ["sns:Publish"], [topic.topic_arn])
-        allow_key(role, self._key, "publish", region=stack.region)
-        group = log_group(self, "Log", key=self._key, name=f"/aws/vendedlogs/labcycle/{self._team}/batch-{self._model}")
-        # CDK adds log delivery and tracing to the role; neither can be scoped to a resource.
-        return sfn.StateMachine(
-            self,
-            "StateMachine",
-            comment=f"Batches of {self._model}",
-            definition_body=sfn.DefinitionBody.from_string(definition),
-            definition_substitutions={"Function": self.function.function_arn, "Topic": topic.topic_arn},
-            role=role,
-            tracing_enabled=True,
-            # No execution data: its notices name objects and what is in their rows.
-            logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=False),
-        )
-
-    def _tell_when_out_of_time(self, topic: sns.ITopic) -> None:
-        """The machine reports all other ends itself; when its own time is over no state of it runs any more.
-
-        https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
-        """
-        let_rule_tell(self, topic, self._key)
-        name = events.EventField.from_path("$.detail.name")
-        events.Rule(
-            self,
-            "OutOfTime",
-            description=f"Tells when a batch of {self._model} runs out of time",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={"status": ["TIMED_OUT"], "stateMachineArn": [self.state_machine.state_machine_arn]},
-            ),
-            targets=[
-                targets.SnsTopic(
-                    topic,
-                    message=events.RuleTargetInput.from_text(
-                        f"labcycle {self._team}: the batch {name} of {self._model} ran out of time after "
-                        f"{int(_LONGEST.to_hours())} hours and was stopped. What was scored is kept: start the state machine "
-                        f"again with the name of the run as resume, and it goes on. Raise concurrency, or score less at once."
-                    ),
-                    dead_letter_queue=self.dead_letters,
-                )
-            ],
-        )
 
 
 def let_use_folder(

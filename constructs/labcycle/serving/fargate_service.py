@@ -15,19 +15,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_ssm as ssm
 from aws_cdk.aws_apigatewayv2_integrations import HttpAlbIntegration
 from constructs import Construct
 
 from labcycle._acknowledge import acknowledge
 from labcycle._functions import let_logs_use, log_group
 from labcycle._grants import allow
-from labcycle._http_api import STAGE, http_api
-from labcycle._notices import errors_alarm, tell
+from labcycle._notices import tell
 from labcycle.config import names
 from labcycle.config.fargate import allowed_memory_mb
-from labcycle.serving._door import Door
-from labcycle.serving.model_api import APP_ROUTE, PERIOD, ROUTES, ModelApi, check_figures, let_server_work
+from labcycle.serving.model_api import PERIOD, ModelApi, check_figures, let_server_work
 from labcycle.serving.server_image import PORT, USER, ServerImage
 
 TASKS = (1, 50)
@@ -142,6 +139,7 @@ class FargateModelService(ModelApi):
             "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
             "MODEL": model,
             "TEAM": team,
+            "AWS_DEFAULT_REGION": Stack.of(self).region,
         }
         task = self._task(cpu, memory_mb, environment)
         link_group = self._group("LinkGroup", "the VPC link: to the load balancer alone")
@@ -154,13 +152,6 @@ class FargateModelService(ModelApi):
         alarms = self._deployment_alarms(targets)
         self.service = self._service(task, targets, alarms)
         self._scale(targets, minimum_tasks, maximum_tasks, requests_per_second)
-        ssm.StringParameter(
-            self,
-            "Memory",
-            parameter_name=names.model_server_memory_parameter(team, model),
-            string_value=str(memory_mb),
-            description=f"Memory of a task of the model server of {model} in MB",
-        )
         integration = HttpAlbIntegration(
             "Tasks",
             listener,
@@ -176,37 +167,19 @@ class FargateModelService(ModelApi):
             ),
             timeout=timeout,
         )
-        access_log_name = f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}"
-        self.api = http_api(
-            self,
-            "Api",
-            description=f"Scoring API of {model}, team {team}",
-            routes=[(path, method, integration) for path, method in (*ROUTES, *([APP_ROUTE] if app else []))],
+        self.api = self._http_api(
+            integration,
+            app=app,
             requests_per_second=requests_per_second,
             burst=burst,
-            access_log=log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs),
+            access_log=self._access_log(encryption_key, retain_logs),
         )
-        self._door = Door(self.api.api_endpoint, self.api.api_id, STAGE, {"ApiId": self.api.api_id}, "5xx", "4xx")
-        ssm.StringParameter(
-            self,
-            "Url",
-            parameter_name=names.model_url_parameter(team, model),
-            string_value=self.url,
-            description=f"Address of the API of {model}",
+        self._announce(
+            memory_mb=memory_mb,
+            topic=notice_topic,
+            key=encryption_key,
+            errors_in=f"the log group {self.log_group.log_group_name}",
         )
-        if notice_topic is not None:
-            errors_alarm(
-                self,
-                "ErrorsAlarm",
-                errors=self.metric_errors(),
-                what=(
-                    f"The API of the model {model} (team {team}) keeps answering 5xx: consumers get no predictions. See which "
-                    f"error in the log group {self.log_group.log_group_name}. If it began with a promotion, take the version "
-                    f"back: labcycle models rollback {model}."
-                ),
-                topic=notice_topic,
-                key=encryption_key,
-            )
 
     def metric_cpu(self) -> cloudwatch.Metric:
         """Percent of the tasks' processors that are in use, on average."""

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from labcycle._functions import log_group
 from labcycle._grants import allow, allow_key
+from labcycle._http_api import STAGE, http_api
+from labcycle._notices import errors_alarm
 from labcycle.config import names
 from labcycle.serving._door import Door
 
 PREDICTIONS = "/invocations"
-ROUTES = (
+_ROUTES = (
     (PREDICTIONS, apigateway.HttpMethod.POST),
     ("/ping", apigateway.HttpMethod.GET),
     ("/version", apigateway.HttpMethod.GET),
     ("/openapi.json", apigateway.HttpMethod.GET),
 )
-APP_ROUTE = ("/app", apigateway.HttpMethod.GET)
+_APP_ROUTE = ("/app", apigateway.HttpMethod.GET)
 PERIOD = Duration.minutes(1)
+Route = tuple[str, apigateway.HttpMethod]
+
+
+def routes_of(app: bool) -> Sequence[Route]:
+    """The routes of a model's API; `app`: that of its page as well."""
+    return (*_ROUTES, *([_APP_ROUTE] if app else []))
 
 
 class ModelApi(Construct):
@@ -34,6 +49,60 @@ class ModelApi(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, team: str, model: str) -> None:
         super().__init__(scope, construct_id)
         self._team, self._model = team, model
+
+    def _access_log(self, key: kms.IKey, retain: bool) -> logs.LogGroup:
+        name = f"/aws/vendedlogs/labcycle/{self._team}/{names.model_stack(self._model)}"
+        return log_group(self, "AccessLog", key=key, name=name, retain=retain)
+
+    def _http_api(
+        self,
+        behind: lambda_.IFunction | apigateway.HttpRouteIntegration,
+        *,
+        app: bool,
+        requests_per_second: int,
+        burst: int,
+        access_log: logs.ILogGroup,
+    ) -> apigateway.HttpApi:
+        """The HTTP API before the server, by which it is reached."""
+        api = http_api(
+            self,
+            "Api",
+            description=f"Scoring API of {self._model}, team {self._team}",
+            routes=[(path, method, behind) for path, method in routes_of(app)],
+            requests_per_second=requests_per_second,
+            burst=burst,
+            access_log=access_log,
+        )
+        self._door = Door(api.api_endpoint, api.api_id, STAGE, {"ApiId": api.api_id}, "5xx", "4xx")
+        return api
+
+    def _announce(self, *, memory_mb: int, topic: sns.ITopic | None, key: kms.IKey, errors_in: str) -> None:
+        """Publish the address, and the memory that a promotion looks at; and tell `topic` when the API keeps failing, and where
+        the errors are."""
+        for construct_id, name, value, what in (
+            ("Memory", names.model_server_memory_parameter, str(memory_mb), "Memory of the model server of {} in MB"),
+            ("Url", names.model_url_parameter, self.url, "Address of the API of {}"),
+        ):
+            ssm.StringParameter(
+                self,
+                construct_id,
+                parameter_name=name(self._team, self._model),
+                string_value=value,
+                description=what.format(self._model),
+            )
+        if topic is not None:
+            errors_alarm(
+                self,
+                "ErrorsAlarm",
+                errors=self.metric_errors(),
+                what=(
+                    f"The API of the model {self._model} (team {self._team}) keeps answering 5xx: consumers get no predictions. See "
+                    f"which error in {errors_in}. If it began with a promotion, take the version back: labcycle models rollback "
+                    f"{self._model}."
+                ),
+                topic=topic,
+                key=key,
+            )
 
     @property
     def url(self) -> str:

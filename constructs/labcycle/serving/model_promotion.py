@@ -6,23 +6,18 @@ from collections.abc import Sequence
 
 from aws_cdk import Duration, Size, Stack
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from labcycle._acknowledge import acknowledge
-from labcycle._dead_letters import own_dead_letters
-from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._dead_letters import keep_failures, own_dead_letters
+from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
-from labcycle._notices import let_rule_tell
+from labcycle._state_machines import EXECUTION, STATUS, call_when_ended, state_machine, tell_when_stopped
 from labcycle._templates import render
 from labcycle.config import names
 
@@ -141,11 +136,21 @@ class ModelPromotion(Construct):
         self._let_function_work(ledger, artifact_bucket)
         longest_seconds = int(longest.to_seconds()) * len(canary_percents) + int(_BESIDE_STEPS.to_seconds())
         definition = render("serving/promotion.asl.json.j2", team=team, model=model, longest_seconds=longest_seconds)
-        self.state_machine = self._state_machine(definition, notice_topic)
+        self.state_machine = state_machine(
+            self,
+            definition,
+            team=team,
+            what=f"Promotions of {model}",
+            log=f"promotion-{model}",
+            function=self.function,
+            topic=notice_topic,
+            key=encryption_key,
+            # By its name the life cycle function may start it: no name of a team or a model holds an underscore.
+            name=names.promotion_machine(team, model),
+        )
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
             self, "DeadLetters", whose=f"promotions of {model}", topic=notice_topic, key=encryption_key
         )
-        self._keep_failures()
         self._tidy_up(notice_topic)
         ssm.StringParameter(
             self,
@@ -165,108 +170,41 @@ class ModelPromotion(Construct):
         allow(self.function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
         allow_key(self.function, self._key, "read and write items", "read objects", region=Stack.of(self).region)
 
-    def _state_machine(self, definition: str, topic: sns.ITopic) -> sfn.StateMachine:
-        stack = Stack.of(self)
-        role = iam.Role(
+    def _tidy_up(self, topic: sns.ITopic) -> None:
+        """The machine tidies up after a step that failed; where it was stopped, or ran out of time, the function is called."""
+        call_when_ended(
             self,
-            "StatesRole",
-            path=names.role_path(self._team),
-            description=f"Promotions of {self._model}, team {self._team}",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
+            "Ended",
+            self.state_machine,
+            self.function,
+            statuses=["ABORTED", "FAILED", "TIMED_OUT"],
+            description=f"Takes out of traffic what a promotion of {self._model} left there that failed or was stopped",
+            event={
+                "action": "fail",
+                "execution": EXECUTION,
+                "error": STATUS,
+                "cause": "the execution ended before it was done",
+            },
+            dead_letters=self.dead_letters,
         )
-        allow(role, ["lambda:InvokeFunction"], [self.function.function_arn])
-        allow(role, ["sns:Publish"], [topic.topic_arn])
-        allow_key(role, self._key, "publish", region=stack.region)
-        name = f"/aws/vendedlogs/labcycle/{self._team}/promotion-{self._model}"
-        group = log_group(self, "Log", key=self._key, name=name)
-        # CDK adds log delivery and tracing to the role; neither can be scoped to a resource.
-        return sfn.StateMachine(
-            self,
-            "StateMachine",
-            # By its name the life cycle function may start it: no name of a team or a model holds an underscore.
-            state_machine_name=names.promotion_machine(self._team, self._model),
-            comment=f"Promotions of {self._model}",
-            definition_body=sfn.DefinitionBody.from_string(definition),
-            definition_substitutions={"Function": self.function.function_arn, "Topic": topic.topic_arn},
-            role=role,
-            tracing_enabled=True,
-            # No execution data: it would hold figures of the model.
-            logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=False),
-        )
-
-    def _keep_failures(self) -> None:
-        """EventBridge calls the function when an execution has ended; a call that fails for good is a dead letter."""
-        allow(self.function, ["sqs:SendMessage"], [self.dead_letters.queue_arn])
-        lambda_.CfnEventInvokeConfig(
-            self,
-            "FunctionFailures",
-            function_name=self.function.function_name,
-            qualifier="$LATEST",
-            maximum_retry_attempts=2,
-            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.dead_letters.queue_arn)
-            ),
-        )
+        keep_failures(self, self.function, self.dead_letters)
         acknowledge(
             self.function,
             function_concurrency_bounded="The rule calls it when a promotion has ended, of which a model has one at a time.",
         )
-
-    def _tidy_up(self, topic: sns.ITopic) -> None:
-        """The machine tidies up after a step that failed; where it was stopped, or ran out of time, no state of it runs any more.
-
-        https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
-        """
-        let_rule_tell(self, topic, self._key)
-        name, status = (events.EventField.from_path(f"$.detail.{field}") for field in ("name", "status"))
-        machine = [self.state_machine.state_machine_arn]
-        events.Rule(
-            self,
-            "Ended",
-            description=f"Takes out of traffic what a promotion of {self._model} left there that failed or was stopped",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={"status": ["ABORTED", "FAILED", "TIMED_OUT"], "stateMachineArn": machine},
-            ),
-            targets=[
-                targets.LambdaFunction(
-                    self.function,
-                    event=events.RuleTargetInput.from_object(
-                        {
-                            "action": "fail",
-                            "execution": name,
-                            "error": status,
-                            "cause": "the execution ended before it was done",
-                        }
-                    ),
-                    dead_letter_queue=self.dead_letters,
-                    max_event_age=Duration.hours(2),
-                    retry_attempts=10,
-                )
-            ],
-        )
-        events.Rule(
+        tell_when_stopped(
             self,
             "Stopped",
+            self.state_machine,
+            statuses=["ABORTED", "TIMED_OUT"],
             description=f"Tells when a promotion of {self._model} is stopped or runs out of time",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={"status": ["ABORTED", "TIMED_OUT"], "stateMachineArn": machine},
+            said=(
+                f"labcycle {self._team}: the promotion {EXECUTION} of {self._model} was stopped ({STATUS}). What it tried is taken "
+                f"out of traffic, unless it was live by then: labcycle models deployment {self._model} shows it."
             ),
-            targets=[
-                targets.SnsTopic(
-                    topic,
-                    message=events.RuleTargetInput.from_text(
-                        f"labcycle {self._team}: the promotion {name} of {self._model} was stopped ({status}). What it tried is "
-                        f"taken out of traffic, unless it was live by then: labcycle models deployment {self._model} shows it."
-                    ),
-                    dead_letter_queue=self.dead_letters,
-                )
-            ],
+            topic=topic,
+            key=self._key,
+            dead_letters=self.dead_letters,
         )
 
 

@@ -15,24 +15,20 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow
-from labcycle._http_api import STAGE, http_api
-from labcycle._notices import errors_alarm
 from labcycle.config import Consumer, names
 from labcycle.serving import _rest_api
 from labcycle.serving._door import Door
 from labcycle.serving._usage_plans import UsagePlans
-from labcycle.serving.model_api import APP_ROUTE, PERIOD, PREDICTIONS, ROUTES, ModelApi, check_figures, let_server_work
+from labcycle.serving.model_api import PERIOD, PREDICTIONS, ModelApi, Route, check_figures, let_server_work, routes_of
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: 30 s for an integration
 TIMEOUT_SECONDS = (3, 30)
-Route = tuple[str, apigateway.HttpMethod]
 
 
 class ModelService(ModelApi):
@@ -121,7 +117,7 @@ class ModelService(ModelApi):
                 "LEDGER_TABLE": ledger.table_name,
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "MODEL": model,
-                **({"CONSUMERS": _counted(hard)} if hard else {}),
+                **({"CONSUMERS": _hard_quotas(hard)} if hard else {}),
             },
             memory_mib=int(memory.to_mebibytes()),
             timeout=timeout,
@@ -140,58 +136,24 @@ class ModelService(ModelApi):
         if hard:
             counters = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"QUOTA#{model}"]}}
             allow(self.function, ["dynamodb:UpdateItem"], [ledger.table_arn], counters)
-        ssm.StringParameter(
-            self,
-            "Memory",
-            parameter_name=names.model_server_memory_parameter(team, model),
-            string_value=str(int(memory.to_mebibytes())),
-            description=f"Memory of the model server of {model} in MB",
-        )
-        access_log_name = f"/aws/vendedlogs/labcycle/{team}/{names.model_stack(model)}"
-        access_log = log_group(self, "AccessLog", key=encryption_key, name=access_log_name, retain=retain_logs)
-        routes = (*ROUTES, *([APP_ROUTE] if app else []))
+        access_log = self._access_log(encryption_key, retain_logs)
         self.api: apigateway.HttpApi | rest.RestApi
         self.usage_plans: UsagePlans | None = None
         if consumers:
+            routes = routes_of(app)
             self.api, self._door, self.usage_plans = self._rest_door(
                 routes, consumers, requests_per_second, burst, access_log
             )
         else:
-            self.api, self._door = self._http_door(routes, requests_per_second, burst, access_log)
-        ssm.StringParameter(
-            self,
-            "Url",
-            parameter_name=names.model_url_parameter(team, model),
-            string_value=self.url,
-            description=f"Address of the API of {model}",
-        )
-        if notice_topic is not None:
-            errors_alarm(
-                self,
-                "ErrorsAlarm",
-                errors=self.metric_errors(),
-                what=(
-                    f"The API of the model {model} (team {team}) keeps answering 5xx: consumers get no predictions. See which "
-                    f"error in the log of the function {self.function.function_name}; throttled calls count too. If it began "
-                    f"with a promotion, take the version back: labcycle models rollback {model}."
-                ),
-                topic=notice_topic,
-                key=encryption_key,
+            self.api = self._http_api(
+                self.function, app=app, requests_per_second=requests_per_second, burst=burst, access_log=access_log
             )
-
-    def _http_door(
-        self, routes: Sequence[Route], rate: int, burst: int, access_log: logs.ILogGroup
-    ) -> tuple[apigateway.HttpApi, Door]:
-        api = http_api(
-            self,
-            "Api",
-            description=f"Scoring API of {self._model}, team {self._team}",
-            routes=[(path, method, self.function) for path, method in routes],
-            requests_per_second=rate,
-            burst=burst,
-            access_log=access_log,
+        self._announce(
+            memory_mb=int(memory.to_mebibytes()),
+            topic=notice_topic,
+            key=encryption_key,
+            errors_in=f"the log of the function {self.function.function_name}; throttled calls count too",
         )
-        return api, Door(api.api_endpoint, api.api_id, STAGE, {"ApiId": api.api_id}, "5xx", "4xx")
 
     def _rest_door(
         self, routes: Sequence[Route], consumers: Sequence[Consumer], rate: int, burst: int, access_log: logs.ILogGroup
@@ -237,9 +199,9 @@ class ModelService(ModelApi):
             self._grant_reading(grantee, keys + usage)
 
     def _grant_reading(self, grantee: iam.IGrantable, resources: Sequence[str]) -> None:
-        """One statement for both actions, since a role holds few characters: each knows its own kind of resource."""
         assert self.usage_plans
-        allow(grantee, ["apigateway:GET", "ssm:GetParameter"], [*resources, self.usage_plans.parameter.parameter_arn])
+        allow(grantee, ["apigateway:GET"], resources)
+        allow(grantee, ["ssm:GetParameter"], [self.usage_plans.parameter.parameter_arn])
 
     def _of_gateway(self, path: str) -> str:
         stack = Stack.of(self)
@@ -254,7 +216,7 @@ class ModelService(ModelApi):
         return self._counted("QuotaRefusals")
 
 
-def _counted(consumers: Sequence[Consumer]) -> str:
+def _hard_quotas(consumers: Sequence[Consumer]) -> str:
     """What the function reads from the variable CONSUMERS."""
     told = [[one.name, one.principal, one.quota.requests, one.quota.per] for one in consumers if one.quota]
     return json.dumps(told, separators=(",", ":"))

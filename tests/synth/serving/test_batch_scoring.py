@@ -26,9 +26,10 @@ TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
 WITHOUT_RESOURCE = re.compile(r"xray:|logs:(Create|Delete|Get|List|Update)LogDeliver|logs:(Describe|Put)")
 
 
-def batches(stack: Stack, **props: Any) -> BatchScoring:
+def common(stack: Stack) -> dict[str, Any]:
+    """What constructs of a model are given."""
     key = kms.Key(stack, "Key")
-    given: dict[str, Any] = {
+    return {
         "team": "fraud",
         "model": "card-fraud",
         "ledger": dynamodb.Table.from_table_arn(stack, "Ledger", TABLE),
@@ -36,7 +37,10 @@ def batches(stack: Stack, **props: Any) -> BatchScoring:
         "encryption_key": key,
         "notice_topic": sns.Topic(stack, "Topic", master_key=key),
     }
-    return BatchScoring(stack, "Batch", **(given | props))
+
+
+def batches(stack: Stack, **props: Any) -> BatchScoring:
+    return BatchScoring(stack, "Batch", **(common(stack) | props))
 
 
 def new_stack() -> Stack:

@@ -78,6 +78,7 @@ def test_a_container_may_do_little(template: Template) -> None:
         "ARTIFACT_BUCKET": "artifacts",
         "MODEL": "card-fraud",
         "TEAM": "fraud",
+        "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
     }
     assert container["StopTimeout"] > 40  # what the process takes to end: labcycle_lambdas.model_server.process
 

@@ -7,39 +7,29 @@ import re
 from typing import Any
 
 import pytest
-from aws_cdk import App, Duration, Environment, Size, Stack
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
+from aws_cdk import Duration, Size, Stack
 from aws_cdk.assertions import Match, Template
 
 from labcycle.config import names
 from labcycle.serving import ModelPromotion
 from labcycle_lambdas.promotion.environment import Environment as PromotionEnvironment
 from labcycle_lambdas.promotion.steps import LATER_LOOK_SECONDS, LOOK_SECONDS
-from tests.synth.serving.test_batch_scoring import TABLE, WITHOUT_RESOURCE, definition, listed, of_role, statements
+from tests.synth.serving.test_batch_scoring import (
+    WITHOUT_RESOURCE,
+    common,
+    definition,
+    listed,
+    new_stack,
+    of_role,
+    statements,
+)
 
 EVENTS_IN_A_HISTORY = 25_000  # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 EVENTS_A_LOOK = 9  # the wait, the call, and the choice
 
 
 def promotion(stack: Stack, **props: Any) -> ModelPromotion:
-    key = kms.Key(stack, "Key")
-    given: dict[str, Any] = {
-        "team": "fraud",
-        "model": "card-fraud",
-        "ledger": dynamodb.Table.from_table_arn(stack, "Ledger", TABLE),
-        "artifact_bucket": s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts"),
-        "encryption_key": key,
-        "notice_topic": sns.Topic(stack, "Topic", master_key=key),
-    }
-    return ModelPromotion(stack, "Promotion", **(given | props))
-
-
-def new_stack() -> Stack:
-    here = Environment(account="123456789012", region="eu-west-1")
-    return Stack(App(analytics_reporting=False), "Stack", env=here)
+    return ModelPromotion(stack, "Promotion", **(common(stack) | props))
 
 
 @pytest.fixture(scope="module")
