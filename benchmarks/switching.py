@@ -29,10 +29,8 @@ from typing import Any
 import mlflow
 import mlflow.onnx
 import numpy as np
-import onnx
 import pandas as pd
 from mlflow.models import infer_signature
-from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.figures import Figure, report
 from labcycle.config import names
@@ -41,6 +39,7 @@ from labcycle.demo.consumer import call
 from labcycle.demo.life_cycle import MODEL, RECIPE, REVIEWER, SCIENTIST, TEAM
 from labcycle.local.cloud import LocalCloud
 from labcycle.local.settings import DEFAULT_ACCOUNT, DEFAULT_REGION
+from tests.failing_model import failing_above
 
 CONSUMERS = 4  # that ask one request after the other
 PERCENT = 10
@@ -209,7 +208,7 @@ class Story:
             table = self._features.assign(prediction=labels)
             mlflow.log_table(table, "reference.json")
             logged = mlflow.onnx.log_model(
-                _failing_above(bound, self._features.shape[1]),
+                failing_above(bound, self._features.shape[1]),
                 name="model",
                 signature=infer_signature(self._features, labels),
                 registered_model_name=MODEL,
@@ -237,25 +236,6 @@ class Story:
 
     def _output(self, stack: str, key: str) -> str:
         return self._outputs[f"{names.team_stage(TEAM)}-{stack}"][key]
-
-
-def _failing_above(bound: float, features: int) -> onnx.ModelProto:
-    limit = numpy_helper.from_array(np.array(bound, dtype=np.float32), "limit")
-    first, table = (numpy_helper.from_array(np.array([0], dtype=np.int64), name) for name in ("first", "table"))
-    nodes = [
-        helper.make_node("Gather", ["x", "first"], ["value"], axis=1),
-        helper.make_node("Greater", ["value", "limit"], ["too_large"]),
-        helper.make_node("Cast", ["too_large"], ["position"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["table", "position"], ["y"]),  # the table has one entry: position 1 is none
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "failing",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, features])],
-        [helper.make_tensor_value_info("y", TensorProto.INT64, [None, 1])],
-        [limit, first, table],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 
 def _between(begin: str, end: str) -> float:

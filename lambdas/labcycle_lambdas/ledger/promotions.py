@@ -44,7 +44,6 @@ class Promotion:
     step: int = 0
     percent: int = 0
     since: str = ""
-    looked_at: str = ""
     outcome: str = ""
     said: tuple[str, ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The scoring API of one model: POST /invocations, GET /ping, GET /version; and what tells about it, GET /openapi.json and GET /app."""
+"""The scoring API of one model: POST /invocations, GET /ping and GET /version; GET /openapi.json and GET /app tell about it."""
 
 from __future__ import annotations
 
@@ -186,8 +186,8 @@ class Server:
         if sent > BODY_BYTES:
             raise MlflowError(
                 BAD_REQUEST,
-                f"The answer to {len(predictions)} rows has {sent / 1e6:.1f} MB; allowed are {BODY_BYTES / 1e6:.0f} MB"
-                f": send fewer rows at once.",
+                f"The answer to {len(predictions)} rows has {sent / 1e6:.1f} MB; allowed are {BODY_BYTES / 1e6:.0f} MB: send "
+                f"fewer rows at once.",
                 status=413,
             )
         if isinstance(data, Table) and data.columns is not None and WHAT_IF_HEADER not in request.headers:

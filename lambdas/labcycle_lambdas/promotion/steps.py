@@ -117,7 +117,6 @@ class Steps:
             "step": held.step + 1,
             "percent": percent,
             "since": stamp(self.now),
-            "looked_at": stamp(self.now),
             "said": (f"answers {percent} % of the requests",),
         }
         hold = self._promotions.hold(model, self.execution, **changed)
@@ -158,7 +157,7 @@ class Steps:
             following = "take_back"
             reasons = [f"{reason}, within {_hours(self.environment.longest)}" for reason in reasons]
         seen = {"percent": held.percent, "verdict": verdict, "sides": [live.to_doc(), canary.to_doc()]}
-        self._promotions.keep(model, self.execution, said=tuple(reasons), looked_at=stamp(self.now), evidence=seen)
+        self._promotions.keep(model, self.execution, said=tuple(reasons), evidence=seen)
         if following == "look":
             return {"next": following, "seconds": LOOK_SECONDS if took < _OFTEN else LATER_LOOK_SECONDS}
         return {"next": following, "step": held.step}
@@ -169,7 +168,7 @@ class Steps:
         if held.step and (ended := self._decided_by_others(held, deployment)):
             return ended
         deployed = deployment.canary.deployed if deployment.canary else self.preflight.prepare(model, held.version)
-        changed = {"state": ENDED, "outcome": LIVE, "percent": 100, "looked_at": stamp(self.now)}
+        changed = {"state": ENDED, "outcome": LIVE, "percent": 100}
         try:
             change = self._deployments.promote(
                 model,

@@ -7,39 +7,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from labcycle_lambdas.ledger.table import Replace, Table
 from tests.cloud.harness.machines import executions, finish, history
 from tests.cloud.team import COLUMNS, Rows, Team
+from tests.failing_model import failing_above
 
 MODEL = "card-fraud"
 STACK = f"model-{MODEL}"
 LARGE: Rows = [(amount / 10, hour, int(amount > 0)) for amount in range(-30, 31) if amount for hour in (0, 6, 12, 18)]
 ATTEMPTS_OF_DYNAMODB = 10
-
-
-def failing_above(limit: float) -> bytes:
-    """A graph that answers 0, but fails where the amount is above `limit`."""
-    bound = numpy_helper.from_array(np.array(limit, dtype=np.float32), "bound")
-    first, table = (numpy_helper.from_array(np.array([0], dtype=np.int64), name) for name in ("first", "table"))
-    nodes = [
-        helper.make_node("Gather", ["x", "first"], ["value"], axis=1),
-        helper.make_node("Greater", ["value", "bound"], ["too_large"]),
-        helper.make_node("Cast", ["too_large"], ["position"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["table", "position"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "failing",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
-        [helper.make_tensor_value_info("y", TensorProto.INT64, [None, 1])],
-        [bound, first, table],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    return bytes(model.SerializeToString())
 
 
 class Story:
@@ -80,7 +58,7 @@ class Story:
         """A version whose graph was made by hand, and fails on three rows in ten."""
         number = self.scientist.log_model(MODEL, LARGE)
         version = self.scientist.get("model-versions/get", ("name", MODEL), ("version", str(number)))["model_version"]
-        self.scientist.put(version["source"], "model.onnx", failing_above(4.0))
+        self.scientist.put(version["source"], "model.onnx", bytes(failing_above(4.0, len(COLUMNS)).SerializeToString()))
         made = self.scientist.post(
             "model-versions/create", name=MODEL, source=version["source"], run_id=version["run_id"]
         )

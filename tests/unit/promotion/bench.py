@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployed, Deployment
 from labcycle_lambdas.ledger.promotions import Promotion, Promotions
-from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.traffic import BINS, Tally, Traffic
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.promotion.environment import Environment
@@ -124,11 +122,3 @@ def with_live(world: World, versions: int = 2) -> None:
     for _ in range(versions):
         world.register(classifier())
     world.promote(1)
-
-
-def shortened(text: str) -> str:
-    """A sentence without what differs from run to run."""
-    return re.sub(r"[0-9a-f]{32}", "RUN", text)
-
-
-__all__ = ["MEASURED", "POLICY", "Machine", "Throttled", "bad", "good", "replace", "shortened", "silent", "with_live"]

@@ -35,6 +35,7 @@ from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
+from tests.failing_model import failing_above
 from tests.unit.ledger.tables import make_table
 
 if TYPE_CHECKING:
@@ -123,25 +124,10 @@ def with_external_weights() -> Trained:
 @cache
 def failing(above: float) -> Trained:
     """Answers 0 for each row, but fails where the first of the three features is greater than `above`."""
-    limit = numpy_helper.from_array(np.array(above, dtype=np.float32), "limit")
-    first, table = (numpy_helper.from_array(np.array([0], dtype=np.int64), name) for name in ("first", "table"))
-    nodes = [
-        helper.make_node("Gather", ["x", "first"], ["value"], axis=1),
-        helper.make_node("Greater", ["value", "limit"], ["too_large"]),
-        helper.make_node("Cast", ["too_large"], ["position"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["table", "position"], ["y"]),  # the table has one entry: position 1 is none
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "failing",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.INT64, [None, 1])],
-        [limit, first, table],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    onnx.checker.check_model(model)
     frame = pd.DataFrame(ROWS, columns=FEATURES)
-    return saved(model, None, infer_signature(frame, np.zeros(len(frame), dtype=np.int64)))
+    return saved(
+        failing_above(above, len(FEATURES)), None, infer_signature(frame, np.zeros(len(frame), dtype=np.int64))
+    )
 
 
 def reference_table() -> bytes:
