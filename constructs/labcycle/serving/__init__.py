@@ -1,4 +1,4 @@
-"""Serving: a model of the registry behind an HTTP API, over batches of objects, and reports of what it did."""
+"""Serving: a model of the registry behind an API, over batches of objects, reports of what it did, and how a version gets there."""
 
 from labcycle.serving.batch_scoring import BatchScoring
 from labcycle.serving.fargate_service import FargateModelService

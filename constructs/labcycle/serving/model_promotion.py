@@ -34,9 +34,8 @@ class ModelPromotion(Construct):
 
     First nothing is changed: the policy is held against the version and its run, and the version is loaded beside the live
     one and answers, in a process of its own with the memory of the model's server. Then it is tried, with the shares of
-    `canary_percents` one after the other. Every minute both versions are compared by what the servers counted: a bad one
-    is taken out of traffic by the second look at the latest after it failed, a good one reaches the next share, and in the end
-    all requests. The topic gets a notice in each case, and each step is a custody event with what was measured.
+    `canary_percents` one after the other. Every minute, after an hour every five, both versions are compared by what the servers
+    counted: a bad one is taken out of traffic at that look, a good one reaches the next share, and in the end all requests. The topic gets a notice in each case, and each step is a custody event with what was measured.
 
     One promotion at a time for a model. An execution that fails or is stopped takes the version out of traffic. Idle it costs
     nothing; a promotion costs about 0.02 USD (us-east-1, January 2026, estimate).

@@ -7,11 +7,32 @@ QUOTA#card-fraud / shop#2026-11    used 1200, expires some weeks after the perio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from labcycle_lambdas.ledger.table import Table
 
 _KEPT = timedelta(days=35)  # a used-up period can be looked at for so long
+
+
+@dataclass(frozen=True)
+class Period:
+    """A day, a week from Monday or a month, of UTC. `label` sorts by time; `ends` is not part of it."""
+
+    label: str
+    ends: datetime
+
+    @classmethod
+    def at(cls, per: str, now: datetime) -> Period:
+        """The day, week or month of a time. Raises `ValueError` where `per` is none of them."""
+        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if per == "day":
+            return cls(f"{midnight:%Y-%m-%d}", midnight + timedelta(days=1))
+        if per == "week":
+            year, week, weekday = midnight.isocalendar()
+            return cls(f"{year}-W{week:02d}", midnight + timedelta(days=8 - weekday))
+        if per == "month":
+            return cls(f"{midnight:%Y-%m}", (midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
+        raise ValueError(f"a quota is per day, week or month, not per {per}")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.quotas import Quotas
+from labcycle_lambdas.ledger.quotas import Period, Quotas
 from labcycle_lambdas.lifecycle.call import Call
-from labcycle_lambdas.model_server.quota import Period
 
 _PERIODS = ("day", "week", "month")
 

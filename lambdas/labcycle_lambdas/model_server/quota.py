@@ -13,32 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from labcycle_lambdas.ledger.quotas import Quotas
+from labcycle_lambdas.ledger.quotas import Period, Quotas
 
 MOST_AT_ONCE = 100
 _PARTS = 1_000  # a block is a thousandth of the quota: a hundred sandboxes that end cost a tenth of it at most
 _LONGEST_WAIT = timedelta(days=1)  # told in Retry-After, since clients sleep for as long as they are told
-
-
-@dataclass(frozen=True)
-class Period:
-    """A day, a week from Monday or a month, of UTC. `label` sorts by time; `ends` is not part of it."""
-
-    label: str
-    ends: datetime
-
-    @classmethod
-    def at(cls, per: str, now: datetime) -> Period:
-        """The day, week or month of a time. Raises `ValueError` where `per` is none of them."""
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        if per == "day":
-            return cls(f"{midnight:%Y-%m-%d}", midnight + timedelta(days=1))
-        if per == "week":
-            year, week, weekday = midnight.isocalendar()
-            return cls(f"{year}-W{week:02d}", midnight + timedelta(days=8 - weekday))
-        if per == "month":
-            return cls(f"{midnight:%Y-%m}", (midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
-        raise ValueError(f"a quota is per day, week or month, not per {per}")
 
 
 @dataclass(frozen=True)

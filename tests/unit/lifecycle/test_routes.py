@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from labcycle.config import names
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.promotions import Promotions
-from labcycle_lambdas.ledger.quotas import Quotas
+from labcycle_lambdas.ledger.quotas import Period, Quotas
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle import handler
@@ -27,7 +27,6 @@ from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.parameters import server_memory_mb
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.model_server.quota import Period
 from tests.unit.serving.workshop import (
     BUCKET,
     MODEL,

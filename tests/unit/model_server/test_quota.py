@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from labcycle_lambdas.http import Request
-from labcycle_lambdas.ledger.quotas import Quotas, Used
+from labcycle_lambdas.ledger.quotas import Period, Quotas, Used
 from labcycle_lambdas.ledger.table import Table, Throttled
 from labcycle_lambdas.model_server.environment import Environment
-from labcycle_lambdas.model_server.quota import HardQuota, Period, Quota
+from labcycle_lambdas.model_server.quota import HardQuota, Quota
 from tests.unit.ledger.conftest import Faults, client, faults, table  # noqa: F401 - fixtures
 from tests.unit.model_server.bench import SPLIT, Bench
 from tests.unit.serving.workshop import MODEL, World, classifier
