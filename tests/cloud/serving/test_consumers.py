@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aws_cdk import App
 from botocore.exceptions import ClientError
 
-from infra.app import build, settings
 from labcycle.config import names
 from tests.cloud.conftest import PLACE
+from tests.cloud.fraud_with import fraud_with
 from tests.cloud.harness import cloud, policies
 from tests.cloud.serving.conftest import API
 from tests.cloud.team import COLUMNS, Team
-from tests.synth.assembly import ROOT
 
 MODEL = "card-fraud"
 CONSUMERS = """      - form: api
@@ -33,24 +30,10 @@ ROWS = [(amount / 10, hour, int(amount > 0)) for amount in range(-30, 31) if amo
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    config = tmp_path_factory.mktemp("config")
-    for kind, name in (("teams", "fraud.yaml"), ("targets", "eu-production.yaml")):
-        (config / kind).mkdir()
-        shutil.copy(ROOT / "infra" / kind / name, config / kind)
-    file, target = config / "teams" / "fraud.yaml", config / "targets" / "eu-production.yaml"
-    assert API in file.read_text()
-    file.write_text(file.read_text().replace(API, CONSUMERS))
-    target.write_text(f"{target.read_text()}api_gateway_logs: made\n")
-    app = App(
-        context=settings() | {"config": str(config)},
-        outdir=str(tmp_path_factory.mktemp("assembly")),
-        analytics_reporting=False,
-    )
-    build(app)
+    directory = fraud_with(tmp_path_factory, API, CONSUMERS, target="api_gateway_logs: made\n")
     with cloud() as made:
-        directory = app.synth().directory
         made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-target-"))
-        made.deploy(directory, PLACE, lambda name: not name.startswith("labcycle-target-"))
+        made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-fraud-"))
         yield Team(made, PLACE, "fraud")
 
 
