@@ -48,7 +48,7 @@ from labcycle.config import (
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.fargate import CpuUnits, allowed_memory_mb
-from labcycle.config.regions import known_regions
+from labcycle.config.regions import known_regions, regions_with
 from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
 
 Data = dict[str, Any]
@@ -403,9 +403,9 @@ def _promotions(draw: st.DrawFn) -> Data:
 
 
 def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
-    """An API, and sometimes batches, reports or a page beside it. Tasks on Fargate need a network with a way out."""
+    """An API, and sometimes batches, reports or a page beside it. Tasks on Fargate need a network with a way out, and CodeBuild."""
     api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
-    if target["network"]["egress"] != "none":
+    if target["network"]["egress"] != "none" and target["region"] in regions_with("codebuild"):
         api = st.one_of(_fargate(), api, _fargate(), _fargate())
     forms_of = (
         (api,),

@@ -17,6 +17,15 @@ def known_regions() -> tuple[str, ...]:
     return tuple(sorted(region for region in regions if not region.endswith("-global")))
 
 
+@cache
+def regions_with(service: str) -> frozenset[str]:
+    """Regions that have `service`, which is named as in AWS's list of endpoints (`codebuild`)."""
+    partitions = Loader().load_data("endpoints")["partitions"]
+    return frozenset(
+        region for p in partitions for region in p["services"].get(service, {"endpoints": {}})["endpoints"]
+    )
+
+
 def is_zone_of(zone: str, region: str) -> bool:
     """Whether `zone` is written as an availability zone of `region`: its name and one letter.
 

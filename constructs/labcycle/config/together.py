@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
 from .problem import ConfigError, Problem
+from .regions import regions_with
 from .subjects import named_subjects
 from .target import Target
 from .team import ApiDelivery, FargateDelivery, Team
@@ -45,12 +46,8 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
         )
     for i, model in enumerate(team.models):
         for j, deliver in enumerate(model.deliver):
-            if isinstance(deliver, FargateDelivery) and target.network.egress == "none":
-                yield team.origin.problem(
-                    ("models", i, "deliver", j, "runtime"),
-                    f"got fargate in the target {target.target}, whose network has egress: none; its tasks would have no way to "
-                    f"images and logs. Set network.egress: nat in the target, choose another target, or write runtime: lambda",
-                )
+            if isinstance(deliver, FargateDelivery):
+                yield from _no_fargate(team, target, ("models", i, "deliver", j, "runtime"))
     for i, member in enumerate(team.members):
         needed = _SIGN_IN_KEYS.get(member.principal.kind)
         if needed and getattr(target.sign_in, needed) is None:
@@ -78,6 +75,21 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
     for name in team_names(team, target):
         if len(name.text) > name.limit:
             yield team.origin.problem(name.path, _too_long(name))
+
+
+def _no_fargate(team: Team, target: Target, place: tuple[str | int, ...]) -> Iterator[Problem]:
+    if target.network.egress == "none":
+        yield team.origin.problem(
+            place,
+            f"got fargate in the target {target.target}, whose network has egress: none; its tasks would have no way to "
+            f"images and logs. Set network.egress: nat in the target, choose another target, or write runtime: lambda",
+        )
+    if target.region not in regions_with("codebuild"):
+        yield team.origin.problem(
+            place,
+            f"got fargate in the target {target.target}, whose region {target.region} has no CodeBuild, which builds the "
+            f"image of its tasks. Choose a target in another region, or write runtime: lambda",
+        )
 
 
 def _consumers(team: Team, target: Target) -> Iterator[Problem]:

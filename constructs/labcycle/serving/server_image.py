@@ -70,7 +70,8 @@ class ServerImage(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._team, self._key = team, encryption_key
-        context = s3_assets.Asset(self, "Context", path=str(image_context(context_files(base_image), _PACKAGES)))
+        folder = str(image_context(context_files(base_image), _PACKAGES))
+        context = s3_assets.Asset(self, "Context", path=folder, exclude=["__pycache__"])  # who runs it there leaves one
         self.tag = context.asset_hash
         self.repository = ecr.Repository(
             self,

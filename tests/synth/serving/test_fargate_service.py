@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -248,8 +250,9 @@ def test_the_image_has_what_the_function_has() -> None:
     assert set(function) <= {pin.split()[0] for pin in pins}
 
 
-def test_the_server_starts_from_what_the_image_holds() -> None:
-    context = image_context(context_files(), _PACKAGES)
+def test_the_server_starts_from_what_the_image_holds(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    shutil.copytree(image_context(context_files(), _PACKAGES), context, ignore=shutil.ignore_patterns("__pycache__"))
     assert sorted(path.name for path in context.iterdir()) == [
         "Dockerfile",
         "labcycle_lambdas",
@@ -268,3 +271,13 @@ def test_the_server_starts_from_what_the_image_holds() -> None:
     file, modules = run.stdout.splitlines()
     assert file.startswith((str(context), "./"))
     assert "boto3" not in modules.split()
+
+
+def test_what_running_python_leaves_behind_is_not_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = service(Stack(App(), "Stack")).image.tag
+    (context,) = (tmp_path / "labcycle" / "images").iterdir()
+    left = context / "labcycle_lambdas" / "__pycache__"
+    left.mkdir()
+    (left / "memory.cpython-313.pyc").write_bytes(b"left")
+    assert service(Stack(App(), "Stack")).image.tag == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,38 @@ def test_a_team_and_its_target_that_fit_are_accepted(tmp_path: Path) -> None:
     check_together(
         load_team(written(tmp_path, "fraud.yaml", TEAM)), load_target(written(tmp_path, "eu-production.yaml", TARGET))
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ({"network": {"name": "n", "egress": "none"}}, "whose network has egress: none"),
+        (
+            {"region": "ap-east-2", "zones": ["ap-east-2a", "ap-east-2b"]},
+            "whose region ap-east-2 has no CodeBuild, which builds the image of its tasks",
+        ),
+    ],
+)
+def test_tasks_on_fargate_need_a_way_out_and_codebuild(target: dict[str, Any], told: str) -> None:
+    team = Team.model_validate(
+        {
+            **team_of("fraud", "ann", models=("cards",)).model_dump(),
+            "models": [
+                {
+                    "name": "cards",
+                    "business_owner": "b@example.com",
+                    "deliver": [{"form": "api", "runtime": "fargate"}],
+                }
+            ],
+        }
+    )
+    wide = {**EU.model_dump(), "network": {"name": "n", "egress": "nat"}}
+    check_together(team, Target.model_validate(wide))
+    with pytest.raises(ConfigError) as caught:
+        check_together(team, Target.model_validate({**wide, **target}))
+    (problem,) = caught.value.problems
+    assert problem.path == "models[0].deliver[0].runtime"
+    assert told in problem.message
 
 
 def test_workspaces_without_a_way_to_the_tracking_api_are_refused(tmp_path: Path) -> None:
