@@ -209,17 +209,19 @@ class Retraining(Construct):
             [bucket.arn_for_objects("experiments/*")],
         )
         allow(function, ["s3:GetObject"], [bucket.arn_for_objects(f"training/{model}/*")])
-        allow(
-            function,
-            ["ssm:GetParameter"],
-            [
-                stack.format_arn(
-                    service="ssm",
-                    resource="parameter",
-                    resource_name=names.model_server_memory_parameter(self._team, model).lstrip("/"),
-                )
-            ],
+        published = (names.model_server_memory_parameter, names.promotion_parameter)
+        parameters = [
+            stack.format_arn(service="ssm", resource="parameter", resource_name=name(self._team, model).lstrip("/"))
+            for name in published
+        ]
+        allow(function, ["ssm:GetParameter"], parameters)
+        promotions = stack.format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=names.promotion_machine(self._team, model),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
+        allow(function, ["states:StartExecution"], [promotions])
         allow_key(function, key, "read and write items", "write objects", region=stack.region)
         return function
 

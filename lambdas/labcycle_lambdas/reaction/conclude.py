@@ -9,9 +9,11 @@ from typing import Any
 
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.errors import NotFound, Refused
+from labcycle_lambdas.ledger.promotions import Promotions
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.notice import Notice
 from labcycle_lambdas.reaction.begin import data_prefix, run_id_of
@@ -26,12 +28,15 @@ REJECTED = "REJECTED"
 class Conclude:
     environment: Environment
     deployments: Deployments
+    promotions: Promotions
+    machines: Machines
     runs: Runs
     reactions: Reactions
     preflight: Preflight
 
     def promote(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
-        """The challenger goes live, unless something else went live since the comparison: then a person decides."""
+        """The challenger goes live, in steps where the model has some, unless something else went live since the comparison: then a
+        person decides."""
         model, version, champion = self.environment.model, compared["version"], compared["champion_version"]
         deployment = self.deployments.current(model)
         live, canary = deployment.live, deployment.canary
@@ -47,6 +52,8 @@ class Conclude:
         except Refused as refused:
             return self.review(execution, compared, now, because=str(refused))
         reason = f"better after drift: {self._figures(compared)}"
+        if machine := self.machines.find(model):
+            return self._promote_in_steps(machine, execution, compared, now, who, reason)
         self.deployments.promote(model, prepared, who, reason=reason)
         self._end(execution, "promoted", now)
         return self._answer(
@@ -60,6 +67,30 @@ class Conclude:
                 "",
                 f"To take it back: labcycle models rollback {model}",
                 f"To see what happened: labcycle models history {model}",
+            ],
+        )
+
+    def _promote_in_steps(
+        self, machine: str, execution: str, compared: Mapping[str, Any], now: datetime, who: Who, reason: str
+    ) -> dict[str, Any]:
+        model, version = self.environment.model, compared["version"]
+        try:
+            begun = self.promotions.begin(model, version, who, reason=reason)
+        except Refused as refused:
+            return self.review(execution, compared, now, because=str(refused))
+        self.machines.start(machine, begun.execution)
+        self._end(execution, "promoted", now)
+        return self._answer(
+            "promoted",
+            f"version {version} of {model} is being promoted",
+            [
+                f"Drift was detected for {model}. It was retrained from the recipe of version {compared['champion_version']}.",
+                f"The new version {version} is better: it is promoted in steps, and how that ends will be told.",
+                "",
+                *self._details(compared),
+                "",
+                f"To see how far it is: labcycle models promotion {model}",
+                f"To take it back: labcycle models rollback {model}",
             ],
         )
 

@@ -12,11 +12,13 @@ import boto3
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.experiments import Experiments
+from labcycle_lambdas.ledger.promotions import Promotions
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.parameters import server_memory_mb
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.reaction.environment import Environment
@@ -36,6 +38,8 @@ def _steps(environment: Environment) -> Steps:
         environment,
         s3,
         Deployments(table),
+        Promotions(table),
+        Machines(ssm, boto3.client("stepfunctions"), environment.team),
         Runs(table, experiments=Experiments(table, f"s3://{environment.artifact_bucket}/experiments")),
         Registry(table),
         Reactions(table, Custody(table)),

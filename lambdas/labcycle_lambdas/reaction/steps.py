@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from labcycle_lambdas.ledger.deployments import Deployments
+from labcycle_lambdas.ledger.promotions import Promotions
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.reaction.begin import Begin
 from labcycle_lambdas.reaction.conclude import Conclude
@@ -27,6 +29,8 @@ class Steps:
     environment: Environment
     s3: S3Client
     deployments: Deployments
+    promotions: Promotions
+    machines: Machines
     runs: Runs
     registry: Registry
     reactions: Reactions
@@ -76,4 +80,12 @@ class Steps:
                 raise ValueError(f"unknown action {action!r}")
 
     def _conclude(self) -> Conclude:
-        return Conclude(self.environment, self.deployments, self.runs, self.reactions, self.preflight)
+        return Conclude(
+            self.environment,
+            self.deployments,
+            self.promotions,
+            self.machines,
+            self.runs,
+            self.reactions,
+            self.preflight,
+        )

@@ -233,6 +233,35 @@ def test_a_roll_back_does_not_undo_what_people_did_meanwhile(world: World) -> No
     assert bench.live() == 2
 
 
+def test_a_better_challenger_is_promoted_in_steps_where_the_model_has_some(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    machine = bench.with_steps()
+    compared = bench.through_compare()
+    concluded = bench.do("promote", compared=compared)
+    again = bench.do("promote", compared=compared)  # its answer was lost
+    assert bench.live() == 1 and concluded == again
+    assert concluded["outcome"] == "promoted" and "how that ends will be told" in concluded["notice"]["message"]
+    promotion = bench.promotions.current(MODEL)
+    assert promotion and promotion.under_way and promotion.version == compared["version"]
+    assert promotion.reason.startswith("better after drift") and promotion.requested_by == "reaction/e1"
+    executions = bench.states.list_executions(stateMachineArn=machine)["executions"]
+    assert [one["name"] for one in executions] == [promotion.execution]
+
+
+def test_a_reaction_waits_where_another_version_is_promoted_in_steps(world: World) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    machine = bench.with_steps()
+    compared = bench.through_compare()
+    other = world.register(classifier(regularisation=0.1), run_id=world.run())
+    bench.promotions.begin(MODEL, other, REVIEWER)
+    concluded = bench.do("promote", compared=compared)
+    assert concluded["outcome"] == "waits_for_review" and bench.live() == 1
+    assert f"Version {other} of {MODEL} is being promoted" in concluded["notice"]["message"]
+    assert bench.states.list_executions(stateMachineArn=machine)["executions"] == []
+
+
 @pytest.mark.parametrize("decision", ["promote", "roll_back"])
 def test_a_reaction_does_not_cut_a_trial_short(world: World, decision: str) -> None:
     bench = Workbench(world)

@@ -10,20 +10,24 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import boto3
 import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
+from labcycle.config import names
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.ledger.experiments import Experiments
+from labcycle_lambdas.ledger.promotions import Promotions
 from labcycle_lambdas.ledger.reactions import Reactions
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.steps import Steps
 from tests.unit.serving.workshop import (
@@ -82,9 +86,27 @@ class Workbench:
         self.registry = Registry(world.table)
         self.runs = Runs(world.table, experiments=Experiments(world.table, f"s3://{BUCKET}/experiments"))
         self.reactions = Reactions(world.table, Custody(world.table))
+        self.promotions = Promotions(world.table)
+        self.ssm, self.states = boto3.client("ssm", "eu-west-1"), boto3.client("stepfunctions", "eu-west-1")
         self.steps = Steps(
-            self.environment, world.s3, world.deployments, self.runs, self.registry, self.reactions, world.preflight
+            self.environment,
+            world.s3,
+            world.deployments,
+            self.promotions,
+            Machines(self.ssm, self.states, TEAM),
+            self.runs,
+            self.registry,
+            self.reactions,
+            world.preflight,
         )
+
+    def with_steps(self) -> str:
+        """Let promotions of the model go in steps; the ARN of the state machine."""
+        machine = self.states.create_state_machine(
+            name="promotion", definition="{}", roleArn="arn:aws:iam::123456789012:role/r"
+        )["stateMachineArn"]
+        self.ssm.put_parameter(Name=names.promotion_parameter(TEAM, MODEL), Value=machine, Type="String")
+        return machine
 
     def champion(self, model: Trained | None = None, *, recipe: bool = True, data: bool = True) -> Deployed:
         """A version in production, of a run with a recipe, and data to train on."""
