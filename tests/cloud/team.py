@@ -6,11 +6,13 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from labcycle.config import names
+from labcycle_lambdas.ledger.table import Replace, Table
 from tests.cloud.harness import Answer, Caller, Cloud
 from tests.cloud.harness.http_api import HttpApi
 from tests.cloud.harness.place import Place
@@ -49,7 +51,9 @@ class Member:
         return _ok(self.call("GET", f"/api/2.0/mlflow/{path}", query=query))
 
     def promote(self, model: str, version: int | str) -> Any:
-        return _ok(self.call("POST", f"/labcycle/1.0/models/{model}/promote", body={"version": str(version)}))
+        """At once, also where the model is promoted in steps."""
+        body = {"version": str(version), "now": True}
+        return _ok(self.call("POST", f"/labcycle/1.0/models/{model}/promote", body=body))
 
     def roll_back(self, model: str) -> Any:
         return _ok(self.call("POST", f"/labcycle/1.0/models/{model}/rollback", body={}))
@@ -132,6 +136,14 @@ class Team:
         for outputs in self.cloud.outputs.values():
             if "ServerFunction" in outputs:
                 self.cloud.functions.restart(outputs["ServerFunction"])
+
+    def an_hour_of_promotion(self, model: str) -> None:
+        """The share that a promotion has reached is watched since an hour earlier."""
+        table = Table(self.place.client("dynamodb"), self.table)
+        item = table.get(f"PROMOTION#{model}", "CURRENT")
+        assert item
+        since = datetime.fromisoformat(item.doc["since"]) - timedelta(hours=1)
+        table.write(Replace(item, {**item.doc, "since": since.astimezone(UTC).isoformat()}))
 
     @property
     def notices(self) -> str:

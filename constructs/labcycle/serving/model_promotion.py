@@ -161,7 +161,7 @@ class ModelPromotion(Construct):
 
     def _let_function_work(self, ledger: dynamodb.ITable, bucket: s3.IBucket) -> None:
         # Runs, versions and aliases of the registry stand in partitions that hold those of other models too.
-        actions = ("BatchGetItem", "GetItem", "PutItem", "Query")
+        actions = ("GetItem", "PutItem", "Query")
         allow(self.function, [f"dynamodb:{action}" for action in actions], [ledger.table_arn])
         listing = {"StringLike": {"s3:prefix": ["experiments/*"]}}
         allow(self.function, ["s3:ListBucket"], [bucket.bucket_arn], listing)

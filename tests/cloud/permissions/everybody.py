@@ -12,6 +12,7 @@ from typing import Any
 from labcycle.config import load_target, load_team, names
 from labcycle.platform import TargetPlatform, TeamPlatform
 from tests.cloud.harness import Caller, cloud
+from tests.cloud.harness.machines import executions, finish
 from tests.cloud.harness.place import Place
 from tests.cloud.monitoring.test_reaction import AFTER, BEFORE, MODEL, STACK, Story
 from tests.cloud.permissions.rights import Role
@@ -54,6 +55,7 @@ _TEAM: dict[str, Any] = {
                 "metric": "accuracy",
             },
             "react": [{"on": ["drift"], "do": "retrain", "promote": "automatic", "cool_down_hours": 24}],
+            "promotion": {"canary_percents": [50], "step_minutes": 1, "minimum_requests": 1, "complete_runs": False},
         }
     ],
 }
@@ -104,7 +106,6 @@ _SERVICE_ROLES = {
     "ec2.amazonaws.com": "workspace",
     "events.amazonaws.com": "start of the reaction",
     "sagemaker.amazonaws.com": "training job",
-    "states.amazonaws.com": "state machine",
 }
 
 
@@ -119,6 +120,8 @@ def _called(team: Team, role: Any) -> str:
         policies = json.dumps(list(_policies(team.place.client("iam"), role["RoleName"])))
         (folder,) = [function.folder for function in functions(team) if f":function:{function.name}" in policies]
         return f"schedule of {folder}"
+    if service == "states.amazonaws.com":
+        return "state machine of promotions" if "Promotion" in role["RoleName"] else "state machine of reactions"
     if service in _SERVICE_ROLES:
         return _SERVICE_ROLES[service]
     (folder,) = [function.folder for function in functions(team) if function.role == role["RoleName"]]
@@ -150,6 +153,7 @@ def live(team: Team) -> None:
         track,
         read,
         promote,
+        promote_in_steps_in_vain,
         react,
         react_and_roll_back,
         fail_to_retrain,
@@ -263,15 +267,46 @@ def promote(team: Team) -> None:
         assert answer.status == 200, str(answer)
 
 
+def promote_in_steps_in_vain(team: Team) -> None:
+    """A promotion is stopped, and the ledger too busy to tidy up after it: that call ends among the dead letters."""
+    scientist, lead = team.member("scientist-1"), team.member("lead-1")
+    lead.promote(MODEL, scientist.log_model(MODEL, BEFORE))
+    machine = team.output(STACK, "PromotionStateMachine")
+    known = set(executions(machine))
+    body = {"version": str(scientist.log_model(MODEL, BEFORE))}
+    assert lead.call("POST", f"/labcycle/1.0/models/{MODEL}/promote", body=body).status == 200
+    (arn,) = set(executions(machine)) - known
+    team.cloud.faults.throttle("dynamodb.GetItem", times=999, function="Promotion")
+    detail = json.dumps({"name": arn.rpartition(":")[2], "stateMachineArn": machine, "status": "ABORTED"})
+    event = {"Source": "aws.states", "DetailType": "Step Functions Execution Status Change", "Detail": detail}
+    team.place.client("events").put_events(Entries=[event])
+    finish(arn)
+    team.cloud.faults.clear()
+
+
 def react(team: Team) -> None:
-    """Drift starts the reaction, and the new version is better."""
+    """Drift starts the reaction, the new version is better, and is promoted in steps."""
     story = Story(team)
+    promotions = team.output(STACK, "PromotionStateMachine")
+    known = set(executions(promotions))
     story.go_live(BEFORE)
     story.new_data(AFTER)
     story.send([*AFTER, *AFTER, *AFTER])
     story.evaluate()
     (execution,) = story.started()
     assert story.finish(execution) == {"outcome": "promoted"}
+    (promotion,) = set(executions(promotions)) - known
+
+    def meanwhile(seconds: float) -> None:
+        team.restart_servers()
+        for row in AFTER[:50]:  # each is another request, which half of the time is the new version's
+            story.send([row])
+        team.an_hour_of_promotion(MODEL)
+
+    team.cloud.meanwhile = meanwhile
+    finish(promotion)
+    team.cloud.meanwhile = lambda seconds: None
+    assert story.live() == 2
     story.evaluate()
 
 

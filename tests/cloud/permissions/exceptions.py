@@ -36,7 +36,7 @@ EXCEPTIONS = (
         source="https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html",
     ),
     Exempt(
-        "state machine",
+        "state machine of *",
         (
             "logs:CreateLogDelivery",
             "logs:DeleteLogDelivery",
@@ -51,7 +51,7 @@ EXCEPTIONS = (
         source="https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html",
     ),
     Exempt(
-        "state machine",
+        "state machine of *",
         (
             "xray:GetSamplingRules",
             "xray:GetSamplingTargets",

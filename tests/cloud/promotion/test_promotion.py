@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from labcycle_lambdas.ledger.table import Replace, Table
 from tests.cloud.harness.machines import executions, finish, history
 from tests.cloud.team import COLUMNS, Rows, Team
 from tests.failing_model import failing_above
@@ -80,15 +78,7 @@ class Story:
 
     def an_hour_of_service(self, seconds: float) -> None:
         self.serve()
-        self.an_hour_passes()
-
-    def an_hour_passes(self) -> None:
-        """The share is watched since an hour ago."""
-        table = Table(self.team.place.client("dynamodb"), self.team.table)
-        item = table.get(f"PROMOTION#{MODEL}", "CURRENT")
-        assert item
-        since = datetime.fromisoformat(item.doc["since"]) - timedelta(hours=1)
-        table.write(Replace(item, {**item.doc, "since": since.astimezone(UTC).isoformat()}))
+        self.team.an_hour_of_promotion(MODEL)
 
     def actions(self) -> list[str]:
         found = self.reviewer.history(MODEL)
@@ -148,7 +138,7 @@ def test_a_good_version_reaches_all_requests_in_steps(story: Story) -> None:
 
     def meanwhile(seconds: float) -> None:
         story.serve()
-        story.an_hour_passes()
+        story.team.an_hour_of_promotion(MODEL)
         seen.append(story.promotion["percent"])
 
     story.cloud.meanwhile = meanwhile

@@ -119,7 +119,7 @@ def test_rights(template: Template) -> None:
             assert all(WITHOUT_RESOURCE.match(action) for action in actions), statement
     function = of_role(template, "Function")
     assert {a for a in function if not a.startswith(("logs:", "xray:", "kms:"))} == {
-        *(f"dynamodb:{action}" for action in ("BatchGetItem", "GetItem", "PutItem", "Query")),
+        *(f"dynamodb:{action}" for action in ("GetItem", "PutItem", "Query")),
         *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "sqs:SendMessage"),
     }
     machine = of_role(template, "StatesRole")
