@@ -47,6 +47,7 @@ MOUNTED = {
     "models": Mounted(
         "labcycle.client.models", "", "List, promote, try, roll back, pause and import models; see their pace."
     ),
+    "batch": Mounted("labcycle.client.batch", "", "Start the batches of a model, resume them, see how they go."),
     "new": Mounted("labcycle.scaffold.cli", "", "Start a model's project from a template."),
     "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),
     "runs": Mounted("labcycle.lineage.cli", "", "Tell what runs are made of; compare, derive, reproduce them."),

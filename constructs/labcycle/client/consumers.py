@@ -16,6 +16,7 @@ import typer
 
 from labcycle.client.api import LifecycleClient
 from labcycle.client.decisions import AsJson, ModelName
+from labcycle.client.own_rights import NotThere, OwnRights
 from labcycle.client.signing import region_of
 from labcycle.client.tables import print_json, print_table
 from labcycle.config import names
@@ -91,9 +92,9 @@ def read_key(model: str, consumer: str) -> str:
         raise LabcycleError(
             f"{consumer}: no consumer of {model}; it has {', '.join(ids)}. Name one of them, or add it to the team file"
         )
-    value: str = place.ask(
+    value: str = place.aws.ask(
         f"the key of {consumer}",
-        lambda: place.client("apigateway").get_api_key(apiKey=ids[consumer], includeValue=True),
+        lambda: place.aws.client("apigateway").get_api_key(apiKey=ids[consumer], includeValue=True),
     )["value"]
     return value
 
@@ -107,43 +108,23 @@ class _Place:
         said = api.consumers(model)
         self.team: str = said["team"]
         self.counted = {(one["consumer"], one["current_of"]): int(one["requests"]) for one in said["used"]}
-        self._region = region_of(api.address)
-
-    def client(self, service: str) -> Any:
-        import boto3
-
-        session: Any = boto3.Session()
-        return session.client(service, region_name=self._region)
+        self.aws = OwnRights(region_of(api.address), f"Operators may, and members who invoke models the key {TEAM_KEY}")
 
     def told(self) -> dict[str, Any]:
         """The parameter of the model's stack."""
         name = names.consumers_parameter(self.team, self.model)
-        said = self.ask(
-            f"the consumers of {self.model}", lambda: self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
-        )
+        ssm = self.aws.client("ssm")
+        try:
+            said = self.aws.ask(
+                f"the consumers of {self.model}", lambda: ssm.get_parameter(Name=name)["Parameter"]["Value"]
+            )
+        except NotThere:
+            raise LabcycleError(
+                f"{self.model} has no consumers: nobody needs a key, members sign and that is all. Name consumers under its "
+                "api in the team file, and deploy"
+            ) from None
         found: dict[str, Any] = json.loads(said)
         return found
-
-    def ask(self, what: str, call: Any) -> Any:
-        """The answer of AWS; a `LabcycleError` that says what was not to be had."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            return call()
-        except ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            if code == "ParameterNotFound":
-                raise LabcycleError(
-                    f"{self.model} has no consumers: nobody needs a key, members sign and that is all. Name consumers under its "
-                    "api in the team file, and deploy"
-                ) from None
-            if code in ("AccessDenied", "AccessDeniedException"):
-                raise LabcycleError(
-                    f"{what}: your role may not read it. Operators may, and members who invoke models the key {TEAM_KEY}"
-                ) from None
-            raise LabcycleError(f"{what}: AWS says {code}: {error.response['Error'].get('Message', '')}") from None
-        except BotoCoreError as error:
-            raise LabcycleError(f"{what}: {error}") from None
 
 
 def _looked(place: _Place, entry: list[Any], now: datetime) -> ConsumerView:
@@ -165,9 +146,9 @@ def _looked(place: _Place, entry: list[Any], now: datetime) -> ConsumerView:
 def _used_of_plan(place: _Place, name: str, key_id: str, plan_id: str, requests: int, per: str, now: datetime) -> int:
     """By what API Gateway says that remains, since it alone knows when its periods begin."""
     first = now - timedelta(days=_WHOLE_DAYS[per])
-    said: Mapping[str, Any] = place.ask(
+    said: Mapping[str, Any] = place.aws.ask(
         f"the usage of {name}",
-        lambda: place.client("apigateway").get_usage(
+        lambda: place.aws.client("apigateway").get_usage(
             usagePlanId=plan_id, keyId=key_id, startDate=f"{first:%Y-%m-%d}", endDate=f"{now:%Y-%m-%d}"
         ),
     )
