@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def call(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(TeamApi, "call", api)
     monkeypatch.setattr(OwnRights, "client", client)
-    monkeypatch.setattr(batch.time, "sleep", wait)
+    monkeypatch.setattr(batch, "time", SimpleNamespace(sleep=wait))
     return lambda *words: CliRunner().invoke(app, ["batch", *words])
 
 
