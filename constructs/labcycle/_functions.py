@@ -46,8 +46,10 @@ def python_function(
     retain_logs: bool = False,
     reserved_concurrency: int | None = None,
     disk: Size | None = None,
+    handler: str = "handler",
 ) -> lambda_.Function:
-    """The function whose code is the folder `folder` of labcycle_lambdas. Its role may do nothing but log and trace."""
+    """The function whose code is the folder `folder` of labcycle_lambdas, in which the module `handler` has its entry. Its role
+    may do nothing but log and trace."""
     group = log_group(scope, f"{construct_id}Log", key=key, retain=retain_logs)
     role = iam.Role(
         scope,
@@ -64,7 +66,7 @@ def python_function(
         runtime=LAMBDA_RUNTIME,
         architecture=lambda_.Architecture.X86_64,
         code=function_code(folder),
-        handler=f"labcycle_lambdas.{folder}.handler.handle",
+        handler=f"labcycle_lambdas.{folder}.{handler}.handle",
         role=role,
         memory_size=memory_mib,
         timeout=timeout,

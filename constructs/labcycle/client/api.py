@@ -158,6 +158,20 @@ class LifecycleClient(TeamApi):
         """How a version does that is tried: `{"sides": [...], "verdict": ..., "reasons": [...], ...}`. Raises `ApiError`."""
         return self._of_model("GET", model, "trial")
 
+    def begin_shadow(self, model: str, version: int | str, *, percent: int = 100, reason: str = "") -> dict[str, Any]:
+        """Let a version score `percent` (1 to 100) of what the live one answers, without answering:
+        `{"deployment": ..., "changed": bool, "notes": [...]}`. Raises `ApiError`."""
+        body = {"version": str(version), "percent": percent, **_reason(reason)}
+        return self._of_model("POST", model, "shadow", body)
+
+    def end_shadow(self, model: str, *, reason: str = "") -> dict[str, Any]:
+        """Let no version do that: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
+        return self._of_model("POST", model, "shadow/end", _reason(reason))
+
+    def shadow(self, model: str) -> dict[str, Any]:
+        """How the shadow does: `{"requests": {...}, "sides": [...], "agreement": {...}, ...}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "shadow")
+
     def consumers(self, model: str) -> dict[str, Any]:
         """What was counted of hard quotas: `{"used": [{"consumer", "period", "requests"}]}`. Raises `ApiError`."""
         return self._of_model("GET", model, "consumers")

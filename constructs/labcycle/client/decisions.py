@@ -1,4 +1,4 @@
-"""The commands `promote`, `promotion`, `rollback`, `trial`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
+"""The commands `promote`, `promotion`, `rollback`, `trial`, `shadow`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
 
 Each prints tables for people, or with --json the API's own answer.
 """
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from labcycle.client.api import LifecycleClient
 from labcycle.client.promotion_view import follow, progress
+from labcycle.client.shadow_view import show
 from labcycle.client.tables import print_json, print_table
 from labcycle.errors import LabcycleError
 
@@ -98,6 +99,34 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1)
 
     @app.command()
+    def shadow(
+        model: ModelName,
+        version: Annotated[str | None, typer.Argument(help="Version that begins; absent: show how it does.")] = None,
+        percent: Annotated[
+            int, typer.Option(min=1, max=100, help="Share of the live version's requests that it is shown.")
+        ] = 100,
+        off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+        watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
+        reason: Reason = "",
+        as_json: AsJson = False,
+    ) -> None:
+        """Compare a version with the live one: it scores the same requests, answers none, and slows none."""
+        client = LifecycleClient()
+        if off and (version or watch):
+            raise LabcycleError("Give either a version, or --watch, or --off, not two of them.")
+        if off or version:
+            said = (
+                client.end_shadow(model, reason=reason)
+                if version is None
+                else client.begin_shadow(model, version, percent=percent, reason=reason)
+            )
+            for note in said.get("notes", []):
+                Console(stderr=True).print(f"note: {note}", markup=False, highlight=False)
+            if not watch:
+                return print_json(said) if as_json else _print_shadowed(model, said)
+        show(client, model, watch=watch, as_json=as_json)
+
+    @app.command()
     def pause(
         model: ModelName,
         answer: Annotated[
@@ -168,6 +197,15 @@ def _print_change(model: str, said: Mapping[str, Any]) -> None:
         typer.echo(f"{model}: {what} already, nothing was changed")
 
 
+def _print_shadowed(model: str, said: Mapping[str, Any]) -> None:
+    shadow = said["deployment"]["shadow"]
+    what = "no version is the shadow"
+    if shadow:
+        share = "all requests" if shadow["percent"] == 100 else f"{shadow['percent']} % of the requests"
+        what = f"version {shadow['deployed']['version']} is shown {share}, and answers none"
+    typer.echo(f"{model}: {what}{'' if said['changed'] else '; nothing was changed'}")
+
+
 def _print_pause(model: str, said: Mapping[str, Any]) -> None:
     pause = said["deployment"]["pause"]
     what = f"paused, it answers {_shown(pause)}" if pause else "it predicts"
@@ -219,6 +257,8 @@ def _print_deployment(model: str, deployment: Mapping[str, Any]) -> None:
     ]
     headings = ("version", "state", "promoted", "by", "SHA-256", "run")
     print_table(f"{model}, generation {deployment['generation']}", headings, rows)
+    if shadow := deployment.get("shadow"):
+        typer.echo(f"its shadow is version {shadow['deployed']['version']}: labcycle models shadow {model}")
     if pause:
         why = f": {pause['reason']}" if pause["reason"] else ""
         typer.echo(f"paused since {pause['at']} by {pause['by']}{why}; it answers {_shown(pause)}")

@@ -106,7 +106,7 @@ def _standing(said: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _beside(said: Mapping[str, Any]) -> list[RenderableType]:
-    """What else stands in the deployment record: a pause, a version that is tried."""
+    """What else stands in the deployment record: a pause, a version that is tried, a shadow."""
     lines: list[RenderableType] = []
     if pause := said["pause"]:
         reason = f": {pause['reason']}" if pause["reason"] else ""
@@ -114,6 +114,9 @@ def _beside(said: Mapping[str, Any]) -> list[RenderableType]:
     if canary := said["canary"]:
         since = f"since {minute(canary['promoted_at'])} by {canary['promoted_by']}"
         lines.append(_line("tried", f"version {canary['version']} with {canary['percent']} % {since}", "yellow"))
+    if shadow := said.get("shadow"):
+        since = f"since {minute(shadow['promoted_at'])} by {shadow['promoted_by']}"
+        lines.append(_line("shadow", f"version {shadow['version']} of {shadow['percent']} % {since}"))
     return lines
 
 

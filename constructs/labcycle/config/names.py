@@ -102,6 +102,11 @@ def model_server_memory_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/memory-mb"
 
 
+def shadow_parameter(team: str, model: str) -> str:
+    """SSM parameter that tells where a model's shadow runs: `function` or `process`; the life cycle function reads it."""
+    return f"/labcycle/team/{team}/model/{model}/shadow"
+
+
 def model_parameters(team: str) -> str:
     """All SSM parameters of a team's models, as a pattern: a role holds few characters, and nothing in them is secret."""
     return f"/labcycle/team/{team}/model/*"

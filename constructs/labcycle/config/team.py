@@ -225,6 +225,13 @@ class Consumer(Settings):
     """Whether the quota is never exceeded: the function counts each request in the ledger."""
 
 
+class ShadowPlace(Settings):
+    """Where a version can score what the live one answers, without answering: a function of its own, which costs nothing while idle."""
+
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 2
+    """Requests that it scores at once; this many are kept for it of those that the account has for all functions."""
+
+
 class ApiDelivery(Settings):
     """The model answers over HTTP."""
 
@@ -242,6 +249,8 @@ class ApiDelivery(Settings):
     """Requests that may come at once."""
     consumers: Annotated[tuple[Consumer, ...], Field(strict=False, max_length=20)] = ()
     """Who may ask besides the team, each with limits of its own; absent: the team alone. Needs `api_gateway_logs` in the target."""
+    shadow: ShadowPlace | None = None
+    """Where a version can be compared with the live one in its shadow; absent: nowhere."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

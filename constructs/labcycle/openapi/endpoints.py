@@ -590,6 +590,16 @@ _FIGURES: dict[str, Schema] = {
     "iterations_per_deployed_version!": nullable(DOUBLE),
 }
 _PACE = shape({"model!": STRING, **_FIGURES, "verified!": BOOLEAN})
+_SIDE: dict[str, Schema] = {
+    "version!": INT64,
+    "requests!": INT64,
+    "failed!": INT64,
+    "failed_share!": DOUBLE,
+    "p50_ms!": nullable(DOUBLE),
+    "p99_ms!": nullable(DOUBLE),
+    "profiled_rows!": INT64,
+    "prediction_psi!": nullable(DOUBLE),
+}
 LIFECYCLE = (
     Endpoint(
         "POST",
@@ -645,19 +655,64 @@ LIFECYCLE = (
                     shape(
                         {
                             "side!": one_of("live", "canary"),
-                            "version!": INT64,
-                            "requests!": INT64,
-                            "failed!": INT64,
-                            "failed_share!": DOUBLE,
-                            "p50_ms!": nullable(DOUBLE),
-                            "p99_ms!": nullable(DOUBLE),
-                            "profiled_rows!": INT64,
-                            "prediction_psi!": nullable(DOUBLE),
+                            **_SIDE,
                         }
                     )
                 ),
                 "verdict!": nullable(one_of("bad", "not_enough", "good")),
                 "reasons!": array(STRING),
+            }
+        ),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/shadow",
+        "Let a version score what the live one answers, without answering; or change the share of the requests that it is shown.",
+        {"version!": _NUMBER, "percent": {**whole(1, 100), "default": 100}, "reason": text(longest=1_000)},
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN, "notes!": array(STRING)}),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/shadow/end",
+        "Let no version be the shadow of the live one.",
+        {"reason": text(longest=1_000)},
+        shape({"deployment!": _DEPLOYMENT, "changed!": BOOLEAN}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/shadow",
+        "What the shadow saw since it began, or since another version is live, and how its predictions agree with the live ones.",
+        answer=shape(
+            {
+                "model!": STRING,
+                "version!": nullable(INT64),
+                "percent!": nullable(INT64),
+                "since!": nullable(STRING),
+                "requests!": nullable(
+                    shape(
+                        {
+                            "offered!": INT64,
+                            "seen!": INT64,
+                            "failed!": INT64,
+                            "too_large!": INT64,
+                            "not_taken!": INT64,
+                            "not_arrived!": INT64,
+                        }
+                    )
+                ),
+                "sides!": array(shape({"side!": one_of("live", "shadow"), **_SIDE})),
+                "agreement!": nullable(
+                    shape(
+                        {
+                            "rows!": INT64,
+                            "same!": INT64,
+                            "same_share!": nullable(DOUBLE),
+                            "numbers!": INT64,
+                            "mean_absolute_difference!": nullable(DOUBLE),
+                        }
+                    )
+                ),
+                "problem!": nullable(STRING),
             }
         ),
     ),
@@ -725,6 +780,7 @@ LIFECYCLE = (
                 "live!": nullable(_WENT_LIVE),
                 "pause!": nullable(ANYTHING),
                 "canary!": nullable(ANYTHING),
+                "shadow!": nullable(ANYTHING),
                 "previous!": array(_WENT_LIVE),
                 "versions!": array(
                     shape(

@@ -200,6 +200,7 @@ SCHEMAS: dict[str, Schema] = {
             "live!": nullable(ref("Deployed")),
             "previous!": array(ref("Previous")),
             "canary!": nullable(shape({"deployed!": ref("Deployed"), "percent!": INT64})),
+            "shadow!": nullable(shape({"deployed!": ref("Deployed"), "percent!": INT64, "in_process!": BOOLEAN})),
             "pause!": nullable(shape({"answer!": ANYTHING, "at!": TIME, "by!": STRING, "reason!": STRING})),
         }
     ),

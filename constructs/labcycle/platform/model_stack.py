@@ -18,7 +18,7 @@ from labcycle.serving.model_service import MEMORY_MIB
 
 
 class ModelStack(Stack):
-    """Outputs, with an api `ModelUrl`, and `ServerFunction` or `ServerCluster` and `ServerService`; with a promotion
+    """Outputs, with an api `ModelUrl`, and `ServerFunction` (and `ShadowFunction`) or `ServerCluster` and `ServerService`; with a promotion
     `PromotionStateMachine`; with batches `BatchStateMachine`; with a monitor `EvaluatorFunction` and `DriftAlarm`; with a reaction
     also `ReactionStateMachine`; with a report `ReportFunction`.
     """
@@ -65,9 +65,12 @@ class ModelStack(Stack):
             burst=api.burst,
             app=self._model.app is not None,
             consumers=api.consumers,
+            shadow_concurrency=api.shadow.concurrency if api.shadow else None,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
+        if service.shadow_function:
+            CfnOutput(self, "ShadowFunction", value=service.shadow_function.function_name)
         return service
 
     def _fargate_service(self, api: FargateDelivery) -> FargateModelService:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -75,6 +76,16 @@ class ModelApi(Construct):
         )
         self._door = Door(api.api_endpoint, api.api_id, STAGE, {"ApiId": api.api_id}, "5xx", "4xx")
         return api
+
+    def _has_place_for_shadow(self, place: Literal["function", "process"]) -> None:
+        """Publish where the shadow of the model runs, without which none begins."""
+        ssm.StringParameter(
+            self,
+            "ShadowPlace",
+            parameter_name=names.shadow_parameter(self._team, self._model),
+            string_value=place,
+            description=f"Where a shadow of {self._model} runs",
+        )
 
     def _announce(self, *, memory_mb: int, topic: sns.ITopic | None, key: kms.IKey, errors_in: str) -> None:
         """Publish the address, and the memory that a promotion looks at; and tell `topic` when the API keeps failing, and where
@@ -165,11 +176,17 @@ class ModelApi(Construct):
 
 
 def let_server_work(
-    server: iam.IGrantable, *, model: str, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, region: str
+    server: iam.IGrantable,
+    *,
+    model: str,
+    ledger: dynamodb.ITable,
+    bucket: s3.IBucket,
+    key: kms.IKey,
+    region: str,
+    written: Sequence[str] = ("PROFILE#{}#*", "TRAFFIC#{}#*"),
 ) -> None:
-    """The deployment record of this model is read, its profiles and tallies are written, pinned object versions are fetched."""
+    """The deployment record of this model is read, what it counts is written, pinned object versions are fetched."""
     record = f"DEPLOYMENT#{model}"
-    written = [f"PROFILE#{model}#*", f"TRAFFIC#{model}#*"]
     allow(
         server,
         ["dynamodb:GetItem"],
@@ -180,7 +197,7 @@ def let_server_work(
         server,
         ["dynamodb:PutItem"],
         [ledger.table_arn],
-        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": written}},
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [one.format(model) for one in written]}},
     )
     allow(server, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
     allow_key(server, key, "read and write items", "read objects", region=region)

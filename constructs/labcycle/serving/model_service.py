@@ -12,6 +12,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -29,6 +30,9 @@ from labcycle.serving.model_api import PERIOD, PREDICTIONS, ModelApi, Route, che
 MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html: 30 s for an integration
 TIMEOUT_SECONDS = (3, 30)
+SHADOW_CONCURRENCY = (1, 100)
+# The shortest that Lambda has: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
+_EVENT_AGE = Duration.seconds(60)
 
 
 class ModelService(ModelApi):
@@ -72,6 +76,10 @@ class ModelService(ModelApi):
         Keeps so many concurrent executions for this model, and is its ceiling. Absent: the account's pool is shared.
     app
         Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md.
+    shadow_concurrency
+        Make a second function, with reserved concurrency, in which a version can be the shadow of the live one: it scores what that
+        answered, and answers nothing. Lambda calls it asynchronously and once; what it does not get to within a minute is dropped,
+        and counted. Idle it costs nothing; see docs/serving.md for the price of a request. Absent: no version can be a shadow.
     retain_logs
         Keep access and function logs, which last three months, when the stack is deleted. Absent: they go with it.
 
@@ -100,13 +108,18 @@ class ModelService(ModelApi):
         app: bool = False,
         retain_logs: bool = False,
         consumers: Sequence[Consumer] = (),
+        shadow_concurrency: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id, team=team, model=model)
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
-        _check(memory, timeout, requests_per_second, burst, reserved_concurrency)
+        _check(memory, timeout, requests_per_second, burst, reserved_concurrency, shadow_concurrency)
         hard = [one for one in consumers if one.hard and one.quota]
         let_logs_use(encryption_key, self)
+        self._ledger, self._bucket, self._key = ledger, artifact_bucket, encryption_key
+        self.shadow_function: lambda_.Function | None = None
+        if shadow_concurrency is not None:
+            self.shadow_function = self._shadow(memory, timeout, shadow_concurrency, retain_logs)
         self.function = python_function(
             self,
             "Function",
@@ -118,6 +131,7 @@ class ModelService(ModelApi):
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "MODEL": model,
                 **({"CONSUMERS": _hard_quotas(hard)} if hard else {}),
+                **({"SHADOW_FUNCTION": self.shadow_function.function_name} if self.shadow_function else {}),
             },
             memory_mib=int(memory.to_mebibytes()),
             timeout=timeout,
@@ -133,6 +147,10 @@ class ModelService(ModelApi):
             key=encryption_key,
             region=Stack.of(self).region,
         )
+        if self.shadow_function:
+            allow(self.function, ["lambda:InvokeFunction"], [self.shadow_function.function_arn])
+            offered = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"SHADOW#{model}#*"]}}
+            allow(self.function, ["dynamodb:PutItem"], [ledger.table_arn], offered)
         if hard:
             counters = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"QUOTA#{model}"]}}
             allow(self.function, ["dynamodb:UpdateItem"], [ledger.table_arn], counters)
@@ -154,6 +172,39 @@ class ModelService(ModelApi):
             key=encryption_key,
             errors_in=f"the log of the function {self.function.function_name}; throttled calls count too",
         )
+
+    def _shadow(self, memory: Size, timeout: Duration, concurrency: int, retain_logs: bool) -> lambda_.Function:
+        """The same code, called otherwise. No alarm: what it does not see is counted, and nobody waits for it."""
+        function = python_function(
+            self,
+            "Shadow",
+            folder="model_server",
+            handler="shadow_handler",
+            team=self._team,
+            description=f"Shadow of {self._model}, team {self._team}",
+            environment={
+                "LEDGER_TABLE": self._ledger.table_name,
+                "ARTIFACT_BUCKET": self._bucket.bucket_name,
+                "MODEL": self._model,
+            },
+            memory_mib=int(memory.to_mebibytes()),
+            timeout=timeout,
+            key=self._key,
+            retain_logs=retain_logs,
+            reserved_concurrency=concurrency,
+        )
+        function.configure_async_invoke(max_event_age=_EVENT_AGE, retry_attempts=0)
+        let_server_work(
+            function,
+            model=self._model,
+            ledger=self._ledger,
+            bucket=self._bucket,
+            key=self._key,
+            region=Stack.of(self).region,
+            written=("SHADOW#{}#*", "SHADOWED#{}", "SHADOWPROFILE#{}#*"),
+        )
+        self._has_place_for_shadow("function")
+        return function
 
     def _rest_door(
         self, routes: Sequence[Route], consumers: Sequence[Consumer], rate: int, burst: int, access_log: logs.ILogGroup
@@ -222,11 +273,14 @@ def _hard_quotas(consumers: Sequence[Consumer]) -> str:
     return json.dumps(told, separators=(",", ":"))
 
 
-def _check(memory: Size, timeout: Duration, requests_per_second: int, burst: int, reserved: int | None) -> None:
+def _check(
+    memory: Size, timeout: Duration, requests_per_second: int, burst: int, reserved: int | None, shadow: int | None
+) -> None:
     check_figures(
         ("memory (MiB)", memory.to_mebibytes(), *MEMORY_MIB),
         ("timeout (seconds)", timeout.to_seconds(), *TIMEOUT_SECONDS),
         ("requests_per_second", requests_per_second, 1, 10_000),
         ("burst", burst, 1, 5_000),
         *([("reserved_concurrency", reserved, 1, 10_000)] if reserved is not None else []),
+        *([("shadow_concurrency", shadow, *SHADOW_CONCURRENCY)] if shadow is not None else []),
     )

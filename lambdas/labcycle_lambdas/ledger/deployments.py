@@ -1,7 +1,7 @@
 """What is live: one deployment record a model, the only truth about what a model server runs.
 
 A version may stand beside the live one as a canary, which answers a share of the requests until it is promoted or taken back.
-A paused model answers nothing of its own.
+Another may be its shadow, which scores what the live one answered and answers nothing. A paused model answers nothing of its own.
 
 The record is small and hot; what a version brings along (its files, signature and profile reference) stands in a
 document of its own, named by its content, so that twenty previous versions never make the record too large for an item.
@@ -86,6 +86,16 @@ class Canary:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """A version that scores `percent` of the requests that the live one answers, and answers none; its `promoted_at` and
+    `promoted_by` tell since when, and by whom. `in_process`: it runs in the memory of the model server."""
+
+    deployed: Deployed
+    percent: int
+    in_process: bool = False
+
+
+@dataclass(frozen=True)
 class Pause:
     """Why a model answers nothing of its own, and what it answers instead for each row; None: an error."""
 
@@ -105,6 +115,7 @@ class Deployment:
     previous: tuple[Previous, ...] = ()
     canary: Canary | None = None
     pause: Pause | None = None
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,7 @@ class Deployments:
         also: Also = lambda: (),
     ) -> Change:
         """Make `deployed` live. A version that is live already, with the same bytes, stays as it is: no new event. The canary
-        becomes live if it is this version. `evidence` goes into the event; `also` tells what is written in the same transaction.
+        becomes live if it is this version; if it is the shadow, that ends. `evidence` goes into the event; `also` tells what is written in the same transaction.
 
         Raises
         ------
@@ -195,7 +206,9 @@ class Deployments:
                 "live": self._side(deployed, detail, who),
                 "previous": ([live] if live else []) + doc["previous"][: PREVIOUS_KEPT - (1 if live else 0)],
             }
-            self._write_live(model, item, new, "promoted", who, reason, evidence, live, write_detail, *also())
+            new, ended = _answering(new, deployed.version)
+            said = {**ended, **evidence}
+            self._write_live(model, item, new, "promoted", who, reason, said, live, write_detail, *also())
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
@@ -211,8 +224,8 @@ class Deployments:
         evidence: Evidence = NO_EVIDENCE,
         also: Also = lambda: (),
     ) -> Change:
-        """Make `deployed` the canary, with `percent` (1 to 99) of the requests; or change the canary's share. `evidence`, `also`:
-        as `promote`.
+        """Make `deployed` the canary, with `percent` (1 to 99) of the requests; or change the canary's share. If it is the shadow,
+        that ends. `evidence`, `also`: as `promote`.
 
         Raises
         ------
@@ -237,6 +250,7 @@ class Deployments:
                 return Change(self._deployment(model, doc), changed=False)
             same = canary if canary and canary["detail"] == detail else None  # which is tried since then
             new = {**_kept(doc), "canary": {**(same or self._side(deployed, detail, who)), "percent": percent}}
+            new, ended = _answering(new, deployed.version)
             self._registry().version(model, deployed.version)  # raises NotFound
             said = {
                 "version": deployed.version,
@@ -246,7 +260,7 @@ class Deployments:
             }
             action = "canary_changed" if canary else "canary_started"
             writes = [Replace(item, new), write_detail, *also()]
-            self._append(model, action, who, {**said, **evidence}, reason, *writes)
+            self._append(model, action, who, {**said, **ended, **evidence}, reason, *writes)
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
@@ -263,7 +277,7 @@ class Deployments:
         also: Also = lambda: (),
     ) -> Change:
         """Take the newest step back: the canary, where there is one; else the version that was live before is live again.
-        What is taken back is dropped; `promote` brings it again.
+        What is taken back is dropped; `promote` brings it again. The shadow stays, unless it is the version that is live then.
 
         `from_version`: only if this version is live, or the canary. With it a call whose answer was lost can be repeated: where
         the roll back has happened already, nothing changes. `to_version`: only if this is the version that is live then. `evidence`,
@@ -309,13 +323,75 @@ class Deployments:
                 "previous": rest,
                 "rolled_back_from": live["version"],
             }
+            new, ended = _answering(new, target["version"])
             try:
-                self._write_live(model, item, new, "rolled_back", who, reason, evidence, live, *also())
+                said = {**ended, **evidence}
+                self._write_live(model, item, new, "rolled_back", who, reason, said, live, *also())
             except NotFound:
                 raise Refused(
                     f"Version {target['version']} of {model}, which was live before version {live['version']}, was "
                     f"deleted from the registry: nothing was rolled back. Promote another version instead."
                 ) from None
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def begin_shadow(
+        self, model: str, deployed: Deployed, percent: int, who: Who, *, in_process: bool = False, reason: str = ""
+    ) -> Change:
+        """Make `deployed` the shadow of the live version, for `percent` (1 to 100) of what that answers; or change the share.
+
+        Raises
+        ------
+        NotFound
+            If the registry does not have this version.
+        Refused
+            If nothing is live, the version answers requests itself, or another version is the shadow; or as `promote`.
+        Throttled
+            If DynamoDB did not take it, or too many change the record at once.
+        """
+        detail, write_detail = _detail(model, deployed)
+
+        def once() -> Change:
+            item = self._live_record(model, f"let version {deployed.version} score beside")
+            doc = item.doc
+            live, shadow = doc["live"], doc.get("shadow")
+            for side, what in ((live, "live"), (doc.get("canary"), "the canary")):
+                if side and side["version"] == deployed.version:
+                    raise Refused(f"Version {deployed.version} of {model} is {what}: it answers requests already.")
+            if shadow and shadow["version"] != deployed.version:
+                raise Refused(
+                    f"Version {shadow['version']} of {model} is the shadow: end that first (labcycle models shadow {model} --off)."
+                )
+            same = shadow if shadow and shadow["detail"] == detail else None  # which is compared since then
+            if same and (same["percent"], same["in_process"]) == (percent, in_process):
+                return Change(self._deployment(model, doc), changed=False)
+            self._registry().version(model, deployed.version)  # raises NotFound
+            begun = {**(same or self._side(deployed, detail, who)), "percent": percent, "in_process": in_process}
+            new = {**doc, "generation": doc["generation"] + 1, "shadow": begun}
+            said = {
+                "version": deployed.version,
+                "percent": percent,
+                "live_version": live["version"],
+                "model_sha256": deployed.model_file.sha256,
+            }
+            action = "shadow_changed" if shadow else "shadow_started"
+            self._append(model, action, who, said, reason, Replace(item, new), write_detail)
+            return Change(self._deployment(model, new), changed=True)
+
+        return self.table.until_unchanged(once)
+
+    def end_shadow(self, model: str, who: Who, *, reason: str = "") -> Change:
+        """Let no version be the shadow. Raises `Refused` where nothing is live, and `Throttled`."""
+
+        def once() -> Change:
+            item = self._live_record(model, "end the shadow of")
+            doc, shadow = item.doc, item.doc.get("shadow")
+            if not shadow:
+                return Change(self._deployment(model, doc), changed=False)
+            new = {**_without_shadow(doc), "generation": doc["generation"] + 1}
+            said = {"version": shadow["version"], "live_version": doc["live"]["version"]}
+            self._append(model, "shadow_ended", who, said, reason, Replace(item, new))
             return Change(self._deployment(model, new), changed=True)
 
         return self.table.until_unchanged(once)
@@ -410,7 +486,7 @@ class Deployments:
     def _deployment(self, model: str, doc: Doc | None) -> Deployment:
         if not doc or not doc["live"]:
             return Deployment(model)
-        canary, pause = doc.get("canary"), doc.get("pause")
+        canary, pause, shadow = doc.get("canary"), doc.get("pause"), doc.get("shadow")
         return Deployment(
             model,
             doc["generation"],
@@ -418,6 +494,7 @@ class Deployments:
             tuple(_previous(p) for p in doc["previous"]),
             Canary(self.whole(model, _previous(canary)), canary["percent"]) if canary else None,
             Pause(**pause) if pause else None,
+            Shadow(self.whole(model, _previous(shadow)), shadow["percent"], shadow["in_process"]) if shadow else None,
         )
 
 
@@ -433,6 +510,17 @@ def _kept(doc: Doc) -> Doc:
     """What of a record is as before its next generation, in which there is no canary unless it is set."""
     kept = {key: value for key, value in doc.items() if key not in ("canary", "rolled_back_from")}
     return {**kept, "generation": doc["generation"] + 1}
+
+
+def _answering(doc: Doc, version: int) -> tuple[Doc, Evidence]:
+    """The record once this version answers requests, which a shadow does not; and what an event says of it."""
+    if (doc.get("shadow") or {}).get("version") != version:
+        return doc, NO_EVIDENCE
+    return _without_shadow(doc), {"shadow_ended": version}
+
+
+def _without_shadow(doc: Doc) -> Doc:
+    return {key: value for key, value in doc.items() if key != "shadow"}
 
 
 def under_way(model: str, version: int, percent: int) -> Refused:
@@ -453,7 +541,7 @@ def _must_come_back(model: str, target: Doc, leaving: Doc, to_version: int | Non
 
 def _previous(doc: Mapping[str, Any]) -> Previous:
     """One side of the record."""
-    fields = {key: value for key, value in doc.items() if key != "percent"}
+    fields = {key: value for key, value in doc.items() if key not in ("percent", "in_process")}
     return Previous(**{**fields, "model_file": DeployedFile(**doc["model_file"])})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from labcycle_lambdas.ledger.table import Item, Put, Table
 from labcycle_lambdas.ledger.windows import beginning, window_key
@@ -24,10 +24,12 @@ class StoredProfile:
 
 
 class Profiles:
-    """The profiles of a ledger: one document a window and sandbox."""
+    """The profiles of a ledger: one document a window and sandbox. `kind`: of versions that answer, or of shadows, which see
+    rows that another one answered."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, kind: Literal["PROFILE", "SHADOWPROFILE"] = "PROFILE") -> None:
         self._table = table
+        self._kind = kind
 
     def write(
         self, model: str, version: int, sandbox_id: str, number: int, window_start: datetime, doc: Mapping[str, Any]
@@ -38,7 +40,7 @@ class Profiles:
         answered. Raises `Throttled`.
         """
         sort_key = window_key(window_start, sandbox_id, number)
-        self._table.write(Put(_partition(model, version), sort_key, {"profile": dict(doc)}))
+        self._table.write(Put(self._partition(model, version), sort_key, {"profile": dict(doc)}))
 
     def read(self, model: str, version: int, since: datetime) -> list[StoredProfile]:
         """Profiles of this version whose window started at `since` or later, oldest first. Raises `Throttled`."""
@@ -46,20 +48,19 @@ class Profiles:
 
     def each(self, model: str, version: int, since: datetime) -> Iterator[StoredProfile]:
         """The same one after another, for more of them than memory holds. Raises `Throttled`."""
-        for item in self._table.query(_partition(model, version), after=beginning(since)):
+        for item in self._table.query(self._partition(model, version), after=beginning(since)):
             yield _stored(item)
 
     def newest_first(self, model: str, version: int) -> Iterator[StoredProfile]:
         """Profiles of this version, read page by page as far as they are asked for. Raises `Throttled`."""
-        for item in self._table.query(_partition(model, version), last_first=True, page_items=_READ_AT_ONCE):
+        for item in self._table.query(self._partition(model, version), last_first=True, page_items=_READ_AT_ONCE):
             yield _stored(item)
+
+    def _partition(self, model: str, version: int) -> str:
+        return f"{self._kind}#{model}#{version}"
 
 
 def _stored(item: Item) -> StoredProfile:
     stamp, _, rest = item.sk.partition("#")
     sandbox_id, _, number = rest.rpartition("#")
     return StoredProfile(datetime.fromisoformat(stamp), sandbox_id, int(number), item.doc["profile"])
-
-
-def _partition(model: str, version: int) -> str:
-    return f"PROFILE#{model}#{version}"

@@ -420,6 +420,7 @@ class Registry:
             for side, is_there in (
                 ("live", "live: promote another one"),
                 ("canary", "the canary: take it back"),
+                ("shadow", "the shadow: end that"),
             ):
                 if deployment and (deployment.doc.get(side) or {}).get("version") == int(version):
                     raise InUse(f"Model Version (name={name}, version={version}) is {is_there} first.")

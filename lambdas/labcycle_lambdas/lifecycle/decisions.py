@@ -24,7 +24,7 @@ def promote(call: Call) -> dict[str, Any]:
     who, body, model = call.who, call.body(), call.path["model"]
     if "version" not in body:
         raise invalid("Missing value for required parameter 'version'.")
-    number, percent, reason = _version(body["version"], "version"), _percent(body), _reason(body)
+    number, percent, reason = version_of(body["version"], "version"), percent_of(body), reason_of(body)
     new_inputs, now = _flag(body, "new_inputs"), _flag(body, "now")
     if now and percent is not None:
         raise invalid("Give either 'percent' or 'now', not both.")
@@ -35,10 +35,10 @@ def promote(call: Call) -> dict[str, Any]:
         change = deployments.try_out(model, deployed, percent, who, reason=reason)
     elif not now and call.machines and (machine := call.machines.find(model)):
         change, begun = _begin(call, call.machines, machine, number, new_inputs, reason)
-        return {**_doc(change), "notes": notes(deployed), "promotion": asdict(begun) if begun else None}
+        return {**change_doc(change), "notes": notes(deployed), "promotion": asdict(begun) if begun else None}
     else:
         change = deployments.promote(model, deployed, who, reason=reason)
-    return {**_doc(change), "notes": notes(deployed), "promotion": None}
+    return {**change_doc(change), "notes": notes(deployed), "promotion": None}
 
 
 def _begin(
@@ -69,13 +69,13 @@ def roll_back(call: Call) -> dict[str, Any]:
     """The newest step is taken back: a promotion that is under way, the version that is tried, or the live one."""
     who, body, model = call.who, call.body(), call.path["model"]
     expected = body.get("from_version")
-    number = None if expected is None else _version(expected, "from_version")
-    reason = _reason(body)
+    number = None if expected is None else version_of(expected, "from_version")
+    reason = reason_of(body)
     Registry(call.table).model(model)
     deployments, promotions = Deployments(call.table), Promotions(call.table)
     begun = promotions.current(model)
     if begun is None or not begun.under_way:
-        return _doc(deployments.roll_back(model, who, from_version=number, reason=reason))
+        return change_doc(deployments.roll_back(model, who, from_version=number, reason=reason))
     said = (f"{who} took it back{f': {reason}' if reason else ''}",)
     ended = {"state": ENDED, "outcome": GIVEN_UP, "percent": 0, "said": said}
     try:
@@ -87,26 +87,26 @@ def roll_back(call: Call) -> dict[str, Any]:
                 )
             detail = {"version": begun.version, "outcome": GIVEN_UP, **({"reason": reason} if reason else {})}
             promotions.tell(model, begun.execution, "promotion_given_up", who, detail, **ended)
-            return _doc(Change(deployments.current(model), changed=True))
+            return change_doc(Change(deployments.current(model), changed=True))
         hold = promotions.hold(model, begun.execution, **ended)
-        return _doc(deployments.roll_back(model, who, from_version=number, reason=reason, also=hold))
+        return change_doc(deployments.roll_back(model, who, from_version=number, reason=reason, also=hold))
     except Superseded:  # it ended in between, so that nothing is held any more
-        return _doc(deployments.roll_back(model, who, from_version=number, reason=reason))
+        return change_doc(deployments.roll_back(model, who, from_version=number, reason=reason))
 
 
 def pause(call: Call) -> dict[str, Any]:
     """`answer` is what the model answers for each row; absent or null: an error."""
     who, body, model = call.who, call.body(), call.path["model"]
-    answer, reason = _answer(body), _reason(body)
+    answer, reason = _answer(body), reason_of(body)
     Registry(call.table).model(model)
-    return _doc(Deployments(call.table).pause(model, answer, who, reason=reason))
+    return change_doc(Deployments(call.table).pause(model, answer, who, reason=reason))
 
 
 def resume(call: Call) -> dict[str, Any]:
     who, body, model = call.who, call.body(), call.path["model"]
-    reason = _reason(body)
+    reason = reason_of(body)
     Registry(call.table).model(model)
-    return _doc(Deployments(call.table).resume(model, who, reason=reason))
+    return change_doc(Deployments(call.table).resume(model, who, reason=reason))
 
 
 def deployment(call: Call) -> dict[str, Any]:
@@ -119,11 +119,11 @@ def deployment(call: Call) -> dict[str, Any]:
     return {"deployment": asdict(found), "promotion": asdict(begun) if begun and begun.under_way else None}
 
 
-def _doc(change: Change) -> dict[str, Any]:
+def change_doc(change: Change) -> dict[str, Any]:
     return {"deployment": asdict(change.deployment), "changed": change.changed}
 
 
-def _version(value: object, parameter: str) -> int:
+def version_of(value: object, parameter: str) -> int:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**12 else value
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,12}", text):
         shown = repr(value)[:60] if isinstance(value, str | int | float) else kind_of(value)
@@ -138,13 +138,15 @@ def _flag(body: dict[str, Any], parameter: str) -> bool:
     return value
 
 
-def _percent(body: dict[str, Any]) -> int | None:
+def percent_of(body: dict[str, Any], most: int = 99, without: str = "to go live") -> int | None:
     value = body.get("percent")
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 99:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         shown = repr(value)[:60] if isinstance(value, str | int | float) else kind_of(value)
-        raise invalid(f"Parameter 'percent' must be a whole number from 1 to 99, got {shown}. Leave it out to go live.")
+        raise invalid(
+            f"Parameter 'percent' must be a whole number from 1 to {most}, got {shown}. Leave it out {without}."
+        )
     return value
 
 
@@ -158,7 +160,7 @@ def _answer(body: dict[str, Any]) -> Any:
     raise invalid("Parameter 'answer' must be JSON without NaN, infinities and halves of characters.")
 
 
-def _reason(body: dict[str, Any]) -> str:
+def reason_of(body: dict[str, Any]) -> str:
     reason = body.get("reason", "")
     if not isinstance(reason, str) or len(reason) > 1000 or not is_text(reason):
         raise invalid("Parameter 'reason' must be a string of at most 1,000 characters.")

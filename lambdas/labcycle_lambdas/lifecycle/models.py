@@ -10,7 +10,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.deployments import Deployments, Previous
+from labcycle_lambdas.ledger.deployments import Deployed, Deployments, Previous
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
@@ -82,7 +82,8 @@ def overview_at(table: Table, name: str, now: datetime) -> dict[str, Any]:
     """The overview as it is at `now`. Raises `NotFound`, `Throttled`."""
     model = Registry(table).model(name)
     deployment = Deployments(table).current(name)
-    live, canary, pause, listed = deployment.live, deployment.canary, deployment.pause, _newest(model)
+    live, canary, pause, shadow = deployment.live, deployment.canary, deployment.pause, deployment.shadow
+    listed = _newest(model)
     custody = Custody(table)
     evaluation = Evaluations(table, custody).last(name)
     since = stamp(now - timedelta(days=EVENT_DAYS))
@@ -103,14 +104,8 @@ def overview_at(table: Table, name: str, now: datetime) -> dict[str, Any]:
         if live
         else None,
         "pause": asdict(pause) if pause else None,
-        "canary": {
-            "version": canary.deployed.version,
-            "percent": canary.percent,
-            "promoted_at": canary.deployed.promoted_at,
-            "promoted_by": canary.deployed.promoted_by,
-        }
-        if canary
-        else None,
+        "canary": _beside(canary.deployed, canary.percent) if canary else None,
+        "shadow": _beside(shadow.deployed, shadow.percent) if shadow else None,
         "previous": [
             {
                 "version": previous.version,
@@ -126,6 +121,15 @@ def overview_at(table: Table, name: str, now: datetime) -> dict[str, Any]:
         "drift": _drift(evaluation) if evaluation else None,
         "decisions": [asdict(event) for event in islice(decisions, MOST_EVENTS)],
         "notes": notes(live) if live else [],
+    }
+
+
+def _beside(deployed: Deployed, percent: int) -> dict[str, Any]:
+    return {
+        "version": deployed.version,
+        "percent": percent,
+        "promoted_at": deployed.promoted_at,
+        "promoted_by": deployed.promoted_by,
     }
 
 

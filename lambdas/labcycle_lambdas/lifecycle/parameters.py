@@ -25,3 +25,8 @@ def server_memory_mb(ssm: SSMClient, team: str, model: str) -> int | None:
     """How much memory the server of a model has; None where none is deployed."""
     value = parameter(ssm, f"/labcycle/team/{team}/model/{model}/memory-mb")
     return int(value) if value is not None else None
+
+
+def shadow_place(ssm: SSMClient, team: str, model: str) -> str | None:
+    """Where the shadow of a model runs: `function` or `process`; None where it has no place."""
+    return parameter(ssm, f"/labcycle/team/{team}/model/{model}/shadow")

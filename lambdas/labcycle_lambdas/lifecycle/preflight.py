@@ -37,6 +37,9 @@ RUNTIME_MB = 256  # Python, onnxruntime and numpy, loaded
 # A switch holds the weights five times: the version that was live, plain and packed by onnxruntime, the new version's
 # bytes, and the new version, plain and packed. Measured with a matrix of 100 MB: 94 MB before, 589 MB at most.
 COPIES = 5
+HELD = 2  # of these a version that runs beside the others takes: plain, and packed
+LOADED = 3  # and while it is loaded
+QUEUE_MB = 16  # requests that wait for a shadow in the process of its model server
 _CHUNK_BYTES = 1 << 20
 INSTEAD = (
     "Log the model with mlflow.onnx.log_model (skl2onnx.to_onnx converts a scikit-learn model), register that, and "
@@ -46,15 +49,17 @@ INSTEAD = (
 
 @dataclass(frozen=True)
 class Preflight:
-    """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown."""
+    """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown, and
+    `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None)."""
 
     table: Table
     s3: S3Client
     bucket: str
     server_memory_mb: Callable[[str], int | None] = lambda model: None
+    shadow_place: Callable[[str], str | None] = lambda model: None
 
-    def prepare(self, model: str, version: int | str) -> Deployed:
-        """The version, ready for `Deployments.promote`.
+    def prepare(self, model: str, version: int | str, *, as_shadow: bool = False) -> Deployed:
+        """The version, ready for `Deployments.promote`, or for `begin_shadow`.
 
         Raises
         ------
@@ -72,7 +77,7 @@ class Preflight:
                 f"{label} has no pinned files: when it was registered, its source {found.source!r} held none below this "
                 f"team's bucket. {INSTEAD}"
             )
-        self._check_size(label, model, found)
+        self._check_size(label, model, found, as_shadow=as_shadow)
         pinned = {file.path: file for file in found.files}
         if MLMODEL not in pinned:
             raise Refused(
@@ -103,7 +108,12 @@ class Preflight:
             reference=self._reference(label, found.run_id),
         )
 
-    def check_inputs(self, model: str, deployed: Deployed) -> None:
+    def check_inputs(
+        self,
+        model: str,
+        deployed: Deployed,
+        instead: str = "If they send something else from now on, promote it with new_inputs (--new-inputs).",
+    ) -> None:
         """Raises `Refused` where `deployed` refuses requests that the live version takes: its consumers would fail."""
         live = Deployments(self.table).current(model).live
         if live is None or not live.signature or not deployed.signature:
@@ -112,7 +122,7 @@ class Preflight:
         if said := refused(*schemas):
             raise Refused(
                 f"Version {deployed.version} of {model} refuses what consumers of version {live.version} send: "
-                f"{'; '.join(said)}. If they send something else from now on, promote it with new_inputs (--new-inputs)."
+                f"{'; '.join(said)}. {instead}"
             )
 
     def download(self, file: DeployedFile, to: Path) -> None:
@@ -139,17 +149,30 @@ class Preflight:
         if digest.hexdigest() != file.sha256:
             raise Refused(f"the bytes of {file.path} are not those that were registered")
 
-    def _check_size(self, label: str, model: str, found: ModelVersion) -> None:
+    def _check_size(self, label: str, model: str, found: ModelVersion, *, as_shadow: bool) -> None:
         memory = self.server_memory_mb(model)
         if memory is None:
             return
         size = sum(file.size for file in found.files) / 1e6
-        needed = RUNTIME_MB + COPIES * size
+        copies, what = COPIES, "while versions are switched"
+        record = Deployments(self.table).current(model)
+        if not as_shadow:
+            beside = [record.shadow.deployed] if record.shadow and record.shadow.in_process else []
+        elif self.shadow_place(model) == "process":
+            beside = [*([record.live] if record.live else []), *([record.canary.deployed] if record.canary else [])]
+            copies, what = LOADED, "while it is loaded"
+        else:  # in a function of its own, with as much memory as the server
+            beside = []
+        held = [sum(file.size for file in one.files) / 1e6 for one in beside if one.version != found.version]
+        others_mb = HELD * sum(held) + (QUEUE_MB if held else 0)
+        needed = RUNTIME_MB + copies * size + others_mb
         if needed > memory:
+            others = f", {others_mb:.0f} MB for what runs beside it" if held else ""
             raise Refused(
                 f"{label} is too large for its model server: {size:.0f} MB of files need {needed:.0f} MB of memory "
-                f"({COPIES} times the files while versions are switched, and {RUNTIME_MB} MB), the server has {memory} MB: "
-                f"{needed - memory:.0f} MB too few. Raise memory_mb of the model, deploy, and promote again."
+                f"({copies} times the files {what}, and {RUNTIME_MB} MB{others}), the server has {memory} MB: "
+                f"{needed - memory:.0f} MB too few. Raise memory_mb of the model, deploy, and "
+                f"{'begin the shadow' if as_shadow else 'promote'} again."
             )
 
     def _reference(self, label: str, run_id: str | None) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.lifecycle import consumers, custody, decisions, lineage, models, pace, trial
+from labcycle_lambdas.lifecycle import consumers, custody, decisions, lineage, models, pace, shadow, trial
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -27,6 +27,9 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("POST", "/models/{model}/rollback"): decisions.roll_back,
     ("POST", "/models/{model}/pause"): decisions.pause,
     ("POST", "/models/{model}/resume"): decisions.resume,
+    ("POST", "/models/{model}/shadow"): shadow.begin,
+    ("POST", "/models/{model}/shadow/end"): shadow.end,
+    ("GET", "/models/{model}/shadow"): shadow.shadow,
     ("GET", "/models/{model}/deployment"): decisions.deployment,
     ("GET", "/models/{model}/promotion"): decisions.promotion,
     ("GET", "/models/{model}/trial"): trial.trial,
@@ -51,6 +54,8 @@ RIGHTS: dict[Serve, Right] = {
     decisions.roll_back: "promote",
     decisions.pause: "promote",
     decisions.resume: "promote",
+    shadow.begin: "promote",
+    shadow.end: "promote",
 }
 
 

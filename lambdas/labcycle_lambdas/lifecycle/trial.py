@@ -101,11 +101,15 @@ def judged(live: Side, canary: Side, enough: int = ENOUGH) -> tuple[str, list[st
 
 
 def _side(table: Table, model: str, name: str, deployed: Deployed, since: datetime) -> Side:
-    tally = Traffic(table).since(model, deployed.version, since)
+    return side(Profiles(table), model, name, deployed, since, Traffic(table).since(model, deployed.version, since))
+
+
+def side(profiles: Profiles, model: str, name: str, deployed: Deployed, since: datetime, tally: Tally) -> Side:
+    """A side with this tally, and its predictions in `profiles` since then. Raises `Throttled`."""
     if deployed.reference is None:
         return Side(name, deployed.version, tally, 0, None)
     reference = Reference.from_doc(deployed.reference)
-    stored = Profiles(table).each(model, deployed.version, since)
+    stored = profiles.each(model, deployed.version, since)
     merged = Profile.of(reference, (profile.doc for profile in stored))
     if not merged.rows:
         return Side(name, deployed.version, tally, 0, None)

@@ -15,6 +15,7 @@ class Environment:
     artifact_bucket: str
     team: str
     model: str
+    shadow_function: str = ""  # which is shown what the live version answers, while a version is shadow
     consumers: str = ""  # those whose requests are counted here, as `quota.HardQuota.several` reads them
 
     @classmethod
@@ -22,4 +23,4 @@ class Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
         named = ("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM", "MODEL")
         table, bucket, team, model = required(named, variables, "model server")
-        return cls(table, bucket, team, model, variables.get("CONSUMERS", ""))
+        return cls(table, bucket, team, model, variables.get("SHADOW_FUNCTION", ""), variables.get("CONSUMERS", ""))

@@ -43,17 +43,31 @@ class Tried:
 
     def takes(self, key: str) -> bool:
         """Whether it answers the request with this key: always the same for a key, and still so when its share grows."""
-        digest = hashlib.sha256(f"{self.version} {key}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") * 100 < self.percent << 32
+        return _is_among(f"{self.version} {key}", self.percent)
+
+
+@dataclass(frozen=True)
+class Shadowing:
+    """The version that is shadow since then, which runs elsewhere."""
+
+    version: int
+    percent: int
+    since: str
+
+    def takes(self, request_id: str) -> bool:
+        """Whether it is shown this request."""
+        return _is_among(f"shadow {self.version} {request_id}", self.percent)
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What answers: the live version, and the one that is tried beside it. While the model is paused, neither is needed."""
+    """What answers: the live version, and the one that is tried beside it. While the model is paused, neither is needed.
+    `shadow` is shown what the live version answers."""
 
     live: Loaded | None
     canary: Tried | None = None
     pause: Pause | None = None
+    shadow: Shadowing | None = None
 
 
 class Live:
@@ -139,7 +153,9 @@ class Live:
             except Unusable as error:
                 refused = str(error)
             canary = Tried(deployed.version, record.canary.percent, loaded)
-        self._serving, self.problem = Serving(live, canary), None
+        shadow = record.shadow
+        shadowing = Shadowing(shadow.deployed.version, shadow.percent, shadow.deployed.promoted_at) if shadow else None
+        self._serving, self.problem = Serving(live, canary, shadow=shadowing), None
         if canary and refused:
             self._refuse(record, canary.version, refused)
         else:
@@ -158,6 +174,12 @@ class Live:
         self._refused_generation = record.generation
         self._retry_at = self._monotonic() + RETRY_SECONDS
         self._on_refused(version, why)
+
+
+def _is_among(text: str, percent: int) -> bool:
+    """The same for a text always; of many texts `percent` are."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:4], "big") * 100 < percent << 32
 
 
 def _bytes_of(deployed: Deployed) -> object:

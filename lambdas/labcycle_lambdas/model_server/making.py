@@ -23,7 +23,12 @@ from labcycle_lambdas.model_server.server import Server
 from labcycle_lambdas.responding import LEDGER, PATIENCE, client
 
 if TYPE_CHECKING:
+    from botocore.session import Session
+
+    from labcycle_lambdas.ledger.shadows import Shadows
+    from labcycle_lambdas.model_server.offering import Offering
     from labcycle_lambdas.model_server.quota import Quota
+    from labcycle_lambdas.model_server.shadow import Shadow
 
 
 def make_server(*, by_timer: bool = False, write: Callable[[str], object] = print) -> Server:
@@ -39,7 +44,7 @@ def make_server(*, by_timer: bool = False, write: Callable[[str], object] = prin
         environment.model,
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )
-    profiles, sandbox, clock = Profiles(table), uuid.uuid4().hex[:12], time.monotonic
+    profiles, sandbox, clock = Profiles(table), _sandbox(), time.monotonic
     return Server(
         environment.model,
         live,
@@ -48,7 +53,46 @@ def make_server(*, by_timer: bool = False, write: Callable[[str], object] = prin
         Counting(Traffic(table), environment.model, sandbox, monotonic=clock, by_timer=by_timer),
         journal,
         quota=_quota(environment, table),
+        offering=_offering(environment, session, table, journal, sandbox),
     )
+
+
+def make_shadow() -> tuple[str, Shadows, Shadow]:
+    """What runs the shadow of the model that the environment names: that model, what is written of it, and it."""
+    from labcycle_lambdas.ledger.shadows import Seen, Shadows
+    from labcycle_lambdas.model_server.comparing import Sums
+    from labcycle_lambdas.model_server.shadow import Shadow
+
+    environment, session, sandbox, clock = Environment.read(), get_session(), _sandbox(), time.monotonic
+    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
+    shadows = Shadows(table)
+    shadow = Shadow(
+        Deployments(table),
+        Loader(client("s3", PATIENCE, session), environment.artifact_bucket),
+        environment.model,
+        Sums(shadows, environment.model, sandbox, Seen, monotonic=clock),
+        Capture(Profiles(table, "SHADOWPROFILE"), environment.model, sandbox, monotonic=clock),
+        Journal(environment.team, environment.model),
+    )
+    return environment.model, shadows, shadow
+
+
+def _sandbox() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _offering(
+    environment: Environment, session: Session, table: Table, journal: Journal, sandbox: str
+) -> Offering | None:
+    """None where there is no place for a shadow."""
+    if not environment.shadow_function:
+        return None
+    from labcycle_lambdas.ledger.shadows import Offered, Shadows
+    from labcycle_lambdas.model_server.comparing import Sums
+    from labcycle_lambdas.model_server.offering import INVOKE, ToFunction
+
+    offered = Sums(Shadows(table), environment.model, sandbox, Offered, monotonic=time.monotonic)
+    return ToFunction(lambda: client("lambda", INVOKE, session), environment.shadow_function, offered, journal)
 
 
 def _quota(environment: Environment, table: Table) -> Quota | None:

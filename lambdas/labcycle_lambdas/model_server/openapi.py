@@ -75,6 +75,10 @@ def document(model: str, version: int | None, schema: Schema | None) -> dict[str
                     "generation": {"type": "integer"},
                     "problem": {"type": ["string", "null"], "description": "Why what is live cannot be loaded."},
                     "canary": {"type": "object", "description": "The version that is tried beside the live one."},
+                    "shadow": {
+                        "type": "object",
+                        "description": "The version that is compared with it, and answers nothing.",
+                    },
                     "paused": {
                         "type": "object",
                         "description": "Since when, by whom and why; and the declared answer.",

@@ -19,6 +19,11 @@ class Scored:
     predictions: list[Any]
     all_outputs: bool
 
+    @property
+    def first(self) -> list[Any]:
+        """The first output's predictions, one a row."""
+        return [next(iter(p.values())) for p in self.predictions] if self.all_outputs else self.predictions
+
 
 def score(request: Request, graph: Graph) -> Scored:
     """The graph's predictions for the rows of a request.

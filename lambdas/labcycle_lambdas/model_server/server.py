@@ -25,11 +25,12 @@ from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.graph import CannotCompute
 from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, QUOTA_REFUSALS, Journal
-from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Tried
+from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Shadowing
 from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, read
 from labcycle_lambdas.model_server.scoring import score
 
 if TYPE_CHECKING:
+    from labcycle_lambdas.model_server.offering import Offering
     from labcycle_lambdas.model_server.quota import Quota
 
 MODEL_HEADER = "x-labcycle-model"
@@ -44,7 +45,8 @@ _METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET", "/openapi
 
 @dataclass(frozen=True)
 class Server:
-    """Answers requests for `model`. `monotonic` tells seconds. `quota` counts requests of those whose quota is hard."""
+    """Answers requests for `model`. `monotonic` tells seconds. `quota` counts requests of those whose quota is hard,
+    `offering` shows a shadow what was answered."""
 
     model: str
     live: Live
@@ -54,6 +56,7 @@ class Server:
     journal: Journal
     monotonic: Callable[[], float] = time.monotonic
     quota: Quota | None = None
+    offering: Offering | None = None
 
     def answer(self, request: Request) -> Response:
         """The answer; also to what goes wrong on our side."""
@@ -81,7 +84,7 @@ class Server:
             if serving.pause:
                 return Response(200, self._paused(request, serving, serving.pause), headers)
             assert serving.live
-            answer, version = self._answer(request, serving.live, serving.canary)
+            answer, version = self._answer(request, serving, serving.live)
             return Response(200, answer, {**headers, VERSION_HEADER: str(version)})
         except MlflowError as error:
             return error.response(headers)
@@ -123,18 +126,19 @@ class Server:
         except Throttled as error:
             raise MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}") from None
 
-    def _answer(self, request: Request, live: Loaded, canary: Tried | None) -> tuple[str, int]:
+    def _answer(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, int]:
         """The answer, and the version that gave it. While a version is tried, what each does is counted; what it cannot answer
         is answered by the live one, so that nobody suffers from the trial."""
+        canary = serving.canary
         if canary is None:
-            return self._score(request, live, self.capture), live.deployed.version
+            return self._answer_live(request, serving, live)[0], live.deployed.version
         failed, seconds = None, 0.0
         if canary.takes(request.headers.get(KEY_HEADER) or request.request_id):
             began = self.monotonic()
             try:
                 if canary.loaded is None:
                     raise CannotServe(f"version {canary.version} cannot be loaded")
-                answer = self._score(request, canary.loaded, self.canary_capture)
+                answer, _ = self._score(request, canary.loaded, self.canary_capture)
             except Exception as error:  # noqa: BLE001 - whatever it is: the live version decides whose mistake it is
                 failed, seconds = error, self.monotonic() - began
             else:
@@ -142,12 +146,12 @@ class Server:
                 return answer, canary.version
         began = self.monotonic()
         try:
-            answer = self._score(request, live, self.capture)
+            answer, took = self._answer_live(request, serving, live)
         except Exception as error:
             if isinstance(error, CannotCompute) or not isinstance(error, MlflowError):
                 self._count(request, live.generation, live.deployed.version, self.monotonic() - began, failed=True)
             raise  # of other errors the caller is to blame, as far as can be said: they count for neither
-        self._count(request, live.generation, live.deployed.version, self.monotonic() - began)
+        self._count(request, live.generation, live.deployed.version, took)
         if failed:
             self.journal.count(
                 CANARY_FAILURES,
@@ -158,6 +162,40 @@ class Server:
             )
             self._count(request, live.generation, canary.version, seconds, failed=True)
         return answer, live.deployed.version
+
+    def _answer_live(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, float]:
+        """The live version's answer, in how many seconds; the shadow is shown it."""
+        began = self.monotonic()
+        answer, predictions = self._score(request, live, self.capture)
+        seconds = self.monotonic() - began
+        shadow = serving.shadow
+        if shadow and self.offering and WHAT_IF_HEADER not in request.headers and shadow.takes(request.request_id):
+            self._offer(self.offering, request, shadow, live, predictions, seconds)
+        return answer, seconds
+
+    def _offer(
+        self,
+        offering: Offering,
+        request: Request,
+        shadow: Shadowing,
+        live: Loaded,
+        predictions: list[Any],
+        seconds: float,
+    ) -> None:
+        """A shadow must never cost anybody an answer."""
+        from labcycle_lambdas.ledger.shadows import Comparison  # not with each cold start
+        from labcycle_lambdas.model_server.shown import Shown
+
+        of = Comparison(shadow.version, shadow.since, live.deployed.version)
+        content_type = request.headers.get("content-type", "")
+        try:
+            offering.offer(Shown(of, request.request_id, content_type, request.body, predictions, seconds * 1000))
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self.journal.error(
+                "what the shadow was shown could not be counted; it is kept and tried again",
+                request_id=request.request_id,
+                why=f"{type(error).__name__}: {error}"[:500],
+            )
 
     def _count(self, request: Request, generation: int, version: int, seconds: float, *, failed: bool = False) -> None:
         """Counting must never cost anybody an answer."""
@@ -178,7 +216,8 @@ class Server:
         rows = len(data.rows) if isinstance(data, Table) else _length(next(iter(data.values.values())))
         return json.dumps({"predictions": [pause.answer] * rows}, separators=(",", ":"))
 
-    def _score(self, request: Request, loaded: Loaded, capture: Capture) -> str:
+    def _score(self, request: Request, loaded: Loaded, capture: Capture) -> tuple[str, list[Any]]:
+        """The answer, and the predictions of the graph's first output."""
         scored = score(request, loaded.graph)
         data, predictions = scored.data, scored.predictions
         answer = _AS_JSON({"predictions": predictions})
@@ -191,9 +230,8 @@ class Server:
                 status=413,
             )
         if isinstance(data, Table) and data.columns is not None and WHAT_IF_HEADER not in request.headers:
-            first = [next(iter(p.values())) for p in predictions] if scored.all_outputs else predictions
-            self._profile(loaded, capture, data.columns, data.rows, first, request.request_id)
-        return answer
+            self._profile(loaded, capture, data.columns, data.rows, scored.first, request.request_id)
+        return answer, scored.first
 
     def _profile(
         self,
@@ -264,6 +302,8 @@ class Server:
                 "percent": canary.percent,
                 "loaded": canary.loaded is not None,
             }
+        if serving.shadow:
+            about["shadow"] = {"version": str(serving.shadow.version), "percent": serving.shadow.percent}
         if pause:
             about["paused"] = {"at": pause.at, "by": pause.by, "reason": pause.reason, "answer": pause.answer}
         return about

@@ -37,6 +37,7 @@ class Lineage:
             was_live: list[Deployed | Previous] = [
                 *([deployment.live] if deployment.live else []),
                 *([deployment.canary.deployed] if deployment.canary else []),
+                *([deployment.shadow.deployed] if deployment.shadow else []),
                 *deployment.previous,
             ]
             for deployed in was_live:

@@ -235,11 +235,11 @@ def test_the_boundary_knows_generated_names_of_the_longest_team(synthesize: Synt
 
 @pytest.fixture(scope="module")
 def serving(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
-    """A team with a model on Fargate, and one with consumers, each in all other forms and promoted in steps."""
+    """A team with a model on Fargate, and one with consumers and a shadow, each in all other forms and promoted in steps."""
     others = [BATCH, {"form": "app"}, REPORT]
     models = [
         model("on-tasks", deliver=[TASKS, *others], promotion={"canary_percents": [5]}),
-        model("asked", deliver=[API | {"consumers": CONSUMERS}, *others], promotion={}),
+        model("asked", deliver=[API | {"consumers": CONSUMERS, "shadow": {}}, *others], promotion={}),
     ]
     target = TARGET | {"api_gateway_logs": "made"}
     config = folder(tmp_path_factory.mktemp("serving"), TEAM | {"models": models}, target)

@@ -234,3 +234,86 @@ def test_metrics_are_those_of_the_api_and_the_function() -> None:
     ]
     assert made.metric_latency().statistic == "p99"
     assert made.metric_refused_versions().dimensions == {"Team": "fraud", "Model": "card-fraud"}
+
+
+@pytest.fixture(scope="module")
+def with_shadow() -> Template:
+    stack = Stack(App(), "Stack")
+    service(stack, memory=Size.mebibytes(1024), timeout=Duration.seconds(20), shadow_concurrency=3)
+    return Template.from_stack(stack)
+
+
+def of_role(template: Template, function: dict[str, Any]) -> list[dict[str, Any]]:
+    """Statements of the role of a function."""
+    role = function["Properties"]["Role"]["Fn::GetAtt"][0]
+    policies = template.find_resources("AWS::IAM::Policy").values()
+    return [
+        statement
+        for policy in policies
+        if {"Ref": role} in policy["Properties"]["Roles"]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def functions(template: Template) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Logical id and resource, by the module of the handler."""
+    found = template.find_resources("AWS::Lambda::Function").items()
+    return {one["Properties"]["Handler"].split(".")[-2]: (logical_id, one) for logical_id, one in found}
+
+
+def test_without_a_shadow_there_is_no_place_for_one(template: Template) -> None:
+    assert set(functions(template)) == {"handler"}
+    assert "shadow" not in json.dumps(template.to_json()).lower()
+
+
+def test_the_shadow_is_the_same_code_with_a_limit_of_its_own_and_no_second_try(with_shadow: Template) -> None:
+    logical_id, shadow = functions(with_shadow)["shadow_handler"]
+    _, live = functions(with_shadow)["handler"]
+    ours, theirs = shadow["Properties"], live["Properties"]
+    assert ours["Code"] == theirs["Code"]
+    assert (ours["ReservedConcurrentExecutions"], "ReservedConcurrentExecutions" in theirs) == (3, False)
+    assert (ours["MemorySize"], ours["Timeout"]) == (1024, 20)
+    assert theirs["Environment"]["Variables"]["SHADOW_FUNCTION"] == {"Ref": logical_id}
+    assert "SHADOW_FUNCTION" not in ours["Environment"]["Variables"], "it has no shadow of its own"
+    (calls,) = with_shadow.find_resources("AWS::Lambda::EventInvokeConfig").values()
+    assert calls["Properties"] == {
+        "FunctionName": {"Ref": logical_id},
+        "Qualifier": "$LATEST",
+        "MaximumEventAgeInSeconds": 60,
+        "MaximumRetryAttempts": 0,
+    }
+    with_shadow.resource_count_is("AWS::CloudWatch::Alarm", 0)
+    with_shadow.has_resource_properties(
+        "AWS::SSM::Parameter", {"Name": "/labcycle/team/fraud/model/card-fraud/shadow", "Value": "function"}
+    )
+
+
+def test_live_version_and_shadow_may_do_what_they_do_and_no_more(with_shadow: Template) -> None:
+    logical_id, shadow = functions(with_shadow)["shadow_handler"]
+    _, live = functions(with_shadow)["handler"]
+
+    def keys(function: dict[str, Any], action: str) -> list[Any]:
+        conditions = [one["Condition"] for one in of_role(with_shadow, function) if one["Action"] == action]
+        return sorted(
+            key for one in conditions for test in one.values() for key in as_keys(test["dynamodb:LeadingKeys"])
+        )
+
+    def as_keys(value: Any) -> list[str]:
+        return value if isinstance(value, list) else [value]
+
+    assert keys(live, "dynamodb:PutItem") == ["PROFILE#card-fraud#*", "SHADOW#card-fraud#*", "TRAFFIC#card-fraud#*"]
+    assert keys(shadow, "dynamodb:PutItem") == [
+        "SHADOW#card-fraud#*",
+        "SHADOWED#card-fraud",
+        "SHADOWPROFILE#card-fraud#*",
+    ]
+    assert keys(shadow, "dynamodb:GetItem") == ["DEPLOYMENT#card-fraud"]
+    (invoke,) = statements(with_shadow, "lambda:InvokeFunction")
+    assert invoke["Resource"] == {"Fn::GetAtt": [logical_id, "Arn"]}
+    assert invoke in of_role(with_shadow, live)
+
+
+@pytest.mark.parametrize("concurrency", [0, 101])
+def test_a_shadow_has_a_sensible_limit(concurrency: int) -> None:
+    with pytest.raises(ValueError, match=rf"shadow_concurrency: got {concurrency}; allowed 1 to 100."):
+        service(Stack(App(), "Stack"), shadow_concurrency=concurrency)

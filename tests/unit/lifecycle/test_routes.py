@@ -177,7 +177,7 @@ def test_a_changed_event_is_told(world: World, api: Lifecycle) -> None:
         "arn:aws:sts::123456789012:assumed-role/admin/reviewer-1",
     ],
 )
-@pytest.mark.parametrize("action", ["promote", "rollback"])
+@pytest.mark.parametrize("action", ["promote", "rollback", "shadow", "shadow/end"])
 def test_who_is_no_member_changes_nothing(world: World, api: Lifecycle, arn: str, action: str) -> None:
     world.register(classifier())
     status, body = said(api, "POST", f"{ROOT}/{action}", {"version": "1"}, user_arn=arn)
