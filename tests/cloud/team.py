@@ -132,10 +132,11 @@ class Team:
         self.restart_servers()
 
     def restart_servers(self) -> None:
-        """Model servers, which keep the live version for some seconds, start cold at the next request."""
+        """Model servers, which keep the live version for some seconds, and their shadows start cold at the next request."""
         for outputs in self.cloud.outputs.values():
-            if "ServerFunction" in outputs:
-                self.cloud.functions.restart(outputs["ServerFunction"])
+            for function in ("ServerFunction", "ShadowFunction"):
+                if function in outputs:
+                    self.cloud.functions.restart(outputs[function])
 
     def an_hour_of_promotion(self, model: str) -> None:
         """The share that a promotion has reached is watched since an hour earlier."""
