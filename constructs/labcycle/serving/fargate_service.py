@@ -24,7 +24,7 @@ from labcycle._grants import allow
 from labcycle._notices import tell
 from labcycle.config import names
 from labcycle.config.fargate import allowed_memory_mb
-from labcycle.serving.model_api import PERIOD, ModelApi, check_figures, let_server_work
+from labcycle.serving.model_api import ANSWERING, PERIOD, ModelApi, check_figures, let_server_work
 from labcycle.serving.server_image import PORT, USER, ServerImage
 
 TASKS = (1, 50)
@@ -43,7 +43,7 @@ class FargateModelService(ModelApi):
     two, and to the tasks, HTTP is not encrypted: it stays in the VPC, and security groups let only the one reach the other.
 
     The service has two tasks or more over the zones, and more of them when their share of the requests or the processor asks for
-    it. A deployment that does not become healthy, or that answers with 5xx, is taken back by itself. A task that is taken away
+    it. A version can be the shadow of the live one, in a thread of each task. A deployment that does not become healthy, or that answers with 5xx, is taken back by itself. A task that is taken away
     gets no new request and has the time to finish the others, so that no request needs a protection of its own against scaling in.
 
     A task of 1,024 units and 2,048 MiB costs about 36 USD a month, the load balancer 17 USD and its traffic, whether anybody calls
@@ -180,6 +180,7 @@ class FargateModelService(ModelApi):
             key=encryption_key,
             errors_in=f"the log group {self.log_group.log_group_name}",
         )
+        self._has_place_for_shadow("process")
 
     def metric_cpu(self) -> cloudwatch.Metric:
         """Percent of the tasks' processors that are in use, on average."""
@@ -204,6 +205,7 @@ class FargateModelService(ModelApi):
             bucket=bucket,
             key=self._key,
             region=Stack.of(self).region,
+            written=(*ANSWERING, "SHADOW#{}#*", "SHADOWPROFILE#{}#*"),
         )
         return role
 

@@ -34,6 +34,7 @@ _ROUTES = (
 )
 _APP_ROUTE = ("/app", apigateway.HttpMethod.GET)
 PERIOD = Duration.minutes(1)
+ANSWERING = ("PROFILE#{}#*", "TRAFFIC#{}#*")  # what a server writes of the versions that answer, by model
 Route = tuple[str, apigateway.HttpMethod]
 
 
@@ -183,7 +184,7 @@ def let_server_work(
     bucket: s3.IBucket,
     key: kms.IKey,
     region: str,
-    written: Sequence[str] = ("PROFILE#{}#*", "TRAFFIC#{}#*"),
+    written: Sequence[str] = ANSWERING,
 ) -> None:
     """The deployment record of this model is read, what it counts is written, pinned object versions are fetched."""
     record = f"DEPLOYMENT#{model}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from labcycle_lambdas.model_server.beside import Beside
 from labcycle_lambdas.model_server.journal import PROFILE_WRITE_FAILURES
 from labcycle_lambdas.model_server.server import Server
 
@@ -17,6 +18,7 @@ class Flushing:
 
     def __init__(self, server: Server, wait: Callable[[float], bool] | None = None) -> None:
         self._server = server
+        self._beside = server.offering if isinstance(server.offering, Beside) else None
         self._end = threading.Event()
         self._wait = wait or self._end.wait
         self._thread = threading.Thread(target=self._run, name="flushing", daemon=True)
@@ -33,9 +35,13 @@ class Flushing:
     def write(self, *, profiles: bool) -> None:
         """What cannot be written is told, kept and tried again."""
         self._try("the tally of the answers", self._server.counting.flush)
+        if self._beside:
+            self._try("what the shadow saw", self._beside.write)
         if profiles:
             self._try("the profile of the traffic", self._server.capture.flush)
             self._try("the profile of the traffic", self._server.canary_capture.flush)
+            if self._beside:
+                self._try("the profile of the shadow", self._beside.shadow.capture.flush)
 
     def _run(self) -> None:
         turn = 0

@@ -38,9 +38,10 @@ def make_server(*, by_timer: bool = False, write: Callable[[str], object] = prin
     session = get_session()
     table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
     journal = Journal(environment.team, environment.model, write)
+    loader = Loader(client("s3", PATIENCE, session), environment.artifact_bucket)
     live = Live(
         Deployments(table),
-        Loader(client("s3", PATIENCE, session), environment.artifact_bucket),
+        loader,
         environment.model,
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )
@@ -53,28 +54,43 @@ def make_server(*, by_timer: bool = False, write: Callable[[str], object] = prin
         Counting(Traffic(table), environment.model, sandbox, monotonic=clock, by_timer=by_timer),
         journal,
         quota=_quota(environment, table),
-        offering=_offering(environment, session, table, journal, sandbox),
+        offering=_offering(environment, session, table, loader, journal, sandbox, by_timer=by_timer),
     )
 
 
 def make_shadow() -> tuple[str, Shadows, Shadow]:
     """What runs the shadow of the model that the environment names: that model, what is written of it, and it."""
+    from labcycle_lambdas.ledger.shadows import Shadows
+
+    environment, session = Environment.read(), get_session()
+    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
+    journal = Journal(environment.team, environment.model)
+    loader = Loader(client("s3", PATIENCE, session), environment.artifact_bucket)
+    return environment.model, Shadows(table), _shadow(environment, table, loader, journal, _sandbox())
+
+
+def _shadow(
+    environment: Environment,
+    table: Table,
+    loader: Loader,
+    journal: Journal,
+    sandbox: str,
+    *,
+    by_timer: bool = False,
+) -> Shadow:
     from labcycle_lambdas.ledger.shadows import Seen, Shadows
     from labcycle_lambdas.model_server.comparing import Sums
     from labcycle_lambdas.model_server.shadow import Shadow
 
-    environment, session, sandbox, clock = Environment.read(), get_session(), _sandbox(), time.monotonic
-    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
-    shadows = Shadows(table)
-    shadow = Shadow(
+    model, clock = environment.model, time.monotonic
+    return Shadow(
         Deployments(table),
-        Loader(client("s3", PATIENCE, session), environment.artifact_bucket),
-        environment.model,
-        Sums(shadows, environment.model, sandbox, Seen, monotonic=clock),
-        Capture(Profiles(table, "SHADOWPROFILE"), environment.model, sandbox, monotonic=clock),
-        Journal(environment.team, environment.model),
+        loader,
+        model,
+        Sums(Shadows(table), model, sandbox, Seen, monotonic=clock),
+        Capture(Profiles(table, "SHADOWPROFILE"), model, sandbox, monotonic=clock, by_timer=by_timer),
+        journal,
     )
-    return environment.model, shadows, shadow
 
 
 def _sandbox() -> str:
@@ -82,16 +98,28 @@ def _sandbox() -> str:
 
 
 def _offering(
-    environment: Environment, session: Session, table: Table, journal: Journal, sandbox: str
+    environment: Environment,
+    session: Session,
+    table: Table,
+    loader: Loader,
+    journal: Journal,
+    sandbox: str,
+    *,
+    by_timer: bool,
 ) -> Offering | None:
-    """None where there is no place for a shadow."""
-    if not environment.shadow_function:
+    """In a process, a thread of it; on Lambda, another function. None where the stack has none."""
+    if not by_timer and not environment.shadow_function:
         return None
     from labcycle_lambdas.ledger.shadows import Offered, Shadows
     from labcycle_lambdas.model_server.comparing import Sums
-    from labcycle_lambdas.model_server.offering import INVOKE, ToFunction
 
     offered = Sums(Shadows(table), environment.model, sandbox, Offered, monotonic=time.monotonic)
+    if by_timer:
+        from labcycle_lambdas.model_server.beside import Beside
+
+        return Beside(_shadow(environment, table, loader, journal, sandbox, by_timer=True), offered)
+    from labcycle_lambdas.model_server.offering import INVOKE, ToFunction
+
     return ToFunction(lambda: client("lambda", INVOKE, session), environment.shadow_function, offered, journal)
 
 

@@ -1,10 +1,11 @@
-"""What a worker process has: the model server, and the timer that writes what it counts."""
+"""What a worker process has: the model server, the timer that writes what it counts, and the thread of its shadow."""
 
 from __future__ import annotations
 
 import sys
 
 from labcycle_lambdas.ledger.table import Throttled
+from labcycle_lambdas.model_server.beside import Beside
 from labcycle_lambdas.model_server.flushing import Flushing
 from labcycle_lambdas.model_server.live import CannotServe, NothingLive
 from labcycle_lambdas.model_server.making import make_server
@@ -21,13 +22,18 @@ class Worker:
         except (NothingLive, CannotServe, Throttled) as error:
             server.journal.error("nothing is served yet", why=f"{type(error).__name__}: {error}"[:500])
         self.application = application(server.answer)
+        self._beside = server.offering if isinstance(server.offering, Beside) else None
         self._flushing = Flushing(server)
 
     def begin(self) -> None:
         self._flushing.start()
+        if self._beside:
+            self._beside.start()
 
     def end(self) -> None:
         """Write what is left."""
+        if self._beside:
+            self._beside.stop()
         self._flushing.stop()
 
 

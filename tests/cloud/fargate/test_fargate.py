@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
 from tests.cloud.serving.test_life_cycle import LARGE, MODEL, SMALL
 from tests.cloud.team import COLUMNS, Team
-from tests.unit.model_server.test_process import Process
+from tests.unit.model_server.test_process import PATIENCE_SECONDS, Process
 
 
 @pytest.fixture
@@ -52,6 +53,25 @@ def test_it_serves_what_is_promoted_and_tells_the_monitor(fraud: Team, process: 
     table = Table(fraud.place.client("dynamodb"), fraud.table)
     written = Profiles(table).read(MODEL, first, datetime.now(UTC) - timedelta(hours=1))
     assert [one.doc["rows"] for one in written] == [2]
+
+
+def test_a_shadow_runs_in_its_process_and_has_no_answer(fraud: Team, process: Process) -> None:
+    scientist, reviewer = fraud.member("scientist-1"), fraud.member("reviewer-1")
+    body = {"dataframe_split": {"columns": COLUMNS, "data": [[2.0, 12], [-2.0, 12]]}}
+    first, second = scientist.log_model(MODEL, LARGE), scientist.log_model(MODEL, SMALL)
+    reviewer.promote(MODEL, first)
+    shadow = f"/labcycle/1.0/models/{MODEL}/shadow"
+    begun = reviewer.call("POST", shadow, body={"version": str(second)})
+    assert begun.status == 200, str(begun)
+    assert begun.json()["deployment"]["shadow"]["in_process"] is True
+    until = time.monotonic() + PATIENCE_SECONDS
+    assert process.ask("POST", "/invocations", body)[2] == {"predictions": [1, 0]}
+    while reviewer.call("GET", shadow).json()["requests"]["seen"] < 1 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert process.end() == 0, process.log()
+    said = reviewer.call("GET", shadow).json()
+    assert (said["requests"]["offered"], said["requests"]["seen"], said["requests"]["failed"]) == (1, 1, 0)
+    assert (said["agreement"]["rows"], said["agreement"]["same"]) == (2, 0)
 
 
 def test_the_service_is_as_the_team_file_says(fraud: Team) -> None:

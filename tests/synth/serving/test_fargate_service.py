@@ -173,7 +173,7 @@ def test_the_server_may_do_what_the_function_may(template: Template) -> None:
     stack = Stack(App(), "Stack")
     on_lambda.service(stack)
     function = Template.from_stack(stack)
-    for action in ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObjectVersion"):
+    for action in ("dynamodb:GetItem", "s3:GetObjectVersion"):  # what it writes, its shadow's records too, stands below
         expected, found = (on_lambda.statements(one, action) for one in (function, template))
         assert found == expected
 
@@ -281,3 +281,17 @@ def test_what_running_python_leaves_behind_is_not_of_the_image(tmp_path: Path, m
     left.mkdir()
     (left / "memory.cpython-313.pyc").write_bytes(b"left")
     assert service(Stack(App(), "Stack")).image.tag == before
+
+
+def test_a_shadow_has_its_place_in_the_process_and_its_own_records(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::SSM::Parameter", {"Name": "/labcycle/team/fraud/model/card-fraud/shadow", "Value": "process"}
+    )
+    written = [
+        statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        for policy in template.find_resources("AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "dynamodb:PutItem"
+    ]
+    kinds = ("PROFILE", "TRAFFIC", "SHADOW", "SHADOWPROFILE")
+    assert written == [[f"{kind}#card-fraud#*" for kind in kinds]]

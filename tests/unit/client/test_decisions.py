@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from labcycle.cli import app
-from labcycle.client import promotion_view
+from labcycle.client import promotion_view, shadow_view
 from labcycle.client.api import LifecycleClient
 
 WHO = {"member": "ada", "role": "labcycle-fraud-ada", "session": "ada"}
@@ -176,3 +176,76 @@ class TestWatching:
     def test_another_promotion_is_not_followed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         ran = self.watched(monkeypatch, {}, {"execution": "v3-1", "version": 3})
         assert ran.exit_code == 1
+
+
+def compared(**more: Any) -> dict[str, Any]:
+    figures = {"p50_ms": 5.0, "p99_ms": None, "profiled_rows": 0, "prediction_psi": 0.01}
+    return {
+        "model": "cards",
+        "version": 2,
+        "percent": 50,
+        "since": "2026-03-01",
+        "requests": {"offered": 900, "seen": 800, "failed": 8, "too_large": 1, "not_taken": 0, "not_arrived": 99},
+        "sides": [
+            {"side": "live", "version": 1, "requests": 800, "failed": 0, "failed_share": 0.0, **figures},
+            {"side": "shadow", "version": 2, "requests": 800, "failed": 8, "failed_share": 0.01, **figures},
+        ],
+        "agreement": {"rows": 80, "same": 60, "same_share": 0.75, "numbers": 4, "mean_absolute_difference": 0.125},
+        "problem": "CannotCompute: [it] cannot",
+        **more,
+    }
+
+
+NO_SHADOW = compared(sides=[], version=None, percent=None, since=None, requests=None, agreement=None, problem=None)
+
+
+def test_how_a_shadow_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = said(monkeypatch, compared(), "shadow", "cards")
+    for line in (
+        "cards, 50 % shown to the shadow since 2026-03-01",
+        "8 (1.0%)",
+        "seen: 800 of 900 requests",
+        "not seen: 1 too large to be shown",
+        "not seen: 99 on their way, or dropped by its limit or its age",
+        "the same prediction: 60 of 80 rows (75.0%)",
+        "mean absolute difference: 0.125 over 4 rows",
+        "last failure: CannotCompute: [it] cannot",
+    ):
+        assert line in shown, shown
+    assert "not taken" not in shown
+    assert json.loads(said(monkeypatch, compared(), "shadow", "cards", "--json")) == compared()
+    assert "begin one: labcycle models shadow cards VERSION" in said(monkeypatch, NO_SHADOW, "shadow", "cards")
+
+
+def test_a_shadow_is_followed_until_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([compared(), compared(), compared(percent=60), NO_SHADOW])
+    waited: list[float] = []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
+    monkeypatch.setattr(LifecycleClient, "call", lambda *_, **__: next(answers))
+    monkeypatch.setattr(shadow_view.time, "sleep", waited.append)
+    ran = CliRunner().invoke(app, ["models", "shadow", "cards", "--watch"])
+    assert (ran.exit_code, waited) == (0, [shadow_view.LOOK_SECONDS] * 3)
+    assert (ran.output.count("seen: 800"), ran.output.count("60 %"), ran.output.count("no version")) == (2, 1, 1)
+
+
+def test_a_shadow_is_begun_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    begun = deployment(shadow={"deployed": side(2), "percent": 100, "in_process": False})
+
+    def call(self: LifecycleClient, method: str, path: str, *, body: Any = None) -> dict[str, Any]:
+        calls.append((method, path.rpartition("/models/cards/")[2], body))
+        return begun if path.endswith("shadow") else deployment(shadow=None) | {"changed": False}
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
+    monkeypatch.setattr(LifecycleClient, "call", call)
+    ran = CliRunner().invoke(app, ["models", "shadow", "cards", "2", "--reason", "holidays"])
+    assert ran.output == "cards: version 2 is shown all requests, and answers none\n"
+    ran = CliRunner().invoke(app, ["models", "shadow", "cards", "--off"])
+    assert ran.output == "cards: no version is the shadow; nothing was changed\n"
+    assert calls == [
+        ("POST", "shadow", {"version": "2", "percent": 100, "reason": "holidays"}),
+        ("POST", "shadow/end", {}),
+    ]
+    assert CliRunner().invoke(app, ["models", "shadow", "cards", "2", "--off"]).exit_code != 0
+    shown = said(monkeypatch, begun, "deployment", "cards")
+    assert "its shadow is version 2: labcycle models shadow cards" in shown

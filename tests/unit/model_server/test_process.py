@@ -20,10 +20,22 @@ import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
 from labcycle_lambdas.model_server.payload import BODY_BYTES
 from labcycle_lambdas.model_server.wsgi import PAYLOAD_BYTES
 from tests.unit.model_server.bench import LABELS, SPLIT
-from tests.unit.serving.workshop import BUCKET, FEATURES, MODEL, ROWS, TABLE, TEAM, World, classifier, reference_table
+from tests.unit.serving.workshop import (
+    BUCKET,
+    FEATURES,
+    MODEL,
+    REVIEWER,
+    ROWS,
+    TABLE,
+    TEAM,
+    World,
+    classifier,
+    reference_table,
+)
 
 PATIENCE_SECONDS = 60.0
 TOLD = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM, "MODEL": MODEL}
@@ -199,3 +211,20 @@ def test_a_missing_variable_is_named() -> None:
     run = subprocess.run(command, env=empty, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert run.returncode != 0
     assert "ARTIFACT_BUCKET, TEAM, MODEL" in run.stderr
+
+
+def test_a_shadow_is_shown_what_it_answers(world: World, process: Process) -> None:
+    world.promote(world.register(classifier()))
+    version = world.register(classifier(regularisation=0.001))
+    world.deployments.begin_shadow(MODEL, world.preflight.prepare(MODEL, version), 100, REVIEWER, in_process=True)
+    record = world.deployments.current(MODEL)
+    assert record.shadow
+    of = Comparison(version, record.shadow.deployed.promoted_at, 1)
+    for _ in range(3):
+        assert process.ask("POST", "/invocations", SPLIT)[2] == {"predictions": LABELS[:5]}
+    until = time.monotonic() + PATIENCE_SECONDS
+    while Shadows(world.table).read(MODEL, of)[1].tally.requests < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert process.end() == 0, process.log()
+    offered, seen = Shadows(world.table).read(MODEL, of)
+    assert (offered, seen.tally.requests, seen.tally.failed, seen.rows) == (Offered(3), 3, 0, 15)
