@@ -72,7 +72,9 @@ def seen_by(beside: Beside, count: int) -> None:
     beside.stop()
 
 
-def test_the_thread_scores_what_was_answered_and_the_timer_writes_it(process: InProcess) -> None:
+def test_the_thread_scores_what_was_answered_and_the_timer_writes_it(
+    process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = process.begin(
         classifier(regularisation=0.001), run_id=process.world.run({"reference.json": reference_table()})
     )
@@ -84,8 +86,11 @@ def test_the_thread_scores_what_was_answered_and_the_timer_writes_it(process: In
     assert (offered, seen.tally.requests, seen.rows) == (Offered(20), 20, 20)
     (profile,) = Profiles(process.world.table, "SHADOWPROFILE").read(MODEL, version, BEGINNING)
     assert profile.doc["rows"] == 20
-    process.flushing.write(profiles=True)
-    assert process.read() == (offered, seen), "again and again the same"
+    with monkeypatch.context() as patched:
+        patched.setattr(process.world.table, "write", None)  # nothing is written where nothing came
+        process.flushing.write(profiles=True)
+    assert process.bench.log == []
+    assert process.read() == (offered, seen)
 
 
 def test_a_full_queue_costs_no_answer_and_is_counted(process: InProcess) -> None:
@@ -110,6 +115,8 @@ def test_the_queue_is_bounded_by_bytes_too(process: InProcess) -> None:
     process.beside.write()
     offered, _ = Shadows(process.world.table).read(MODEL, OF)
     assert offered == Offered(3, not_taken=1)
+    seen_by(process.beside, 2)
+    assert process.beside._bytes == 0, "what was taken out makes room"
 
 
 def test_a_ledger_that_is_busy_is_no_failure_of_the_version(

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from labcycle_lambdas.ledger.profiles import Profiles
-from labcycle_lambdas.ledger.shadows import Comparison, Offered
+from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.comparing import compared
 from labcycle_lambdas.model_server.live import CACHE_SECONDS
@@ -244,12 +244,15 @@ def test_what_was_meant_for_a_shadow_that_ended_is_not_counted(shade: Shade) -> 
     shade.deployments.begin_shadow(MODEL, before.deployed, 100, REVIEWER)
     Shade(shade.bench).function.take(late[0])
     assert shade.read()[1].tally.requests == 0, "another comparison has begun"
+    ended = Comparison(before.deployed.version, before.deployed.promoted_at, 1)
+    assert Shadows(shade.world.table).read(MODEL, ended)[1].tally.requests == 1, "and this one is over"
 
 
-def test_each_live_version_has_a_comparison_of_its_own(shade: Shade) -> None:
+def test_each_live_version_has_a_comparison_of_its_own(shade: Shade, monkeypatch: pytest.MonkeyPatch) -> None:
     shade.begin(classifier(regularisation=0.001))
     shade.ask(1, 2)
     shade.bring()
+    monkeypatch.setattr(shade.function.shadow, "_load", None)  # it is loaded, whichever version is live
     shade.world.promote(shade.world.register(classifier(regularisation=0.01)))
     shade.bench.clock.pass_seconds(CACHE_SECONDS)
     assert shade.read()[1].tally.requests == 0
