@@ -258,7 +258,7 @@ def of_role(template: Template, function: dict[str, Any]) -> list[dict[str, Any]
 def functions(template: Template) -> dict[str, tuple[str, dict[str, Any]]]:
     """Logical id and resource, by the module of the handler."""
     found = template.find_resources("AWS::Lambda::Function").items()
-    return {one["Properties"]["Handler"].split(".")[-2]: (logical_id, one) for logical_id, one in found}
+    return {one["Properties"]["Handler"].split(".")[-2]: (logical_id, dict(one)) for logical_id, one in found}
 
 
 def test_without_a_shadow_there_is_no_place_for_one(template: Template) -> None:

@@ -222,7 +222,7 @@ def test_a_shadow_is_followed_until_there_is_none(monkeypatch: pytest.MonkeyPatc
     waited: list[float] = []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
     monkeypatch.setattr(LifecycleClient, "call", lambda *_, **__: next(answers))
-    monkeypatch.setattr(shadow_view.time, "sleep", waited.append)
+    monkeypatch.setattr("labcycle.client.shadow_view.time.sleep", waited.append)
     ran = CliRunner().invoke(app, ["models", "shadow", "cards", "--watch"])
     assert (ran.exit_code, waited) == (0, [shadow_view.LOOK_SECONDS] * 3)
     assert (ran.output.count("seen: 800"), ran.output.count("60 %"), ran.output.count("no version")) == (2, 1, 1)

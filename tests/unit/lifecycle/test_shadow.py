@@ -106,7 +106,7 @@ def test_how_it_does(world: World, api: Lifecycle) -> None:
     run_id = world.run({"reference.json": reference_table()})
     for _ in range(2):
         world.register(classifier(), run_id=run_id)
-    nothing = {"model": MODEL, **NOTHING, "sides": []}
+    nothing: dict[str, Any] = {"model": MODEL, **NOTHING, "sides": []}
     assert said(api, "GET", f"{ROOT}/shadow") == (200, nothing)
     world.promote(1)
     assert said(api, "GET", f"{ROOT}/shadow") == (200, nothing)

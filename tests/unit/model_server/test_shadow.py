@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.comparing import compared
+from labcycle_lambdas.model_server.graph import Graph
 from labcycle_lambdas.model_server.live import CACHE_SECONDS
 from labcycle_lambdas.model_server.offering import COUNTED_EVERY_SECONDS, FAILURES_IN_A_ROW, REST_SECONDS
 from labcycle_lambdas.model_server.server import VERSION_HEADER, WHAT_IF_HEADER
@@ -210,13 +212,18 @@ def test_it_is_loaded_again_after_a_while(shade: Shade, monkeypatch: pytest.Monk
     shade.ask(3)
     loads: list[int] = []
     original = shade.function.shadow._load
-    monkeypatch.setattr(shade.function.shadow, "_load", lambda deployed: loads.append(1) or original(deployed))
+
+    def load(deployed: Deployed) -> Graph:
+        loads.append(deployed.version)
+        return original(deployed)
+
+    monkeypatch.setattr(shade.function.shadow, "_load", load)
     shade.bring()
     assert loads == []
     shade.bench.clock.pass_seconds(RETRY_SECONDS)
     shade.ask(4)
     shade.bring()
-    assert loads == [1]
+    assert loads == [version]
 
 
 def test_what_it_cannot_score_is_counted_as_failed(shade: Shade) -> None:
