@@ -3,6 +3,7 @@
 from .gather import load_paths
 from .hardware import PRICES_AS_OF, PRICES_REGION, TIERS, HardwareTier, TierName
 from .loader import load_all, load_target, load_team
+from .locks import Flavour, Lock
 from .problem import ConfigError, Problem
 from .schema import json_schema
 from .subjects import subjects_of
@@ -26,6 +27,7 @@ from .team import (
     RetentionRule,
     Retrain,
     Role,
+    Runtime,
     Stage,
     Team,
     Token,
@@ -46,8 +48,10 @@ __all__ = [
     "ConsumerQuota",
     "Drift",
     "FargateDelivery",
+    "Flavour",
     "HardwareTier",
     "Issuer",
+    "Lock",
     "Member",
     "Model",
     "Monitor",
@@ -60,6 +64,7 @@ __all__ = [
     "RetentionRule",
     "Retrain",
     "Role",
+    "Runtime",
     "SignIn",
     "Stage",
     "Target",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path as FilePath
 from typing import TypeVar
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from . import rules
 from .document import Document, read
 from .explain import explain, nearest
+from .named_locks import named_locks
 from .problem import ConfigError, Problem
 from .rules import Broken
 from .target import Target
@@ -135,9 +137,13 @@ def _load(
         problem = document.origin.problem(broken.path, broken.message, on_key=broken.on_key)
         if (problem.line, problem.column) not in told:
             problems.append(problem)
+    texts, found = named_locks(document, file)
+    problems += [
+        problem for problem in found if (problem.line, problem.column) not in told or problem.file != str(file)
+    ]
     if problems or loaded is None:
         raise ConfigError(problems)
-    return loaded.read_from(document.origin)
+    return loaded.read_from(replace(document.origin, texts=texts))
 
 
 def _file_name(document: Document, name_key: str, file: FilePath) -> Iterator[Broken]:

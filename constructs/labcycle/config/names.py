@@ -107,6 +107,11 @@ def shadow_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/shadow"
 
 
+def model_server_runtime_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds what a model's server is made from, where that is not ONNX; promotions are held against it."""
+    return f"/labcycle/team/{team}/model/{model}/runtime"
+
+
 def model_parameters(team: str) -> str:
     """All SSM parameters of a team's models, as a pattern: a role holds few characters, and nothing in them is secret."""
     return f"/labcycle/team/{team}/model/*"

@@ -18,7 +18,8 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """A file with the places of its keys and values. Empty for configuration that was made in Python.
+    """A file with the places of its keys and values. Empty for configuration that was made in Python. `texts` are those of other
+    files that it names, by the names that they have there.
 
     All origins are equal: where a team was read does not make it another team.
     """
@@ -26,6 +27,7 @@ class Origin:
     file: str = ""
     keys: Mapping[Path, Place] = field(default_factory=dict)
     values: Mapping[Path, Place] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)

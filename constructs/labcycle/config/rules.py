@@ -20,7 +20,7 @@ from .problem import Path
 from .regions import is_zone_of, known_regions
 
 PRINCIPAL_KINDS = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
-MODEL_KEYS = ("name", "business_owner", "deliver", "promotion", "monitor", "retrain", "react")
+MODEL_KEYS = ("name", "business_owner", "deliver", "runtime", "promotion", "monitor", "retrain", "react")
 NETWORK_KEYS = ("name", "cidr", "vpc_id", "private_subnet_ids", "egress")
 # As in https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ServiceQuota.html
 QUOTA_CODE = re.compile(r"^L-[0-9A-F]{8}$")

@@ -9,8 +9,10 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StringConst
 from . import rules
 from .fargate import CpuUnits
 from .hardware import TierName
+from .locks import Flavour, Lock
 from .metrics import Metric
 from .origin import Origin
+from .problem import ConfigError
 from .ruling import obey
 from .schedules import ScheduleExpression, TimeZone, as_schedule
 from .vocabulary import Allowed, Email, Name, Settings, TagValue
@@ -70,6 +72,16 @@ _TrainingInstance = Annotated[
     str,
     StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"),
     Allowed("a SageMaker instance type such as ml.m5.large"),
+]
+_RequirementsFile = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(\.\./)*[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.txt$", max_length=200
+    ),
+    Allowed(
+        "the path of a .txt file from the folder of the team file, such as requirements/card-fraud.txt",
+        "Name it with letters, digits and _ . - /",
+    ),
 ]
 _Percent = Annotated[int, Field(ge=1, le=99)]
 _TimesOfDay = Annotated[
@@ -403,6 +415,15 @@ class Promotion(Settings):
     """How many days ago it may have been trained; absent: any time."""
 
 
+class Runtime(Settings):
+    """What the model's server and its batches are made from, where that is not ONNX."""
+
+    flavour: Flavour
+    """Flavour of MLflow that versions are logged with. All but ONNX load code that stands in the model's files."""
+    requirements: _RequirementsFile
+    """File with exact pins of all packages, from the folder of the team file; versions are logged with the same."""
+
+
 class Model(Settings):
     """A model, from its delivery to its reaction."""
 
@@ -412,6 +433,8 @@ class Model(Settings):
     """Who hears about the model, besides the team's owner."""
     deliver: Annotated[tuple[Delivery, ...], Field(strict=False, min_length=1)]
     """The forms in which the model is delivered, each once."""
+    runtime: Runtime | None = None
+    """What runs its versions; absent: ONNX Runtime."""
     promotion: Promotion | None = None
     """What a version must pass before it answers all requests; absent: whoever may promote makes it live at once."""
     monitor: Monitor | None = None
@@ -485,6 +508,23 @@ class Team(Settings):
     def origin(self) -> Origin:
         """Where the team was read."""
         return self._origin
+
+    def lock_of(self, model: Model) -> Lock | None:
+        """What the server of a model is made from, as it was when the team was read; None where that is ONNX.
+
+        Raises
+        ------
+        ConfigError
+            If the team was not read from a file.
+        """
+        if model.runtime is None:
+            return None
+        text = self._origin.texts.get(model.runtime.requirements)
+        if text is None:
+            place = ("models", self.models.index(model), "runtime", "requirements")
+            said = f"got {model.runtime.requirements} in a team that was not read from a file. Load the team with load_team"
+            raise ConfigError([self._origin.problem(place, said)])
+        return Lock.read(text)
 
     def read_from(self, origin: Origin) -> Self:
         """The same team, with the places of its values."""
