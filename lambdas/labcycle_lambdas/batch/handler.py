@@ -13,7 +13,9 @@ from labcycle_lambdas.batch.steps import Steps
 from labcycle_lambdas.batch.store import Store
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.model_server.loading import Loader
+from labcycle_lambdas.model_server.loading import Loader, import_at_start
+
+import_at_start()
 
 
 def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from labcycle_lambdas.batch.rows import Part, Unreadable, parts
 from labcycle_lambdas.batch.store import Content, Store, TooLarge
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.mlflow_error import MlflowError
-from labcycle_lambdas.model_server.graph import Graph
 from labcycle_lambdas.model_server.payload import read
+from labcycle_lambdas.model_server.runnable import Runnable
 from labcycle_lambdas.model_server.scoring import fitting, score
 
 OBJECT_BYTES = 500_000_000
@@ -32,7 +32,7 @@ class Scoring:
     store: Store
     places: Places
     plan: Plan
-    graph: Callable[[], Graph]
+    graph: Callable[[], Runnable]
     now: Callable[[], datetime]
 
     def __call__(self, name: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from labcycle_lambdas.batch.plan import CannotBegin, Plan, Planning
 from labcycle_lambdas.batch.scoring import Scoring
 from labcycle_lambdas.batch.store import Store
 from labcycle_lambdas.ledger.deployments import Deployed, Deployments
-from labcycle_lambdas.model_server.graph import Graph, Unusable
 from labcycle_lambdas.model_server.loading import Loader
+from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.notice import Notice
 
 
@@ -31,7 +31,7 @@ class Steps:
     store: Store
     deployments: Deployments
     load: Loader
-    _graph: tuple[object, Graph] | None = field(default=None)
+    _graph: tuple[object, Runnable] | None = field(default=None)
     _plan: tuple[tuple[str, str], Plan] | None = field(default=None)
 
     def do(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Steps:
             self._plan = (run, execution), Plan.from_doc(doc)
         return self._plan[1]
 
-    def _loaded(self, deployed: Deployed) -> Graph:
+    def _loaded(self, deployed: Deployed) -> Runnable:
         what = (deployed.model_file, deployed.files, repr(deployed.signature))
         if self._graph is None or self._graph[0] != what:
             self._graph = None  # not two at once in memory

@@ -62,8 +62,9 @@ class Previous:
 class Deployed:
     """A version with all that a model server needs to run it.
 
-    `files` are all files of the model folder, `model_file` is the ONNX graph among them. `signature` holds MLflow's
-    column or tensor specifications under `inputs` and `outputs`; `reference` is a `profiles.Reference` as a document,
+    `files` are all files of the model folder, `model_file` is the one among them that is loaded. `signature` holds MLflow's
+    column or tensor specifications under `inputs` and `outputs`; `runtime` is what the version is loaded with, as
+    `lifecycle.flavours` describes it, None for ONNX; `reference` is a `profiles.Reference` as a document,
     None where the run logged none (then drift is not measured). `promoted_at` and `promoted_by` are set by `promote`.
     """
 
@@ -75,6 +76,7 @@ class Deployed:
     reference: dict[str, Any] | None = None
     promoted_at: str = ""
     promoted_by: str = ""
+    runtime: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ class Deployments:
             item.doc["reference"],
             previous.promoted_at,
             previous.promoted_by,
+            item.doc.get("runtime"),
         )
 
     def promote(
@@ -550,6 +553,7 @@ def _detail(model: str, deployed: Deployed) -> tuple[str, Write]:
         "files": [asdict(file) for file in deployed.files],
         "signature": deployed.signature,
         "reference": deployed.reference,
+        **({"runtime": deployed.runtime} if deployed.runtime else {}),
     }
     text = json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     if len(text) > DETAIL_BYTES:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from labcycle_lambdas.lifecycle.flavours import Runtime
+
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
@@ -30,3 +32,8 @@ def server_memory_mb(ssm: SSMClient, team: str, model: str) -> int | None:
 def shadow_place(ssm: SSMClient, team: str, model: str) -> str | None:
     """Where the shadow of a model runs: `function` or `process`; None where it has no place."""
     return parameter(ssm, f"/labcycle/team/{team}/model/{model}/shadow")
+
+
+def server_runtime(ssm: SSMClient, team: str, model: str) -> Runtime | None:
+    """What the server of a model is made from; None where that is ONNX, or none is deployed."""
+    return Runtime.read(parameter(ssm, f"/labcycle/team/{team}/model/{model}/runtime") or "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,10 @@ from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployments
 from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.registry import ModelVersion, Registry
+from labcycle_lambdas.ledger.registry import ModelVersion, PinnedFile, Registry
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.lifecycle.flavours import Runtime
 from labcycle_lambdas.lifecycle.inputs import refused
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.profiles import Reference
@@ -33,7 +34,9 @@ MLMODEL = "MLmodel"
 REFERENCE = "reference.json"
 REFERENCE_BYTES = 50_000_000
 MLMODEL_BYTES = 2_000_000
+REQUIREMENTS = "requirements.txt"
 RUNTIME_MB = 256  # Python, onnxruntime and numpy, loaded
+LOCKED_RUNTIME_MB = 384  # Python and what a lock brings: pandas, scikit-learn, XGBoost, MLflow
 # A switch holds the weights five times: the version that was live, plain and packed by onnxruntime, the new version's
 # bytes, and the new version, plain and packed. Measured with a matrix of 100 MB: 94 MB before, 589 MB at most.
 COPIES = 5
@@ -50,13 +53,15 @@ INSTEAD = (
 @dataclass(frozen=True)
 class Preflight:
     """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown, and
-    `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None)."""
+    `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None), and
+    `server_runtime` what it is made from, None if ONNX."""
 
     table: Table
     s3: S3Client
     bucket: str
     server_memory_mb: Callable[[str], int | None] = lambda model: None
     shadow_place: Callable[[str], str | None] = lambda model: None
+    server_runtime: Callable[[str], Runtime | None] = lambda model: None
 
     def prepare(self, model: str, version: int | str, *, as_shadow: bool = False) -> Deployed:
         """The version, ready for `Deployments.promote`, or for `begin_shadow`.
@@ -77,7 +82,9 @@ class Preflight:
                 f"{label} has no pinned files: when it was registered, its source {found.source!r} held none below this "
                 f"team's bucket. {INSTEAD}"
             )
-        self._check_size(label, model, found, as_shadow=as_shadow)
+        runtime = self.server_runtime(model)
+        runtime_mb = LOCKED_RUNTIME_MB if runtime else RUNTIME_MB
+        self._check_size(label, model, found, runtime_mb, as_shadow=as_shadow)
         pinned = {file.path: file for file in found.files}
         if MLMODEL not in pinned:
             raise Refused(
@@ -89,7 +96,7 @@ class Preflight:
             )
         try:
             description = _mlmodel(label, self._read(pinned[MLMODEL].key, pinned[MLMODEL].version_id))
-            graph = _graph(label, description, list(pinned))
+            loaded, how = self._loaded(label, runtime, description, pinned)
             signature = _signature(label, description)
             files = tuple(
                 DeployedFile(f.path, f.key, f.version_id, self._sha256(f.key, f.version_id), f.size)
@@ -102,11 +109,22 @@ class Preflight:
         return Deployed(
             version=int(found.version),
             source_run=found.run_id or None,
-            model_file=next(file for file in files if file.path == graph),
+            model_file=next(file for file in files if file.path == loaded),
             files=files,
             signature=signature,
             reference=self._reference(label, found.run_id),
+            runtime=how,
         )
+
+    def _loaded(
+        self, label: str, runtime: Runtime | None, description: dict[str, Any], pinned: Mapping[str, PinnedFile]
+    ) -> tuple[str, dict[str, Any] | None]:
+        """Path of the file that is loaded, and how, where it is no ONNX graph."""
+        if runtime is None:
+            return _graph(label, description, list(pinned)), None
+        logged = pinned.get(REQUIREMENTS)
+        text = self._read(logged.key, logged.version_id) if logged and logged.size <= MLMODEL_BYTES else b""
+        return runtime.describe(label, description, list(pinned), text.decode("utf-8", errors="replace"))
 
     def check_inputs(
         self,
@@ -149,7 +167,7 @@ class Preflight:
         if digest.hexdigest() != file.sha256:
             raise Refused(f"the bytes of {file.path} are not those that were registered")
 
-    def _check_size(self, label: str, model: str, found: ModelVersion, *, as_shadow: bool) -> None:
+    def _check_size(self, label: str, model: str, found: ModelVersion, runtime_mb: int, *, as_shadow: bool) -> None:
         memory = self.server_memory_mb(model)
         if memory is None:
             return
@@ -165,12 +183,12 @@ class Preflight:
             beside = []
         held = [sum(file.size for file in one.files) / 1e6 for one in beside if one.version != found.version]
         others_mb = HELD * sum(held) + (QUEUE_MB if held else 0)
-        needed = RUNTIME_MB + copies * size + others_mb
+        needed = runtime_mb + copies * size + others_mb
         if needed > memory:
             others = f", {others_mb:.0f} MB for what runs beside it" if held else ""
             raise Refused(
                 f"{label} is too large for its model server: {size:.0f} MB of files need {needed:.0f} MB of memory "
-                f"({copies} times the files {what}, and {RUNTIME_MB} MB{others}), the server has {memory} MB: "
+                f"({copies} times the files {what}, and {runtime_mb} MB{others}), the server has {memory} MB: "
                 f"{needed - memory:.0f} MB too few. Raise memory_mb of the model, deploy, and "
                 f"{'begin the shadow' if as_shadow else 'promote'} again."
             )
@@ -257,7 +275,8 @@ def _graph(label: str, description: dict[str, Any], paths: list[str]) -> str:
     if not isinstance(onnx, dict):
         flavors = ", ".join(str(name) for name in description["flavors"]) or "none"
         raise Refused(
-            f"{label} has no ONNX flavor (its flavors: {flavors[:200]}); the model server runs ONNX. {INSTEAD}"
+            f"{label} has no ONNX flavor (its flavors: {flavors[:200]}); the model server runs ONNX. {INSTEAD} "
+            "Or give the model a runtime of its flavour in the team file, and deploy."
         )
     path = str(onnx.get("data") or "model.onnx")
     if path not in paths:
@@ -292,4 +311,5 @@ def notes(deployed: Deployed) -> list[str]:
             f"No input check: version {deployed.version} was logged without a signature. "
             f"Pass signature=mlflow.models.infer_signature(...) when you log it."
         )
+    said += [f"Version {deployed.version}: {one}." for one in (deployed.runtime or {}).get("noted", ())]
     return said

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
-from labcycle_lambdas.mlflow_error import BAD_REQUEST, MlflowError, invalid, kind_of
+from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.mlflow_error import BAD_REQUEST, invalid
+from labcycle_lambdas.model_server.arrays import Array, as_array, cast, check_tensor, jsonable
+from labcycle_lambdas.model_server.model_files import loaded_files
 from labcycle_lambdas.model_server.payload import Table, Tensors
-from labcycle_lambdas.model_server.schema import Schema, Tensor
+from labcycle_lambdas.model_server.runnable import CannotCompute, Unusable
+from labcycle_lambdas.model_server.schema import Schema
 
-Array = NDArray[Any]
 _LARGEST = {np.float32: float(np.finfo(np.float32).max), np.float64: float(np.finfo(np.float64).max)}
 _MEMORY_MB_A_CPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _DTYPES: Mapping[str, Any] = {
@@ -36,12 +39,12 @@ _DTYPES: Mapping[str, Any] = {
 }
 
 
-class Unusable(Exception):
-    """The graph cannot be run, or does not fit its signature."""
-
-
-class CannotCompute(MlflowError):
-    """The graph failed on data that fit it, as far as can be said."""
+def load(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Graph:
+    """The graph of a version, ready to predict, of files that `read` gives. Raises `Unusable` where it cannot be run."""
+    folder = PurePosixPath(deployed.model_file.path).parent
+    _, *weights = loaded_files(deployed)
+    external = {str(PurePosixPath(file.path).relative_to(folder)): read(file) for file in weights}
+    return Graph(read(deployed.model_file), Schema.of(deployed.signature), external)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Graph:
             results = self._session.run(wanted, feeds)
         except Exception as error:  # noqa: BLE001 - onnxruntime has no base class
             raise CannotCompute(BAD_REQUEST, f"The model cannot compute this input: {_said(error)}") from None
-        answers = [_jsonable(result) for result in results]
+        answers = [jsonable(result) for result in results]
         if not all_outputs:
             return answers[0]
         for name, answer in zip(wanted, answers, strict=True):
@@ -127,7 +130,7 @@ class Graph:
         feeds = {}
         for wanted in self._inputs:
             array = _shaped(arrays[wanted.name], wanted)
-            feeds[wanted.name] = _cast(array, wanted)
+            feeds[wanted.name] = cast(array, wanted.dtype, wanted.name)
         lengths = {name: len(array) if array.ndim else 0 for name, array in feeds.items()}
         if len(set(lengths.values())) > 1:
             raise invalid(f"The inputs have different numbers of rows: {lengths}.")
@@ -147,7 +150,7 @@ class Graph:
         """A single input takes all columns side by side, several take one column each, by name."""
         if len(self._inputs) == 1:
             width = len(table.columns) if table.columns is not None else (len(table.rows[0]) if table.rows else 0)
-            array = _array(table.rows, "the data")
+            array = as_array(table.rows, "the data")
             if table.rows and array.shape != (len(table.rows), width):
                 raise invalid("In the data: expected a number, string or boolean in each place, got arrays.")
             return {self._inputs[0].name: array.reshape(len(table.rows), width)}
@@ -158,7 +161,7 @@ class Graph:
                 f"The model takes the columns {', '.join(i.name for i in self._inputs)[:400]}; missing: {missing[:10]}."
             )
         return {
-            i.name: _array([row[position[i.name]] for row in table.rows], f"column {i.name!r}") for i in self._inputs
+            i.name: as_array([row[position[i.name]] for row in table.rows], f"column {i.name!r}") for i in self._inputs
         }
 
     def _from_tensors(self, tensors: Tensors) -> dict[str, Array]:
@@ -173,11 +176,11 @@ class Graph:
         elif set(values) != set(names):
             got = ", ".join(str(name)[:40] for name in list(values)[:10])
             raise invalid(f"The model takes the inputs {', '.join(names)[:400]}; got {got}.")
-        made = {name: _array(value, f"input {name!r}") for name, value in values.items() if name is not None}
+        made = {name: as_array(value, f"input {name!r}") for name, value in values.items() if name is not None}
         for name, array in made.items():
             spec = next((t for t in schema if t.name == name or len(schema) == 1), None)
             if spec:
-                _check_tensor(array, spec, name)
+                check_tensor(array, spec, name)
         return made
 
 
@@ -195,30 +198,6 @@ def _input(given: Any) -> _Input:
     return _Input(given.name, _DTYPES[given.type], shape)
 
 
-def _array(value: Any, where: str) -> Array:
-    """Nested lists as an array, with null as NaN among numbers."""
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind == "O" and array.size and all(_is_number(v) or v is None for v in array.flat):
-            array = np.asarray(value, dtype=np.float64)
-    except (ValueError, OverflowError, RecursionError):  # rows of different lengths; more than 64 dimensions
-        raise invalid(f"In {where}: the rows have different shapes, or numbers are too large.") from None
-    if array.dtype.kind == "O" and not all(isinstance(v, str | bool) or _is_number(v) for v in array.flat):
-        odd = next(v for v in array.flat if not (isinstance(v, str | bool) or _is_number(v)))
-        raise invalid(f"In {where}: expected numbers, strings or booleans, got {kind_of(odd)}.")
-    if array.dtype.kind == "U" and not _all_text(value):
-        raise invalid(f"In {where}: numbers and strings are mixed.")
-    return array
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _all_text(value: Any) -> bool:
-    return all(_all_text(v) for v in value) if isinstance(value, list) else isinstance(value, str)
-
-
 def _shaped(array: Array, wanted: _Input) -> Array:
     """A column of values for an input of two dimensions, and the other way round; then the fixed lengths are checked."""
     if wanted.shape is None:
@@ -234,81 +213,6 @@ def _shaped(array: Array, wanted: _Input) -> Array:
         shape = ["any" if n is None else n for n in wanted.shape]
         raise invalid(f"The model's input {wanted.name!r} has the shape {shape}, the data have {list(array.shape)}.")
     return array
-
-
-def _check_tensor(array: Array, spec: Tensor, name: str) -> None:
-    if len(spec.shape) != array.ndim or any(n not in (-1, m) for n, m in zip(spec.shape, array.shape, strict=True)):
-        raise invalid(
-            f"The signature gives input {name!r} the shape {list(spec.shape)}, the data have {list(array.shape)}."
-        )
-
-
-def _cast(array: Array, wanted: _Input) -> Array:
-    """To the graph's type, but only where no value changes its meaning."""
-    dtype, kind = np.dtype(wanted.dtype), array.dtype.kind
-    where = f"The model's input {wanted.name!r}"
-    if array.size == 0:
-        return array.astype(dtype)
-    if dtype.kind == "O":
-        if kind in "U":
-            return array.astype(object)
-        if kind == "O" and all(isinstance(v, str) for v in array.flat):
-            return array
-        raise invalid(f"{where} takes strings.")
-    if dtype.kind == "b":
-        if kind == "b":
-            return array
-        raise invalid(f"{where} takes true and false.")
-    if kind == "b" or kind not in "iuf":
-        raise invalid(f"{where} takes numbers.")
-    if dtype.kind == "f":
-        if array.dtype == dtype:
-            return array
-        with np.errstate(over="ignore"):
-            made = array.astype(dtype)
-        if np.isinf(made).any() and bool(np.any(np.isinf(made) & np.isfinite(array))):
-            raise invalid(f"{where} takes numbers of {dtype.itemsize * 8} bits; at least one is too large.")
-        return made
-    limits = np.iinfo(dtype)
-    whole = kind in "iu" or bool(np.all(np.isfinite(array)) and np.all(np.floor(array) == array))
-    if not whole or int(array.min()) < limits.min or int(array.max()) > limits.max:
-        raise invalid(f"{where} takes whole numbers from {limits.min} to {limits.max}.")
-    return array.astype(dtype)
-
-
-# ---- outputs ----------------------------------------------------------------------------------------------------
-
-
-def _jsonable(result: Any) -> list[Any]:
-    """An output, a value a row. A matrix of one column is a list; ZipMap's dictionaries have text keys."""
-    if isinstance(result, list):
-        return [_plain(value) for value in result]
-    array = np.asarray(result)
-    if array.ndim == 0:
-        array = array.reshape(1)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array.reshape(-1)
-    if array.dtype.kind == "f" and not bool(np.all(np.isfinite(array))):
-        return [_plain(value) for value in array.tolist()]
-    if array.dtype.kind in "fiubU":
-        return list(array.tolist())
-    return [_plain(value) for value in array.tolist()]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(item) for item in value]
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _said(error: Exception) -> str:

@@ -6,9 +6,12 @@ from functools import cache
 from typing import Any
 
 from labcycle_lambdas.http import Request
+from labcycle_lambdas.model_server.loading import import_at_start
 from labcycle_lambdas.model_server.making import make_server
 from labcycle_lambdas.model_server.server import Server
 from labcycle_lambdas.responding import settle
+
+import_at_start()
 
 
 @cache

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.table import Throttled
-from labcycle_lambdas.model_server.graph import Graph, Unusable
+from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 
 CACHE_SECONDS = 3.0  # a promotion is everywhere in less than five
 RETRY_SECONDS = 30.0
@@ -30,7 +30,7 @@ class Loaded:
 
     deployed: Deployed
     generation: int
-    graph: Graph
+    graph: Runnable
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Live:
     def __init__(
         self,
         deployments: Deployments,
-        load: Callable[[Deployed], Graph],
+        load: Callable[[Deployed], Runnable],
         model: str,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -161,7 +161,7 @@ class Live:
         else:
             self._generation = record.generation
 
-    def _graph(self, deployed: Deployed) -> Graph:
+    def _graph(self, deployed: Deployed) -> Runnable:
         """Of the same bytes, as it is loaded already."""
         serving = self._serving or Serving(None)
         for loaded in (serving.live, serving.canary.loaded if serving.canary else None):
@@ -183,4 +183,4 @@ def _is_among(text: str, percent: int) -> bool:
 
 
 def _bytes_of(deployed: Deployed) -> object:
-    return deployed.model_file, deployed.files, deployed.signature
+    return deployed.model_file, deployed.files, deployed.signature, deployed.runtime

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.ledger.table import Throttled
-from labcycle_lambdas.model_server.graph import Graph, Unusable
-from labcycle_lambdas.model_server.model_files import loaded_files
-from labcycle_lambdas.model_server.schema import Schema
+from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,13 +22,36 @@ if TYPE_CHECKING:
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "AccessDenied", "403"}
 
 
-def graph_of(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Graph:
-    """The graph of a version, ready to predict, of files that `read` gives. Raises `Unusable` where it cannot be run."""
-    folder = PurePosixPath(deployed.model_file.path).parent
-    _, *weights = loaded_files(deployed)
-    external = {str(PurePosixPath(file.path).relative_to(folder)): read(file) for file in weights}
-    schema = Schema.from_doc(deployed.signature["inputs"]) if deployed.signature else None
-    return Graph(read(deployed.model_file), schema, external)
+ONNX = "onnx"
+_MODULES = {
+    ONNX: "labcycle_lambdas.model_server.graph",
+    "sklearn": "labcycle_lambdas.model_server.sklearn_model",
+    "xgboost": "labcycle_lambdas.model_server.xgboost_model",
+    "lightgbm": "labcycle_lambdas.model_server.lightgbm_model",
+    "pyfunc": "labcycle_lambdas.model_server.pyfunc_model",
+}
+
+
+def import_at_start() -> None:
+    """Import the libraries of the function's flavour where it starts, when Lambda gives it a processor for that. What is not there
+    is told when a version is loaded."""
+    with suppress(Unusable):
+        _module(os.environ.get("FLAVOUR", ONNX))
+
+
+def _module(flavour: str) -> Any:
+    try:
+        return importlib.import_module(_MODULES[flavour])
+    except ImportError as error:
+        raise Unusable(
+            f"the server has not what the flavour {flavour} needs ({error}): the runtime of the model in the team file is another"
+        ) from error
+
+
+def graph_of(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Runnable:
+    """A version, ready to predict, of files that `read` gives. Raises `Unusable` where it cannot be run."""
+    loaded: Runnable = _module((deployed.runtime or {}).get("flavour", ONNX)).load(deployed, read)
+    return loaded
 
 
 @dataclass(frozen=True)
@@ -38,8 +61,8 @@ class Loader:
     s3: S3Client
     bucket: str
 
-    def __call__(self, deployed: Deployed) -> Graph:
-        """The graph of this version, ready to predict.
+    def __call__(self, deployed: Deployed) -> Runnable:
+        """This version, ready to predict.
 
         Raises
         ------

@@ -18,7 +18,10 @@ _EXAMPLE_BYTES = 1_000_000
 
 
 def loaded_files(deployed: Deployed) -> list[DeployedFile]:
-    """The files that are loaded: the graph, and what holds weights beside it."""
+    """The files that are loaded: all of a pyfunc; else the model itself, and of ONNX what holds weights beside it."""
+    flavour = (deployed.runtime or {}).get("flavour")
+    if flavour:
+        return list(deployed.files) if flavour == "pyfunc" else [deployed.model_file]
     folder = PurePosixPath(deployed.model_file.path).parent
     weights = [
         file

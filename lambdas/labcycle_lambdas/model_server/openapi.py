@@ -190,7 +190,7 @@ def _forms(schema: Schema | None) -> dict[str, Any]:
 
 
 def is_needed(column: Column) -> bool:
-    """Whether a row must have a value: ONNX knows no missing one but NaN, and text can be empty."""
+    """Whether a row must have a value: there is no missing one but NaN, and text can be empty."""
     return column.required or column.type in ("boolean", "integer", "long")
 
 

@@ -50,13 +50,18 @@ class Schema:
     tensors: tuple[Tensor, ...] = ()
 
     @classmethod
+    def of(cls, signature: Mapping[str, Any] | None) -> Schema | None:
+        """That of a deployed version's signature; None where it has none."""
+        return cls.from_doc(signature["inputs"]) if signature else None
+
+    @classmethod
     def from_doc(cls, inputs: Sequence[Mapping[str, Any]]) -> Schema:
         """From the `inputs` of a signature.
 
         Raises
         ------
         ValueError
-            If it holds what a model server for ONNX cannot take, such as a date or an image; the message says which.
+            If it holds what the model server cannot take, such as a date or an image; the message says which.
         """
         if not isinstance(inputs, Sequence) or not inputs or not all(isinstance(i, Mapping) for i in inputs):
             raise ValueError("the signature has no inputs")

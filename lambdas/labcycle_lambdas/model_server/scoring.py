@@ -7,8 +7,8 @@ from typing import Any
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.model_server.columns import enforce
-from labcycle_lambdas.model_server.graph import Graph
 from labcycle_lambdas.model_server.payload import Table, Tensors, read
+from labcycle_lambdas.model_server.runnable import Runnable
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scored:
         return [next(iter(p.values())) for p in self.predictions] if self.all_outputs else self.predictions
 
 
-def score(request: Request, graph: Graph) -> Scored:
+def score(request: Request, graph: Runnable) -> Scored:
     """The graph's predictions for the rows of a request.
 
     Raises
@@ -38,7 +38,7 @@ def score(request: Request, graph: Graph) -> Scored:
     return Scored(data, graph.predict(data, all_outputs=asked.all_outputs), asked.all_outputs)
 
 
-def fitting(data: Table | Tensors, graph: Graph) -> Table | Tensors:
+def fitting(data: Table | Tensors, graph: Runnable) -> Table | Tensors:
     """The data as the signature wants them. Raises `MlflowError` where they cannot be that."""
     if isinstance(data, Table) and graph.schema and graph.schema.columns:
         return enforce(data, graph.schema)

@@ -8,6 +8,7 @@ from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.beside import Beside
 from labcycle_lambdas.model_server.flushing import Flushing
 from labcycle_lambdas.model_server.live import CannotServe, NothingLive
+from labcycle_lambdas.model_server.loading import import_at_start
 from labcycle_lambdas.model_server.making import make_server
 from labcycle_lambdas.model_server.wsgi import application
 
@@ -16,6 +17,7 @@ class Worker:
     """Loads the live version at once, so that the first request need not wait; without one it begins all the same."""
 
     def __init__(self) -> None:
+        import_at_start()
         server = make_server(by_timer=True, write=_log)
         try:
             server.live.current()

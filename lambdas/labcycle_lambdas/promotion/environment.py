@@ -40,6 +40,7 @@ class Environment:
     complete_runs: bool = False
     second_person: bool = False
     newest_data_days: int | None = None
+    runtime: str = ""  # as `lifecycle.flavours.Runtime` reads it
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
@@ -62,4 +63,5 @@ class Environment:
             complete_runs=variables.get("COMPLETE_RUNS") == "true",
             second_person=variables.get("SECOND_PERSON") == "true",
             newest_data_days=int(days) if days else None,
+            runtime=variables.get("RUNTIME", ""),
         )

@@ -11,6 +11,7 @@ import boto3
 
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lifecycle.flavours import Runtime
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.promotion.environment import Environment
 from labcycle_lambdas.promotion.probing import Probing
@@ -29,5 +30,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 @cache
 def _means(environment: Environment) -> tuple[Table, Preflight]:
     table, s3 = Table(boto3.client("dynamodb"), environment.ledger_table), boto3.client("s3")
-    memory = environment.server_memory_mb
-    return table, Preflight(table, s3, environment.artifact_bucket, lambda model: memory)
+    memory, runtime = environment.server_memory_mb, Runtime.read(environment.runtime)
+    return table, Preflight(
+        table, s3, environment.artifact_bucket, lambda model: memory, server_runtime=lambda model: runtime
+    )

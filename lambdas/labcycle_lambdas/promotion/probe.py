@@ -18,9 +18,9 @@ from typing import Any
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import MlflowError
-from labcycle_lambdas.model_server.graph import Graph, Unusable
 from labcycle_lambdas.model_server.loading import graph_of
 from labcycle_lambdas.model_server.model_files import EXAMPLE, example_of
+from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.model_server.scoring import score
 
 REQUESTS = 50
@@ -46,7 +46,7 @@ def main() -> None:
 def measure(folder: Path, candidate: Mapping[str, Any], live: Mapping[str, Any] | None) -> dict[str, Any]:
     """What `Probing` tells of; the files lie in `folder`, each named by its SHA-256. Raises `Unusable`, `MlflowError`, `MemoryError`."""
 
-    def load(version: Deployed) -> Graph:
+    def load(version: Deployed) -> Runnable:
         return graph_of(version, lambda file: (folder / file.sha256).read_bytes())
 
     tried, serving = deployed(candidate), None
@@ -76,7 +76,7 @@ def deployed(doc: Mapping[str, Any]) -> Deployed:
     return Deployed(**{**doc, "files": files, "model_file": DeployedFile(**doc["model_file"])})
 
 
-def requests(version: Deployed, graph: Graph, folder: Path) -> tuple[str, list[bytes]]:
+def requests(version: Deployed, graph: Runnable, folder: Path) -> tuple[str, list[bytes]]:
     """Bodies of requests, a row each where it can be, and where their rows come from: the input example that the model was
     logged with, its training data's bins, or its signature alone."""
     if example := example_of(version):
@@ -117,7 +117,7 @@ def _value(kind: str, bins: Mapping[str, Any], n: int) -> object:
         return 0
 
 
-def _answers(graph: Graph, bodies: list[bytes], *, made_up: bool) -> Iterator[float]:
+def _answers(graph: Runnable, bodies: list[bytes], *, made_up: bool) -> Iterator[float]:
     """Milliseconds of each answer. A made up row that a model does not take proves nothing."""
     started = time.perf_counter()
     for body in bodies:

@@ -19,9 +19,9 @@ from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.columns import enforce
-from labcycle_lambdas.model_server.graph import Unusable
 from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.payload import Table as Rows
+from labcycle_lambdas.model_server.runnable import Unusable
 from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
 from labcycle_lambdas.reaction.environment import AUTOMATIC, Environment
 from labcycle_lambdas.reaction.scoring import CannotScore, gain, measure

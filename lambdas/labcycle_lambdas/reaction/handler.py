@@ -19,7 +19,7 @@ from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.machines import Machines
-from labcycle_lambdas.lifecycle.parameters import server_memory_mb
+from labcycle_lambdas.lifecycle.parameters import server_memory_mb, server_runtime
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.steps import Steps
@@ -43,5 +43,11 @@ def _steps(environment: Environment) -> Steps:
         Runs(table, experiments=Experiments(table, f"s3://{environment.artifact_bucket}/experiments")),
         Registry(table),
         Reactions(table, Custody(table)),
-        Preflight(table, s3, environment.artifact_bucket, lambda model: server_memory_mb(ssm, environment.team, model)),
+        Preflight(
+            table,
+            s3,
+            environment.artifact_bucket,
+            lambda model: server_memory_mb(ssm, environment.team, model),
+            server_runtime=lambda model: server_runtime(ssm, environment.team, model),
+        ),
     )
