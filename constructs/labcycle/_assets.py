@@ -20,6 +20,8 @@ from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
 
+from labcycle.config import Lock
+from labcycle.config.locks import normalised
 from labcycle.errors import LabcycleError
 
 LAMBDA_PYTHON = "3.13"
@@ -28,6 +30,8 @@ _LAYOUT = "records"  # of what is cached; another word makes all of it anew
 VENDORED_MANIFEST = "vendored.json"  # in the asset: which top-level names came from wheels, and the lock they came from
 UNZIPPED_LIMIT_BYTES = 262_144_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
+_ONNX = ("numpy", "onnxruntime")  # what is left out where a model has a lock; that has its own numpy
+_LARGEST = 5  # parts of a function that is too large
 _JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed", "requirements.txt")
 
 
@@ -48,24 +52,27 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "labcycle"
 
 
-def function_code(function: str) -> lambda_.Code:
+def function_code(function: str, lock: Lock | None = None) -> lambda_.Code:
     """Code of the function `function` (a folder of labcycle_lambdas), with the wheels that its requirements.txt pins, and the
-    templates in the folder of the same name of labcycle_templates.
+    templates in the folder of the same name of labcycle_templates. `lock`: with these wheels in the place of ONNX Runtime's.
 
     Raises
     ------
     AssetError
         If the wheels cannot be had, or the result is larger than Lambda takes.
     """
-    return lambda_.Code.from_asset(str(stage(function)))
+    return lambda_.Code.from_asset(str(stage(function, lock)))
 
 
-def stage(function: str) -> Path:
+def stage(function: str, lock: Lock | None = None) -> Path:
     """Folder holding the code of `function`, ready to be zipped."""
     source = package_directory("labcycle_lambdas")
-    requirements = source / function / "requirements.txt"
-    lock = requirements.read_text() if requirements.exists() else ""
-    digest = hashlib.sha256(_kind_of(lock))
+    file = source / function / "requirements.txt"
+    own = file.read_text() if file.exists() else ""
+    named = {f"{function}/requirements.txt": own}
+    if lock:
+        named = {f"{function}/requirements.txt": beside_lock(own, lock), "the model's requirements": lock.text}
+    digest = hashlib.sha256(_kind_of("\n".join(named.values())))
     for path in sorted(source.rglob("*.py")):
         digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
     templates = package_directory("labcycle_templates")
@@ -76,20 +83,48 @@ def stage(function: str) -> Path:
     if out.is_dir():
         return out
     with _building(out) as build:
-        if lock:
-            shutil.copytree(_vendored(lock, requirements), build, dirs_exist_ok=True, copy_function=_link)
+        for name, requirements in named.items():
+            if requirements:
+                _merge(build, _vendored(requirements, name))
         shutil.copytree(source, build / "labcycle_lambdas", ignore=_JUNK)
         for path in [templates / "__init__.py", *own_templates] if own_templates else []:
             target = build / "labcycle_templates" / path.relative_to(templates)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-        size = sum(p.stat().st_size for p in build.rglob("*") if p.is_file())
+        size = _size(build)
         if size > UNZIPPED_LIMIT_BYTES:
+            parts = sorted(((_size(part), part.name) for part in build.iterdir()), reverse=True)[:_LARGEST]
             raise AssetError(
-                f"the function {function} is {size / 1e6:.0f} MB unzipped; Lambda allows "
-                f"{UNZIPPED_LIMIT_BYTES / 1e6:.0f} MB. Remove packages from {requirements.name} or serve it from a container."
+                f"the function {function} is {size / 1e6:.1f} MB unzipped, {(size - UNZIPPED_LIMIT_BYTES) / 1e6:.1f} MB more than "
+                f"Lambda allows. Its largest parts: {', '.join(f'{name} {part / 1e6:.1f} MB' for part, name in parts)}. "
+                "Remove packages that predictions do not need from its requirements, or serve the model from a container "
+                "(deliver with runtime: fargate, and without a promotion in steps, batches and a retraining, which are functions)."
             )
     return out
+
+
+def _size(path: Path) -> int:
+    """In bytes, with all below."""
+    return sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
+
+
+def beside_lock(own: str, lock: Lock) -> str:
+    """What of our own requirements is installed beside a model's lock: not ONNX Runtime, and nothing that the lock pins."""
+    pinned = {*_ONNX, *lock.pins}
+    left = [line for line in own.splitlines() if normalised(line.partition("==")[0]) not in pinned]
+    return "".join(f"{line}\n" for line in left if not line.startswith("#"))
+
+
+def _merge(build: Path, wheels: Path) -> None:
+    """Add a folder of wheels to what is built, and its names to the list of those that came from wheels."""
+    listed = build / VENDORED_MANIFEST
+    before = json.loads(listed.read_text()) if listed.exists() else None
+    listed.unlink(missing_ok=True)  # it is a file of the cache
+    shutil.copytree(wheels, build, dirs_exist_ok=True, copy_function=_link)
+    if before:
+        added = json.loads(listed.read_text())
+        listed.unlink()
+        listed.write_text(json.dumps({key: before[key] + added[key] for key in before}, indent=1))
 
 
 def image_context(files: Mapping[str, str], packages: Sequence[str]) -> Path:
@@ -121,8 +156,8 @@ def _kind_of(lock: str) -> bytes:
     return f"{_LAYOUT}\n{LAMBDA_PYTHON}\n{_PLATFORMS}\n{lock}".encode()
 
 
-def _vendored(lock: str, requirements: Path) -> Path:
-    """Folder with the wheels of `lock` for Lambda's Python, made once a lock."""
+def _vendored(lock: str, named: str) -> Path:
+    """Folder with the wheels of `lock`, which errors call `named`, for Lambda's Python; made once a lock."""
     out = cache_directory() / "wheels" / hashlib.sha256(_kind_of(lock)).hexdigest()[:32]
     if out.is_dir():
         return out
@@ -130,10 +165,13 @@ def _vendored(lock: str, requirements: Path) -> Path:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--no-compile", "--only-binary=:all:", "--python-version", LAMBDA_PYTHON, "--target", str(build)]
         command += [part for platform in _PLATFORMS for part in ("--platform", platform)]
-        run = subprocess.run([*command, "-r", str(requirements)], capture_output=True, text=True, check=False)
+        with tempfile.TemporaryDirectory() as folder:
+            requirements = Path(folder) / "requirements.txt"
+            requirements.write_text(lock, encoding="utf-8")
+            run = subprocess.run([*command, "-r", str(requirements)], capture_output=True, text=True, check=False)
         if run.returncode:
             raise AssetError(
-                f"the wheels of {requirements.parent.name}/requirements.txt cannot be had for Python {LAMBDA_PYTHON} on x86_64: "
+                f"the wheels of {named} cannot be had for Python {LAMBDA_PYTHON} on x86_64: "
                 f"{run.stderr.strip()[-600:]}. Check the pins, and that the package index can be reached."
             )
         names = sorted(p.name for p in build.iterdir() if p.name != "bin" and not p.name.endswith(".dist-info"))

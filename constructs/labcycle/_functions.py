@@ -13,6 +13,7 @@ from constructs import Construct
 
 from labcycle._assets import LAMBDA_RUNTIME, function_code
 from labcycle._grants import allow
+from labcycle._runtime import ModelRuntime
 from labcycle.config import names
 
 LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
@@ -47,9 +48,10 @@ def python_function(
     reserved_concurrency: int | None = None,
     disk: Size | None = None,
     handler: str = "handler",
+    runtime: ModelRuntime | None = None,
 ) -> lambda_.Function:
-    """The function whose code is the folder `folder` of labcycle_lambdas, in which the module `handler` has its entry. Its role
-    may do nothing but log and trace."""
+    """The function whose code is the folder `folder` of labcycle_lambdas, in which the module `handler` has its entry, with what
+    `runtime` loads models with. Its role may do nothing but log and trace."""
     group = log_group(scope, f"{construct_id}Log", key=key, retain=retain_logs)
     role = iam.Role(
         scope,
@@ -65,7 +67,7 @@ def python_function(
         description=description,
         runtime=LAMBDA_RUNTIME,
         architecture=lambda_.Architecture.X86_64,
-        code=function_code(folder),
+        code=function_code(folder, runtime.lock if runtime else None),
         handler=f"labcycle_lambdas.{folder}.{handler}.handle",
         role=role,
         memory_size=memory_mib,
@@ -74,7 +76,7 @@ def python_function(
         ephemeral_storage_size=disk,
         tracing=lambda_.Tracing.ACTIVE,
         log_group=group,
-        environment={**environment, "TEAM": team},
+        environment={**environment, **(runtime.environment(memory_mib) if runtime else {}), "TEAM": team},
     )
 
 

@@ -11,6 +11,7 @@ from random import Random
 
 from hypothesis.strategies import SearchStrategy
 
+from tests.generated.locks import write_locks
 from tests.generated.strategies import STYLES, Data, fit_together, sample, shuffled, targets, teams_in, written
 
 TARGETS, TEAMS_OF_TARGET = 5, 5
@@ -77,4 +78,5 @@ def _written(
         for data in files:
             text = written(shuffled(data, random) if shuffle else data, random.choice(STYLES))
             (folder / kind / f"{data[kind.removesuffix('s')]}.yaml").write_text(text, encoding="utf-8")
+    write_locks(folder / "teams")
     return folder

@@ -19,6 +19,7 @@ from labcycle.config import Target, Team, Workspaces, names
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.document import DEEPEST_NESTING, LARGEST_FILE_BYTES
 from labcycle.config.rules import WORKSPACE_SUFFIX
+from tests.generated.locks import write_locks
 from tests.generated.strategies import (
     EXTREMES,
     Data,
@@ -51,6 +52,7 @@ class Files:
         """The configuration folder."""
         self.team_file = self.team_file or f"{_file_name(self.team, 'team', 'a-team')}.yaml"
         target_file = f"{_file_name(self.target, 'target', 'a-target')}.yaml"
+        write_locks(folder / "teams")
         kinds = [("teams", self.team_file, self.team), ("targets", target_file, self.target)]
         kinds += [(kind, f"{data[kind.removesuffix('s')]}.yaml", data) for kind, data in self.beside]
         for kind, name, data in kinds:

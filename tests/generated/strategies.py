@@ -15,6 +15,7 @@ from functools import cache
 from random import Random
 from string import ascii_lowercase, digits
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from zlib import crc32
 
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -39,6 +40,7 @@ from labcycle.config import (
     ReportDelivery,
     RetentionRule,
     Retrain,
+    Runtime,
     SignIn,
     Target,
     Team,
@@ -48,6 +50,7 @@ from labcycle.config import (
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.fargate import CpuUnits, allowed_memory_mb
+from labcycle.config.locks import FLAVOURS
 from labcycle.config.regions import known_regions, regions_with
 from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
 
@@ -138,6 +141,8 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
         ["Etc/UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Buenos_Aires"]
     ),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
+    (Model, "runtime"): st.nothing(),  # as the name of the model says: `_runtime`
+    (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
     (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),
@@ -172,7 +177,11 @@ def mapping(model: type[BaseModel], **given_values: st.SearchStrategy[Any]) -> s
     assert not unknown, f"{model.__name__} has no {unknown}"
     return _filled(
         model,
-        tuple((key, given_values[key] if key in given_values else values(model, key)) for key in model.model_fields),
+        tuple(
+            (key, value)
+            for key in model.model_fields
+            if not (value := given_values[key] if key in given_values else values(model, key)).is_empty
+        ),
     )
 
 
@@ -446,6 +455,7 @@ def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
             promotion=_promotions(),
         )
     )
+    data |= _runtime(data["name"])
     if whole:
         data |= {"monitor": {"drift": draw(_whole(Drift))}, "retrain": draw(mapping(Retrain, image=_images(region)))}
     if data.get("retrain"):
@@ -455,6 +465,13 @@ def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
     if data.get("monitor") is not None and data.get("retrain") is not None and (whole or draw(st.booleans())):
         data["react"] = [draw(mapping(Reaction))]
     return data
+
+
+def _runtime(name: str) -> Data:
+    """Of a third of the models; by their names, so that nothing else is drawn anew."""
+    number = crc32(name.encode())
+    flavour = FLAVOURS[number // 3 % len(FLAVOURS)]
+    return {} if number % 3 else {"runtime": {"flavour": flavour, "requirements": f"requirements/{flavour}.txt"}}
 
 
 @cache

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.generated.locks import wheels_of
+
 ROOT = Path(__file__).parents[2]
 Work = tuple[Path, Path]
 """A folder with `teams` and `targets`, and the folder for its assembly."""
@@ -36,7 +38,14 @@ def synthesize_elsewhere(work: Sequence[Work], home: Path) -> None:
 
 def _run(work: Sequence[Work], folder: Path, environment: dict[str, str]) -> None:
     paths = [str(path.resolve()) for config, out in work for path in (config, out)]
-    environment = {**os.environ, "CDK_VALIDATION": "false", "PYTHONPATH": _search_path(), **environment}
+    found = " ".join(wheels_of(config / "teams").resolve().as_uri() for config, _ in work)
+    environment = {
+        **os.environ,
+        "PIP_FIND_LINKS": found,
+        "CDK_VALIDATION": "false",
+        "PYTHONPATH": _search_path(),
+        **environment,
+    }
     command = [sys.executable, "-m", __name__, *paths]
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-8000:]

@@ -12,6 +12,8 @@ import pytest
 
 from labcycle import _assets
 from labcycle._assets import VENDORED_MANIFEST, AssetError, stage
+from labcycle.config import Lock
+from tests.wheels import wheel
 
 
 @pytest.fixture
@@ -103,6 +105,60 @@ def test_code_that_lambda_would_not_take_is_refused(source: Path, monkeypatch: p
     with pytest.raises(AssetError, match="Lambda allows"):
         stage("plain")
     assert files(_assets.cache_directory()) == {}
+
+
+@pytest.fixture
+def index(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels, which is all that pip finds. The function `vendoring` pins what is of use to all, and what a lock has."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    own = ["numpy==1.0", "onnxruntime==1.0", "# for all", "PyYAML==6.0", "shared_thing==1.0"]
+    (source / "vendoring" / "requirements.txt").write_text("\n".join([*own, ""]))
+    return tmp_path / "wheels"
+
+
+def test_a_models_lock_takes_the_place_of_onnx_runtime(source: Path, index: Path) -> None:
+    for name, version in (("pyyaml", "6.0"), ("scikit-learn", "1.0"), ("numpy", "2.0"), ("shared-thing", "2.0")):
+        wheel(index, name, version)
+    lock = Lock.read("scikit-learn==1.0\nnumpy==2.0\nshared-thing==2.0\n")
+    staged = stage("vendoring", lock)
+    found = files(staged)
+    assert "labcycle_lambdas/vendoring/handler.py" in found
+    assert {name: found[f"{name}/__init__.py"].splitlines()[0] for name in ("numpy", "shared_thing", "pyyaml")} == {
+        "numpy": b"__version__ = '2.0'",
+        "shared_thing": b"__version__ = '2.0'",
+        "pyyaml": b"__version__ = '6.0'",
+    }
+    told = json.loads(found[VENDORED_MANIFEST])
+    assert sorted(told["names"]) == ["numpy", "pyyaml", "scikit_learn", "shared_thing"]
+    assert told["lock"] == ["PyYAML==6.0", "scikit-learn==1.0", "numpy==2.0", "shared-thing==2.0"]
+    assert stage("vendoring", lock) == staged
+    wheel(index, "numpy", "2.1")
+    assert stage("vendoring", Lock.read(lock.text.replace("numpy==2.0", "numpy==2.1"))) != staged
+    for cached in (_assets.cache_directory() / "wheels").glob(f"*/{VENDORED_MANIFEST}"):
+        assert len(json.loads(cached.read_text())["lock"]) in (1, 3), "what is cached is not written to"
+
+
+def test_hashes_of_a_lock_are_held_against_what_is_installed(source: Path, index: Path) -> None:
+    wheel(index, "pyyaml", "6.0"), wheel(index, "shared-thing", "1.0")
+    pin = wheel(index, "scikit-learn", "1.0")
+    assert "scikit_learn/__init__.py" in files(stage("vendoring", Lock.read(pin)))
+    with pytest.raises(AssetError, match=r"the wheels of the model's requirements cannot be had.*DO NOT MATCH"):
+        stage("vendoring", Lock.read(pin[:-4] + "0000"))
+
+
+def test_a_lock_that_is_too_large_is_told_with_its_largest_packages(
+    source: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_assets, "UNZIPPED_LIMIT_BYTES", 1_000_000)
+    wheel(index, "pyyaml", "6.0"), wheel(index, "shared-thing", "1.0")
+    pins = [wheel(index, name, "1.0", bytes_held=size) for name, size in (("scipy", 900_000), ("pandas", 400_000))]
+    with pytest.raises(
+        AssetError,
+        match=r"vendoring is 1\.3 MB unzipped, 0\.3 MB more than Lambda allows\. Its largest parts: scipy 0\.9 MB, pandas 0\.4 MB, "
+        r".*from a container \(deliver with runtime: fargate",
+    ):
+        stage("vendoring", Lock.read("\n".join(pins)))
 
 
 def test_several_at_once_end_with_one_whole_folder(source: Path) -> None:

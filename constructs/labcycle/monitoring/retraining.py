@@ -20,6 +20,7 @@ from constructs import Construct
 from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
+from labcycle._runtime import ModelRuntime
 from labcycle._state_machines import EXECUTION, state_machine, tell_when_stopped
 from labcycle._templates import render
 from labcycle.config import names
@@ -80,6 +81,8 @@ class Retraining(Construct):
         Time after a reaction in which none is started.
     volume
         Disk of the training instance.
+    runtime
+        Of the model's server. Absent: ONNX Runtime.
 
     Raises
     ------
@@ -108,6 +111,7 @@ class Retraining(Construct):
         promote: str = "after_review",
         cool_down: Duration | None = None,
         volume: Size | None = None,
+        runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         maximum_duration = maximum_duration or Duration.hours(1)
@@ -128,6 +132,7 @@ class Retraining(Construct):
                 "COOL_DOWN_HOURS": f"{cool_down.to_hours(integral=False):g}",
                 "LONGEST_SECONDS": str(longest_seconds),
             },
+            runtime,
         )
         self.training_role = self._training_role(artifact_bucket, encryption_key, image)
         definition = render(
@@ -174,7 +179,12 @@ class Retraining(Construct):
         )
 
     def _function(
-        self, ledger: dynamodb.ITable, bucket: s3.IBucket, key: kms.IKey, settings: dict[str, str]
+        self,
+        ledger: dynamodb.ITable,
+        bucket: s3.IBucket,
+        key: kms.IKey,
+        settings: dict[str, str],
+        runtime: ModelRuntime | None,
     ) -> lambda_.Function:
         function = python_function(
             self,
@@ -192,6 +202,7 @@ class Retraining(Construct):
             timeout=Duration.minutes(15),
             key=key,
             disk=Size.gibibytes(4),  # the archives, and unpacked
+            runtime=runtime,
         )
         stack, model = Stack.of(self), self._model
         # Runs, versions and aliases of the registry stand in partitions that hold those of other models too.
@@ -209,7 +220,11 @@ class Retraining(Construct):
             [bucket.arn_for_objects("experiments/*")],
         )
         allow(function, ["s3:GetObject"], [bucket.arn_for_objects(f"training/{model}/*")])
-        published = (names.model_server_memory_parameter, names.promotion_parameter)
+        published = (
+            names.model_server_memory_parameter,
+            names.model_server_runtime_parameter,
+            names.promotion_parameter,
+        )
         parameters = [
             stack.format_arn(service="ssm", resource="parameter", resource_name=name(self._team, model).lstrip("/"))
             for name in published

@@ -13,7 +13,15 @@ from labcycle.config import ApiDelivery, Drift, FargateDelivery, Model, Target, 
 from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
-from labcycle.serving import BatchScoring, FargateModelService, ModelPromotion, ModelService, ScheduledReport
+from labcycle.serving import (
+    BatchScoring,
+    FargateModelService,
+    ModelPromotion,
+    ModelRuntime,
+    ModelService,
+    ScheduledReport,
+)
+from labcycle.serving.model_api import publish_runtime
 from labcycle.serving.model_service import MEMORY_MIB
 
 
@@ -35,6 +43,8 @@ class ModelStack(Stack):
         self._artifacts = contract.artifacts(self, team.team, key)
         self._notices = contract.notices(self, team.team)
         self._dead_letters = contract.dead_letters(self, team.team)
+        lock = team.lock_of(model)
+        self._runtime = ModelRuntime(model.runtime.flavour, lock) if model.runtime and lock else None
         self.service = self._service()
         self.promotion = self._promotion()
         self.batch = self._batch()
@@ -66,6 +76,7 @@ class ModelStack(Stack):
             app=self._model.app is not None,
             consumers=api.consumers,
             shadow_concurrency=api.shadow.concurrency if api.shadow else None,
+            runtime=self._runtime,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
@@ -93,6 +104,7 @@ class ModelStack(Stack):
             burst=api.burst,
             app=self._model.app is not None,
             deletion_protection=self._team.stage == "production",
+            runtime=self._runtime,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerCluster", value=service.service.cluster.cluster_name)
@@ -122,6 +134,7 @@ class ModelStack(Stack):
             complete_runs=policy.complete_runs,
             second_person=policy.second_person,
             newest_data_days=policy.newest_data_days,
+            runtime=self._runtime,
         )
         CfnOutput(self, "PromotionStateMachine", value=promotion.state_machine.state_machine_arn)
         return promotion
@@ -147,6 +160,7 @@ class ModelStack(Stack):
             memory=Size.mebibytes(memory_mb),
             concurrency=batch.concurrency,
             tolerated_failure_percent=batch.tolerated_failure_percent,
+            runtime=self._runtime,
         )
         if api is None:  # else it is the memory of the API that a promotion looks at
             ssm.StringParameter(
@@ -156,6 +170,8 @@ class ModelStack(Stack):
                 string_value=str(memory_mb),
                 description=f"Memory of the batches of {self._model.name} in MB",
             )
+            if self._runtime:
+                publish_runtime(self, self._team.team, self._model.name, self._runtime)
         CfnOutput(self, "BatchStateMachine", value=scoring.state_machine.state_machine_arn)
         return scoring
 
@@ -204,6 +220,7 @@ class ModelStack(Stack):
             minimum_gain=retrain.minimum_gain,
             promote=reaction.promote,
             cool_down=Duration.hours(reaction.cool_down_hours),
+            runtime=self._runtime,
         )
         CfnOutput(self, "ReactionStateMachine", value=retraining.state_machine.state_machine_arn)
         return retraining

@@ -1,9 +1,10 @@
 """Serving: a model of the registry behind an API, over batches of objects, reports of what it did, and how a version gets there."""
 
+from labcycle._runtime import ModelRuntime
 from labcycle.serving.batch_scoring import BatchScoring
 from labcycle.serving.fargate_service import FargateModelService
 from labcycle.serving.model_promotion import ModelPromotion
 from labcycle.serving.model_service import ModelService
 from labcycle.serving.scheduled_report import ScheduledReport
 
-__all__ = ["BatchScoring", "FargateModelService", "ModelPromotion", "ModelService", "ScheduledReport"]
+__all__ = ["BatchScoring", "FargateModelService", "ModelPromotion", "ModelRuntime", "ModelService", "ScheduledReport"]

@@ -16,6 +16,7 @@ from constructs import Construct
 from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
+from labcycle._runtime import ModelRuntime
 from labcycle._schedules import schedule_problems, start_at
 from labcycle._state_machines import EXECUTION, state_machine, tell_when_stopped
 from labcycle._templates import render
@@ -68,6 +69,8 @@ class BatchScoring(Construct):
         Objects that are scored at once, 1 to 40.
     tolerated_failure_percent
         Share of a run's rows that may fail without a notice.
+    runtime
+        What versions are loaded with, as by the model's API. Absent: ONNX Runtime.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class BatchScoring(Construct):
         memory: Size | None = None,
         concurrency: int = 5,
         tolerated_failure_percent: float = 0.0,
+        runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         memory = memory or Size.mebibytes(2048)
@@ -115,6 +119,7 @@ class BatchScoring(Construct):
             timeout=Duration.minutes(15),
             key=encryption_key,
             disk=Size.gibibytes(4),  # an object, and what is made of it
+            runtime=runtime,
         )
         self._let_function_work(ledger)
         definition = render(

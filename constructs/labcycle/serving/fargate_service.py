@@ -22,6 +22,7 @@ from labcycle._acknowledge import acknowledge
 from labcycle._functions import let_logs_use, log_group
 from labcycle._grants import allow
 from labcycle._notices import tell
+from labcycle._runtime import ModelRuntime
 from labcycle.config import names
 from labcycle.config.fargate import allowed_memory_mb
 from labcycle.serving.model_api import ANSWERING, PERIOD, ModelApi, check_figures, let_server_work
@@ -77,6 +78,8 @@ class FargateModelService(ModelApi):
         The stage answers 429 above these rates. Each of the `maximum_tasks` is meant to take its share of the first.
     app
         Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md.
+    runtime
+        What versions are loaded with: a flavour of MLflow and a lock of its packages, with hashes. Absent: ONNX Runtime.
     deletion_protection
         The load balancer cannot be deleted, nor the stack, until somebody takes the protection away.
     retain_logs
@@ -111,6 +114,7 @@ class FargateModelService(ModelApi):
         app: bool = False,
         deletion_protection: bool = False,
         retain_logs: bool = False,
+        runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id, team=team, model=model)
         memory = memory or Size.mebibytes(2048)
@@ -130,7 +134,13 @@ class FargateModelService(ModelApi):
         self._vpc, self._key, self._topic = vpc, encryption_key, notice_topic
         let_logs_use(encryption_key, self)
         self.image = ServerImage(
-            self, "Image", team=team, model=model, encryption_key=encryption_key, retain_logs=retain_logs
+            self,
+            "Image",
+            team=team,
+            model=model,
+            encryption_key=encryption_key,
+            retain_logs=retain_logs,
+            lock=runtime.lock if runtime else None,
         )
         self.log_group = log_group(self, "Log", key=encryption_key, retain=retain_logs)
         self.task_role = self._task_role(ledger, artifact_bucket)
@@ -140,6 +150,7 @@ class FargateModelService(ModelApi):
             "MODEL": model,
             "TEAM": team,
             "AWS_DEFAULT_REGION": Stack.of(self).region,
+            **(runtime.environment() if runtime else {}),
         }
         task = self._task(cpu, memory_mb, environment)
         link_group = self._group("LinkGroup", "the VPC link: to the load balancer alone")
@@ -176,6 +187,7 @@ class FargateModelService(ModelApi):
         )
         self._announce(
             memory_mb=memory_mb,
+            runtime=runtime,
             topic=notice_topic,
             key=encryption_key,
             errors_in=f"the log group {self.log_group.log_group_name}",

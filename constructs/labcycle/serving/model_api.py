@@ -22,6 +22,7 @@ from labcycle._functions import log_group
 from labcycle._grants import allow, allow_key
 from labcycle._http_api import STAGE, http_api
 from labcycle._notices import errors_alarm
+from labcycle._runtime import ModelRuntime
 from labcycle.config import names
 from labcycle.serving._door import Door
 
@@ -88,8 +89,10 @@ class ModelApi(Construct):
             description=f"Where a shadow of {self._model} runs",
         )
 
-    def _announce(self, *, memory_mb: int, topic: sns.ITopic | None, key: kms.IKey, errors_in: str) -> None:
-        """Publish the address, and the memory that a promotion looks at; and tell `topic` when the API keeps failing, and where
+    def _announce(
+        self, *, memory_mb: int, runtime: ModelRuntime | None, topic: sns.ITopic | None, key: kms.IKey, errors_in: str
+    ) -> None:
+        """Publish the address, and memory and runtime that a promotion looks at; and tell `topic` when the API keeps failing, and where
         the errors are."""
         for construct_id, name, value, what in (
             ("Memory", names.model_server_memory_parameter, str(memory_mb), "Memory of the model server of {} in MB"),
@@ -102,6 +105,8 @@ class ModelApi(Construct):
                 string_value=value,
                 description=what.format(self._model),
             )
+        if runtime is not None:
+            publish_runtime(self, self._team, self._model, runtime)
         if topic is not None:
             errors_alarm(
                 self,
@@ -174,6 +179,17 @@ class ModelApi(Construct):
             period=PERIOD,
             statistic="Sum",
         )
+
+
+def publish_runtime(scope: Construct, team: str, model: str, runtime: ModelRuntime) -> None:
+    """Tell promotions what versions must have been logged with."""
+    ssm.StringParameter(
+        scope,
+        "Runtime",
+        parameter_name=names.model_server_runtime_parameter(team, model),
+        string_value=runtime.document,
+        description=f"What loads versions of {model}",
+    )
 
 
 def let_server_work(

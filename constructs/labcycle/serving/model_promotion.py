@@ -17,6 +17,7 @@ from labcycle._acknowledge import acknowledge
 from labcycle._dead_letters import keep_failures, own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
+from labcycle._runtime import ModelRuntime
 from labcycle._state_machines import EXECUTION, STATUS, call_when_ended, state_machine, tell_when_stopped
 from labcycle._templates import render
 from labcycle.config import names
@@ -71,6 +72,8 @@ class ModelPromotion(Construct):
         Whoever made a version may not ask for its promotion.
     newest_data_days
         Only versions whose run ended in the last so many days. Absent: of any age.
+    runtime
+        Of the model's server. Absent: ONNX Runtime.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class ModelPromotion(Construct):
         complete_runs: bool = True,
         second_person: bool = False,
         newest_data_days: int | None = None,
+        runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         step, longest = step or Duration.minutes(10), longest or Duration.hours(24)
@@ -119,6 +123,7 @@ class ModelPromotion(Construct):
             **({"COMPLETE_RUNS": "true"} if complete_runs else {}),
             **({"SECOND_PERSON": "true"} if second_person else {}),
             **({} if newest_data_days is None else {"NEWEST_DATA_DAYS": str(newest_data_days)}),
+            **({"RUNTIME": runtime.document} if runtime else {}),
         }
         self.function = python_function(
             self,
@@ -131,6 +136,7 @@ class ModelPromotion(Construct):
             timeout=_PREFLIGHT,
             key=encryption_key,
             disk=Size.gibibytes(4),  # the files of two versions
+            runtime=runtime,
         )
         self._let_function_work(ledger, artifact_bucket)
         longest_seconds = int(longest.to_seconds()) * len(canary_percents) + int(_BESIDE_STEPS.to_seconds())

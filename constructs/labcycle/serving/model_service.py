@@ -20,6 +20,7 @@ from constructs import Construct
 
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow
+from labcycle._runtime import ModelRuntime
 from labcycle.config import Consumer, names
 from labcycle.serving import _rest_api
 from labcycle.serving._door import Door
@@ -41,7 +42,7 @@ class ModelService(ModelApi):
     `POST /invocations` takes MLflow's scoring requests, `GET /ping` answers 200 while a version can answer, `GET
     /version` tells which, `GET /openapi.json` describes the API for this version's signature. The function reads the deployment
     record of the ledger every few seconds and loads what is live from the artifact bucket, so that promotion and roll back need no
-    deployment. It runs ONNX models on x86_64.
+    deployment. It runs ONNX models on x86_64, or those of its `runtime`.
 
     An idle service costs nothing but its key's share; a request of 100 ms at 2,048 MiB about 3.3 USD a million, and
     1.00 USD a million for the API, 3.50 for a REST API (us-east-1, January 2026, estimate).
@@ -80,6 +81,8 @@ class ModelService(ModelApi):
         Make a second function, with reserved concurrency, in which a version can be the shadow of the live one: it scores what that
         answered, and answers nothing. Lambda calls it asynchronously and once; what it does not get to within a minute is dropped,
         and counted. Idle it costs nothing; see docs/serving.md for the price of a request. Absent: no version can be a shadow.
+    runtime
+        What versions are loaded with: a flavour of MLflow and a lock of its packages. Absent: ONNX Runtime.
     retain_logs
         Keep access and function logs, which last three months, when the stack is deleted. Absent: they go with it.
 
@@ -87,6 +90,8 @@ class ModelService(ModelApi):
     ------
     ValueError
         If a figure is outside its range; all of them at once.
+    AssetError
+        If the packages of `runtime` cannot be had, or are more than Lambda takes.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class ModelService(ModelApi):
         retain_logs: bool = False,
         consumers: Sequence[Consumer] = (),
         shadow_concurrency: int | None = None,
+        runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id, team=team, model=model)
         memory = memory or Size.mebibytes(2048)
@@ -138,6 +144,7 @@ class ModelService(ModelApi):
             key=encryption_key,
             retain_logs=retain_logs,
             reserved_concurrency=reserved_concurrency,
+            runtime=runtime,
         )
         let_server_work(
             self.function,
@@ -168,6 +175,7 @@ class ModelService(ModelApi):
             )
         self._announce(
             memory_mb=int(memory.to_mebibytes()),
+            runtime=runtime,
             topic=notice_topic,
             key=encryption_key,
             errors_in=f"the log of the function {self.function.function_name}; throttled calls count too",

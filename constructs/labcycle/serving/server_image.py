@@ -13,11 +13,11 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from labcycle._acknowledge import acknowledge
-from labcycle._assets import image_context, package_directory
+from labcycle._assets import beside_lock, image_context, package_directory
 from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
 from labcycle._templates import render
-from labcycle.config import names
+from labcycle.config import Lock, names
 
 PORT = 8080
 USER = 10001
@@ -55,6 +55,13 @@ class ServerImage(Construct):
         Encrypts images and logs.
     base_image
         What the image begins with, by digest.
+    lock
+        What versions are loaded with. Absent: ONNX Runtime.
+
+    Raises
+    ------
+    ValueError
+        If `lock` has no hashes.
     """
 
     def __init__(
@@ -67,10 +74,11 @@ class ServerImage(Construct):
         encryption_key: kms.IKey,
         base_image: str = BASE_IMAGE,
         retain_logs: bool = False,
+        lock: Lock | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._team, self._key = team, encryption_key
-        folder = str(image_context(context_files(base_image), _PACKAGES))
+        folder = str(image_context(context_files(base_image, lock), _PACKAGES))
         context = s3_assets.Asset(self, "Context", path=folder, exclude=["__pycache__"])  # who runs it there leaves one
         self.tag = context.asset_hash
         self.repository = ecr.Repository(
@@ -158,10 +166,15 @@ class ServerImage(Construct):
         return project
 
 
-def context_files(base_image: str = BASE_IMAGE) -> dict[str, str]:
-    """What lies beside the server's code where the image is built."""
-    lock = package_directory("labcycle_templates") / "serving" / "container-requirements.txt"
+def context_files(base_image: str = BASE_IMAGE, lock: Lock | None = None) -> dict[str, str]:
+    """What lies beside the server's code where the image is built. Raises `ValueError` where `lock` has no hashes."""
+    file = package_directory("labcycle_templates") / "serving" / "container-requirements.txt"
+    own = file.read_text(encoding="utf-8")
+    if lock is not None and not lock.hashed:
+        raise ValueError(
+            "lock: got pins without hashes; the image is built in the account, where nothing else holds them."
+        )
     return {
         "Dockerfile": render("serving/Dockerfile.j2", base_image=base_image, port=PORT, user=USER),
-        "requirements.txt": lock.read_text(encoding="utf-8"),
+        "requirements.txt": own if lock is None else beside_lock(own, lock) + lock.text,
     }

@@ -296,15 +296,16 @@ class ExperimentTracking(Construct):
         allow(self.lifecycle_function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
         # Without the right to list, S3 answers 403 instead of 404 for what is not there.
         allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], listing)
-        # A promotion is held against the memory of the model's server.
+        # A promotion is held against memory and runtime of the model's server.
         memory = names.model_server_memory_parameter(self._team, "*").lstrip("/")
         shadow = names.shadow_parameter(self._team, "*").lstrip("/")
+        runtime = names.model_server_runtime_parameter(self._team, "*").lstrip("/")
         # Where a model has a state machine for it, that does it.
         machine = names.promotion_parameter(self._team, "*").lstrip("/")
         stack = Stack.of(self)
         parameters = [
             stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-            for name in (memory, machine, shadow)
+            for name in (memory, runtime, machine, shadow)
         ]
         allow(self.lifecycle_function, ["ssm:GetParameter"], parameters)
 

@@ -1,0 +1,42 @@
+"""What the server of a model is made from, where that is not ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from labcycle._assets import LAMBDA_PYTHON
+from labcycle.config import Flavour, Lock
+
+_ARCHITECTURE = "x86_64"
+_MEMORY_MIB_A_CPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+
+
+@dataclass(frozen=True)
+class ModelRuntime:
+    """A flavour of MLflow, and the lock of all packages that load and run versions of it.
+
+    Versions that were logged with the same packages are switched without a deployment; others are refused by a promotion.
+    """
+
+    flavour: Flavour
+    lock: Lock
+
+    @property
+    def digest(self) -> str:
+        """Names what a version needs to find: flavour, Python, architecture and packages."""
+        parts = [self.flavour, LAMBDA_PYTHON, _ARCHITECTURE, sorted(self.lock.pins.items())]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    @property
+    def document(self) -> str:
+        """As a promotion reads it, which holds versions against it."""
+        told = {"flavour": self.flavour, "digest": self.digest, "python": LAMBDA_PYTHON, "pins": dict(self.lock.pins)}
+        return json.dumps(told, separators=(",", ":"))
+
+    def environment(self, memory_mib: int | None = None) -> dict[str, str]:
+        """Variables of what loads versions. Libraries begin a thread for each processor that they see; `memory_mib` of a function
+        buys so many."""
+        threads = 1 if memory_mib is None else max(1, memory_mib // _MEMORY_MIB_A_CPU)
+        return {"FLAVOUR": self.flavour, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
