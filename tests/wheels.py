@@ -7,11 +7,12 @@ import zipfile
 from pathlib import Path
 
 
-def wheel(folder: Path, name: str, version: str, *, bytes_held: int = 0) -> str:
-    """Write a wheel with one module of that many bytes into the folder; its requirement, with its hash. The same each time."""
+def wheel(folder: Path, name: str, version: str, *, module: str = "", bytes_held: int = 0) -> str:
+    """Write a wheel with one module of that many bytes, of the package's name unless it has another, into the folder; its
+    requirement, with its hash. The same each time."""
     plain = name.replace("-", "_")
     content = {
-        f"{plain}/__init__.py": f"__version__ = {version!r}\n" + "#" * bytes_held,
+        f"{module or plain}/__init__.py": f"__version__ = {version!r}\n" + "#" * bytes_held,
         f"{plain}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{plain}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{plain}-{version}.dist-info/RECORD": "",

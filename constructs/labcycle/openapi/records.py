@@ -181,6 +181,7 @@ SCHEMAS: dict[str, Schema] = {
             "reference!": nullable(ANYTHING),
             "promoted_at!": TIME,
             "promoted_by!": STRING,
+            "runtime!": nullable(ANYTHING),
         }
     ),
     "Previous": shape(
