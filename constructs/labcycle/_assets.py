@@ -7,10 +7,12 @@ from the installed wheel alike. Vendored wheels are cached by the hash of their 
 from __future__ import annotations
 
 import csv
+import email
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ VENDORED_MANIFEST = "vendored.json"  # in the asset: which top-level names came 
 UNZIPPED_LIMIT_BYTES = 262_144_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 _ONNX = ("numpy", "onnxruntime")  # what is left out where a model has a lock; that has its own numpy
+_NOT_NEEDED = "nvidia-"  # of what the larger xgboost asks for, a processor has no use
 _LARGEST = 5  # parts of a function that is too large
 _JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed", "requirements.txt")
 
@@ -85,7 +88,10 @@ def stage(function: str, lock: Lock | None = None) -> Path:
     with _building(out) as build:
         for name, requirements in named.items():
             if requirements:
-                _merge(build, _vendored(requirements, name))
+                wheels = _vendored(requirements, name)
+                if lock and requirements == lock.text:
+                    _check_closure(wheels, lock)
+                _merge(build, wheels)
         shutil.copytree(source, build / "labcycle_lambdas", ignore=_JUNK)
         for path in [templates / "__init__.py", *own_templates] if own_templates else []:
             target = build / "labcycle_templates" / path.relative_to(templates)
@@ -113,6 +119,23 @@ def beside_lock(own: str, lock: Lock) -> str:
     pinned = {*_ONNX, *lock.pins}
     left = [line for line in own.splitlines() if normalised(line.partition("==")[0]) not in pinned]
     return "".join(f"{line}\n" for line in left if not line.startswith("#"))
+
+
+def _check_closure(wheels: Path, lock: Lock) -> None:
+    """Raises `AssetError` where a package needs another one, whatever the circumstances, that the lock does not pin."""
+    lacking: dict[str, list[str]] = {}
+    for metadata in sorted(wheels.glob("*.dist-info/METADATA")):
+        said = email.message_from_string(metadata.read_text(encoding="utf-8"))
+        for needed in said.get_all("Requires-Dist", []):
+            name = normalised(re.split(r"[^A-Za-z0-9._-]", needed, maxsplit=1)[0])
+            if ";" not in needed and name not in lock.pins and not name.startswith(_NOT_NEEDED):
+                lacking.setdefault(name, []).append(str(said["Name"]))
+    if lacking:
+        told = ", ".join(f"{name} (for {' and '.join(by)})" for name, by in lacking.items())
+        raise AssetError(
+            f"the model's requirements do not pin all that their packages need: {told}. Nothing else is installed: add them, with "
+            "their versions; `uv pip compile` or `pip freeze` write all."
+        )
 
 
 def _merge(build: Path, wheels: Path) -> None:

@@ -147,6 +147,17 @@ def test_hashes_of_a_lock_are_held_against_what_is_installed(source: Path, index
         stage("vendoring", Lock.read(pin[:-4] + "0000"))
 
 
+def test_what_packages_of_a_lock_need_is_pinned_too(source: Path, index: Path) -> None:
+    wheel(index, "pyyaml", "6.0"), wheel(index, "shared-thing", "1.0")
+    needs = ["joblib>=1.4", "NumPy", "pytest; extra == 'dev'", "old; python_version < '3.9'", "nvidia-nccl-cu13"]
+    pins = [wheel(index, "scikit-learn", "1.0", needs=needs), wheel(index, "numpy", "2.0", needs=["joblib"])]
+    with pytest.raises(
+        AssetError, match=r"need: joblib \(for numpy and scikit-learn\)\. Nothing else is installed: add"
+    ):
+        stage("vendoring", Lock.read("\n".join(pins)))
+    stage("vendoring", Lock.read("\n".join([*pins, wheel(index, "joblib", "1.5")])))
+
+
 def test_a_lock_that_is_too_large_is_told_with_its_largest_packages(
     source: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
