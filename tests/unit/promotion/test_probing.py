@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.model_server.model_files import EXAMPLE
 from labcycle_lambdas.promotion.probing import Probing
+from tests.unit.model_server import flavoured
 from tests.unit.serving.workshop import (
     BUCKET,
     FEATURES,
@@ -195,3 +197,52 @@ def test_bytes_that_are_not_those_that_were_registered(world: World) -> None:
     with pytest.raises(Refused, match=r"the bytes of model\.onnx are not those that were registered"):
         probing(MODEL, type(version)(**changed), None)
     assert probing(MODEL, another, type(version)(**changed))["live_median_ms"] is None, "no server can load it either"
+
+
+class Harmful:
+    """Runs when it is unpickled."""
+
+    def __init__(self, statement: str) -> None:
+        self.statement = statement
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, (self.statement,)
+
+
+def tried_estimator(world: World, content: bytes | None = None, **more: Any) -> dict[str, Any]:
+    """With `content` in the place of what was pickled."""
+    trained = flavoured.sklearn("pickle")
+    model = Trained({**trained.content, "model.pkl": content}) if content else trained
+    preflight = flavoured.preflight(world, flavoured.runtime("sklearn"))
+    deployed = preflight.prepare(MODEL, world.register(model, run_id=world.run({"reference.json": reference_table()})))
+    return Probing(preflight, **{"memory_mb": 2000, "timeout_seconds": 29, **more})(MODEL, deployed, None)
+
+
+def test_an_estimator_is_tried_as_a_graph_is(world: World) -> None:
+    measured = tried_estimator(world)
+    assert (measured["rows_from"], measured["answers"]) == ("reference.json", 50)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("import os; os._exit(7)", r"took its process down .*exit code 7"),
+        ("raise ValueError('not today')", "loaded and tried: it cannot be loaded: ValueError: not today"),
+        ("x = bytearray(9 << 30)", "needs more than 2000 MB of memory, by far"),
+        (
+            "import os; raise ValueError([name for name in os.environ if name.startswith('AWS_SECRET')])",
+            r"ValueError: \[\]",
+        ),
+    ],
+)
+def test_what_is_unpickled_harms_nobody(
+    world: World, statement: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(Refused, match=said):
+        tried_estimator(world, pickle.dumps(Harmful(statement)))
+
+
+def test_what_hangs_when_it_is_unpickled_is_stopped(world: World) -> None:
+    with pytest.raises(Refused, match=r"did not load and answer within 2 s: it hangs"):
+        tried_estimator(world, pickle.dumps(Harmful("import time; time.sleep(600)")), longest_seconds=2)
