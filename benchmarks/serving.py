@@ -250,13 +250,14 @@ def in_server(folder: Path) -> dict[str, Any]:
     import numpy as np
 
     from labcycle_lambdas.model_server import handler
+    from labcycle_lambdas.model_server.graph import Graph
 
     aws = Aws(folder)
     aws.store.count_anew()
     with mock.patch.object(handler, "client", aws.client):
         seconds = seconds_a_request(handler.handle, folder, elsewhere=lambda: aws.seconds)
         live = handler.server().live.current().live
-    assert live
+    assert live and isinstance(live.graph, Graph)
     session = live.graph._session
     counted = aws.profiled_rows()
     assert counted > (REQUESTS + WARM_UP) * 0.8, counted

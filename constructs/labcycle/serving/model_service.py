@@ -125,7 +125,7 @@ class ModelService(ModelApi):
         self._ledger, self._bucket, self._key = ledger, artifact_bucket, encryption_key
         self.shadow_function: lambda_.Function | None = None
         if shadow_concurrency is not None:
-            self.shadow_function = self._shadow(memory, timeout, shadow_concurrency, retain_logs)
+            self.shadow_function = self._shadow(memory, timeout, shadow_concurrency, retain_logs, runtime)
         self.function = python_function(
             self,
             "Function",
@@ -181,7 +181,9 @@ class ModelService(ModelApi):
             errors_in=f"the log of the function {self.function.function_name}; throttled calls count too",
         )
 
-    def _shadow(self, memory: Size, timeout: Duration, concurrency: int, retain_logs: bool) -> lambda_.Function:
+    def _shadow(
+        self, memory: Size, timeout: Duration, concurrency: int, retain_logs: bool, runtime: ModelRuntime | None
+    ) -> lambda_.Function:
         """The same code, called otherwise. No alarm: what it does not see is counted, and nobody waits for it."""
         function = python_function(
             self,
@@ -200,6 +202,7 @@ class ModelService(ModelApi):
             key=self._key,
             retain_logs=retain_logs,
             reserved_concurrency=concurrency,
+            runtime=runtime,
         )
         function.configure_async_invoke(max_event_age=_EVENT_AGE, retry_attempts=0)
         let_server_work(

@@ -15,10 +15,10 @@ from labcycle_lambdas.ledger.shadows import Comparison, Seen
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.comparing import Sums, compared
-from labcycle_lambdas.model_server.graph import Graph, Unusable
 from labcycle_lambdas.model_server.journal import Journal
 from labcycle_lambdas.model_server.live import Loaded
 from labcycle_lambdas.model_server.payload import Table
+from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.model_server.scoring import Scored, score
 from labcycle_lambdas.model_server.shown import Shown
 
@@ -32,7 +32,7 @@ class Shadow:
     def __init__(
         self,
         deployments: Deployments,
-        load: Callable[[Deployed], Graph],
+        load: Callable[[Deployed], Runnable],
         model: str,
         seen: Sums[Seen],
         capture: Capture,

@@ -9,10 +9,13 @@ from functools import cache
 from typing import Any
 
 from labcycle_lambdas.ledger.shadows import Shadows
+from labcycle_lambdas.model_server.loading import import_at_start
 from labcycle_lambdas.model_server.making import make_shadow
 from labcycle_lambdas.model_server.shadow import Shadow
 from labcycle_lambdas.model_server.shown import Shown
 from labcycle_lambdas.responding import settle
+
+import_at_start()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tests.synth.assembly import of_type, statements
 from tests.wheels import wheel
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl", "six")
+LOADING = ("model_server", "shadow", "batch", "promotion", "reaction")
 RUNTIME = {"flavour": "sklearn", "requirements": "locks/all.txt"}
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/labcycle-training:1"
 TARGET: dict[str, Any] = {
@@ -45,7 +46,7 @@ TEAM: dict[str, Any] = {
     "models": [
         model(
             "everything",
-            {"form": "api", "runtime": "lambda", "memory_mb": 4096},
+            {"form": "api", "runtime": "lambda", "memory_mb": 4096, "shadow": {}},
             {"form": "batch"},
             runtime=RUNTIME,
             promotion={},
@@ -67,9 +68,13 @@ class Nova:
     folder: Path
 
     def functions(self, name: str) -> dict[str, Any]:
-        """Those of a model, by the folder of their code."""
+        """Those of a model, by the folder of their code; and its shadow."""
         found = of_type(self.stacks[f"model-{name}"], "AWS::Lambda::Function")
-        return {one["Handler"].split(".")[1]: one for one in found}
+        by_module = {one["Handler"].removeprefix("labcycle_lambdas.").removesuffix(".handle"): one for one in found}
+        return {
+            name.removesuffix(".handler").replace("model_server.shadow_handler", "shadow"): one
+            for name, one in by_module.items()
+        }
 
     def code(self, function: Any) -> Path:
         (assets,) = self.folder.rglob(f"asset.{function['Code']['S3Key'].removesuffix('.zip')}")
@@ -106,7 +111,7 @@ def runtime(nova: Nova) -> ModelRuntime:
 
 def test_all_that_loads_versions_has_the_lock_in_the_place_of_onnx_runtime(nova: Nova) -> None:
     functions = nova.functions("everything")
-    for folder in ("model_server", "batch", "promotion", "reaction"):
+    for folder in LOADING:
         code = nova.code(functions[folder])
         assert "9.9.1+synth" in (code / "numpy" / "__init__.py").read_text()
         assert (code / "scikit_learn").is_dir()
@@ -117,7 +122,7 @@ def test_all_that_loads_versions_has_the_lock_in_the_place_of_onnx_runtime(nova:
 
 def test_each_knows_its_flavour_and_the_processors_that_it_bought(nova: Nova) -> None:
     functions = nova.functions("everything")
-    for folder in ("model_server", "batch", "promotion", "reaction"):
+    for folder in LOADING:
         variables = functions[folder]["Environment"]["Variables"]
         threads = "1" if folder == "reaction" else "2"
         assert (variables["FLAVOUR"], variables["OMP_NUM_THREADS"]) == ("sklearn", threads)
