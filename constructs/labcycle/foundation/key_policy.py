@@ -72,6 +72,7 @@ KEY_USES: tuple[KeyUse, ...] = (
                 "kms:EncryptionContext:aws:logs:arn": (
                     "arn:{partition}:logs:{region}:{account}:log-group:labcycle-{team}-*",
                     "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/labcycle-{team}-*",
+                    "arn:{partition}:logs:{region}:{account}:log-group:/aws/sagemaker/Endpoints/labcycle-{team}-*",
                     "arn:{partition}:logs:{region}:{account}:log-group:/aws/vendedlogs/labcycle/{team}/*",
                 )
             }
