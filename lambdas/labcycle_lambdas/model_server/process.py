@@ -1,4 +1,5 @@
 """The model server as a process that speaks HTTP/1.1: `python -m labcycle_lambdas.model_server.process --port 8080`.
+SageMaker calls it with `serve` alone, and expects it at port 8080 of all addresses.
 
 Gunicorn keeps one worker process, and begins another when it dies. The worker answers with threads: ONNX Runtime computes outside
 of Python's lock. At SIGTERM it takes no new connection, finishes what is under way, and writes what it has counted.
@@ -27,9 +28,10 @@ STOP_SECONDS = 40  # then the worker is killed: it needs the time between to wri
 
 
 class Process(BaseApplication):  # type: ignore[misc]
-    """One process of `host` and `port`; `make` makes its server, in the worker."""
+    """One process of `host` and `port`. `container`: it answers as a container of SageMaker."""
 
-    def __init__(self, host: str, port: int, threads: int) -> None:
+    def __init__(self, host: str, port: int, threads: int, *, container: bool = False) -> None:
+        self._container = container
         self._settings = {
             "bind": f"{host}:{port}",
             "workers": 1,
@@ -53,7 +55,7 @@ class Process(BaseApplication):  # type: ignore[misc]
         # In the worker, not above: ONNX Runtime begins threads when it is imported, which a fork leaves behind, and then aborts.
         from labcycle_lambdas.model_server.worker import Worker
 
-        self._worker = Worker()
+        self._worker = Worker(container=self._container)
         return self._worker.application
 
     def _begin(self, worker: Any) -> None:
@@ -68,12 +70,16 @@ class Process(BaseApplication):  # type: ignore[misc]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the model that the environment names.")
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("how", nargs="?", choices=["serve"], help="as a container of SageMaker, at all addresses")
+    parser.add_argument("--host")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--threads", type=int, default=THREADS)
     asked = parser.parse_args()
     Environment.read()  # what is missing is told here, once
-    Process(asked.host, asked.port, asked.threads).run()
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+    container = asked.how == "serve"
+    host = asked.host or ("0.0.0.0" if container else "127.0.0.1")
+    Process(host, asked.port, asked.threads, container=container).run()
 
 
 if __name__ == "__main__":

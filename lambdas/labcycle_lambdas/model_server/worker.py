@@ -6,6 +6,7 @@ import sys
 
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.beside import Beside
+from labcycle_lambdas.model_server.container import as_container
 from labcycle_lambdas.model_server.flushing import Flushing
 from labcycle_lambdas.model_server.live import CannotServe, NothingLive
 from labcycle_lambdas.model_server.loading import import_at_start
@@ -14,16 +15,17 @@ from labcycle_lambdas.model_server.wsgi import application
 
 
 class Worker:
-    """Loads the live version at once, so that the first request need not wait; without one it begins all the same."""
+    """Loads the live version at once, so that the first request need not wait; without one it begins all the same. `container`: it
+    answers as a container of SageMaker."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, container: bool = False) -> None:
         import_at_start()
         server = make_server(by_timer=True, write=_log)
         try:
             server.live.current()
         except (NothingLive, CannotServe, Throttled) as error:
             server.journal.error("nothing is served yet", why=f"{type(error).__name__}: {error}"[:500])
-        self.application = application(server.answer)
+        self.application = application(as_container(server.answer) if container else server.answer)
         self._beside = server.offering if isinstance(server.offering, Beside) else None
         self._flushing = Flushing(server)
 

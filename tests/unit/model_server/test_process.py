@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from labcycle_lambdas.envelope import opened
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
 from labcycle_lambdas.model_server.payload import BODY_BYTES
@@ -44,13 +45,15 @@ TOLD = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM, "MODEL":
 class Process:
     """The process, and how to talk to it."""
 
-    def __init__(self, endpoint: str, log: Path, told: Mapping[str, str] = TOLD, region: str = "eu-west-1") -> None:
+    def __init__(
+        self, endpoint: str, log: Path, told: Mapping[str, str] = TOLD, region: str = "eu-west-1", *how: str
+    ) -> None:
         with socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self._log = log
-        self._aws = endpoint
-        command = [sys.executable, "-m", "labcycle_lambdas.model_server.process", "--port", str(self.port)]
+        self.endpoint = endpoint
+        command = [sys.executable, "-m", "labcycle_lambdas.model_server.process", *how, "--port", str(self.port)]
         credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
         place = {"AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": endpoint}
         with log.open("w") as written:
@@ -71,10 +74,12 @@ class Process:
                 time.sleep(0.05)
         raise AssertionError(f"the process does not answer: {self.log()}")
 
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, str], Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, *, parse: bool = True, **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
         connection = self.connect()
         try:
-            return ask(connection, method, path, body, **headers)
+            return ask(connection, method, path, body, parse=parse, **headers)
         finally:
             connection.close()
 
@@ -87,13 +92,15 @@ class Process:
 
 
 def ask(
-    connection: HTTPConnection, method: str, path: str, body: object = None, **headers: str
+    connection: HTTPConnection, method: str, path: str, body: object = None, *, parse: bool = True, **headers: str
 ) -> tuple[int, dict[str, str], Any]:
+    """Status, headers, and the body: as JSON, or without `parse` as it is."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, content, {"Content-Type": "application/json", **named})
     answer = connection.getresponse()
-    said = json.loads(answer.read())
+    sent = answer.read()
+    said = json.loads(sent) if parse else sent
     return answer.status, {name.lower(): value for name, value in answer.getheaders()}, said
 
 
@@ -151,6 +158,32 @@ def test_requests_at_once_are_all_answered_and_counted(world: World, process: Pr
     assert process.end() == 0, process.log()
     assert rows_written(world) == 180
     assert "SIG" not in process.log()
+
+
+def test_as_a_container_of_sagemaker(world: World, process: Process, tmp_path: Path) -> None:
+    """What SageMaker sends, and the door reads: the status that the server meant, and the whole answer."""
+    served = Process(process.endpoint, tmp_path / "served", TOLD, "eu-west-1", "serve", "--host", "127.0.0.1")
+    try:
+        served.wait()
+        assert served.ask("GET", "/ping", parse=False)[0] == 200  # also while nothing is promoted
+        about = "method=GET&path=%2Fversion&request=r-7"
+        asked = {"X_Amzn_SageMaker_Custom_Attributes": about}
+        status, _, said = served.ask("POST", "/invocations", {}, parse=False, **asked)
+        assert (status, opened(said).status) == (200, 404)
+        world.promote(world.register(classifier()))
+        about = "method=POST&path=%2Finvocations&request=r-7"
+        asked = {"X_Amzn_SageMaker_Custom_Attributes": about}
+        status, _, said = served.ask("POST", "/invocations", SPLIT, parse=False, **asked)
+        answer = opened(said)
+        assert (status, answer.status, json.loads(answer.content)) == (200, 200, {"predictions": LABELS[:5]})
+        assert (answer.headers["x-request-id"], answer.headers["x-labcycle-model-version"]) == ("r-7", "1")
+        # Who calls the endpoint without the door gets the plain answer.
+        assert served.ask("POST", "/invocations", SPLIT)[2] == {"predictions": LABELS[:5]}
+        assert served.end() == 0, served.log()
+    finally:
+        if served.popen.poll() is None:
+            served.popen.kill()
+            served.popen.wait()
 
 
 def test_a_connection_is_kept(world: World, process: Process) -> None:
