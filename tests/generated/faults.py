@@ -119,9 +119,10 @@ def mappings(data: Data, model: type[BaseModel]) -> Iterator[tuple[type[BaseMode
 
 
 def _said_by(data: Data, models: list[type[BaseModel]]) -> type[BaseModel]:
-    """The one of several models whose `form`, and `runtime` where it has one, the data say."""
-    said = [one for one in models if data.get("form") in _words_of(one, "form")]
-    return next((one for one in said if data.get("runtime") in _words_of(one, "runtime")), (said or models)[0])
+    """The one of several models whose `form`, and `runtime` and `mode` where it has them, the data say."""
+    for key in ("form", "runtime", "mode"):
+        models = [one for one in models if data.get(key) in _words_of(one, key)] or models
+    return models[0]
 
 
 def _words_of(model: type[BaseModel], key: str) -> tuple[str, ...]:

@@ -37,10 +37,12 @@ from labcycle.config import (
     Principal,
     Promotion,
     Reaction,
+    RealTimeDelivery,
     ReportDelivery,
     RetentionRule,
     Retrain,
     Runtime,
+    ServerlessDelivery,
     SignIn,
     Target,
     Team,
@@ -140,6 +142,8 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (ReportDelivery, "time_zone"): st.sampled_from(
         ["Etc/UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Buenos_Aires"]
     ),
+    (BatchDelivery, "concurrency"): st.sampled_from([1, 40, 1, 40, 2, 39]),
+    (ReportDelivery, "days"): st.sampled_from([1, 92, 1, 92, 7, 31]),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Model, "runtime"): st.nothing(),  # as the name of the model says: `_runtime`
     (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
@@ -327,12 +331,13 @@ def _issuers() -> st.SearchStrategy[list[Data]]:
 
 
 def spread(team: Data) -> None:
-    """In production a service has two tasks at least."""
+    """In production a service has two tasks or instances at least."""
     for model in team.get("models") or [] if team["stage"] == "production" else []:
         for deliver in model["deliver"]:
-            if deliver.get("minimum_tasks") == 1:
-                deliver["minimum_tasks"] = 2
-                deliver["maximum_tasks"] = max(2, deliver["maximum_tasks"])
+            for what in ("tasks", "instances"):
+                if deliver.get(f"minimum_{what}") == 1:
+                    deliver[f"minimum_{what}"] = 2
+                    deliver[f"maximum_{what}"] = max(2, deliver[f"maximum_{what}"])
 
 
 @st.composite
@@ -412,10 +417,14 @@ def _promotions(draw: st.DrawFn) -> Data:
 
 
 def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
-    """An API, and sometimes batches, reports or a page beside it. Tasks on Fargate need a network with a way out, and CodeBuild."""
+    """An API, and sometimes batches, reports or a page beside it. Containers need CodeBuild, and unless they are serverless a network
+    with a way out."""
     api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
-    if target["network"]["egress"] != "none" and target["region"] in regions_with("codebuild"):
-        api = st.one_of(_fargate(), api, _fargate(), _fargate())
+    if target["region"] in regions_with("codebuild"):
+        kinds = [api, api, mapping(ServerlessDelivery)]
+        if target["network"]["egress"] != "none":
+            kinds += [_fargate()] * 5 + [_real_time()] * 4
+        api = st.sampled_from(kinds).flatmap(lambda kind: kind)
     forms_of = (
         (api,),
         (report, batch, api),
@@ -428,17 +437,30 @@ def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
     return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))
 
 
+_LEAST_AND_MOST = [(1, 1), (2, 50), (50, 50), (1, 7)]
+
+
 @st.composite
 def _fargate(draw: st.DrawFn) -> Data:
     """Often the smallest and the largest memory, and one task, or 50."""
     data = draw(mapping(FargateDelivery))
-    cpu = draw(st.sampled_from([*get_args(CpuUnits), 256, 16384, 16384]))
-    memory = allowed_memory_mb(cpu)
-    size = (cpu, draw(st.sampled_from([memory[0], memory[-1]]) | st.sampled_from(memory)))
-    least = draw(st.sampled_from([1, 2, 50]) | st.integers(1, 50))
-    most = draw(st.sampled_from([least, least, 50]))
+    every = [(cpu, memory) for cpu in get_args(CpuUnits) for memory in allowed_memory_mb(cpu)]
+    ends = [(cpu, memory[at]) for cpu in get_args(CpuUnits) for memory in [allowed_memory_mb(cpu)] for at in (0, -1)]
+    size = draw(st.sampled_from([ends[0], ends[-1]]) | st.sampled_from(ends) | st.sampled_from(every))
+    least, most = draw(st.sampled_from(_LEAST_AND_MOST))
     data |= {"cpu": size[0], "memory_mb": size[1], "minimum_tasks": least, "maximum_tasks": most}
     absent = draw(st.sampled_from([(), (), (), ("cpu", "memory_mb"), ("minimum_tasks", "maximum_tasks")]))
+    return {key: value for key, value in data.items() if key not in absent}
+
+
+@st.composite
+def _real_time(draw: st.DrawFn) -> Data:
+    """Often one instance, or 50, and of all types."""
+    data = draw(mapping(RealTimeDelivery))
+    least, most = draw(st.sampled_from(_LEAST_AND_MOST))
+    kind = draw(values(RealTimeDelivery, "instance_type"))
+    data |= {"instance_type": kind, "minimum_instances": least, "maximum_instances": most}
+    absent = draw(st.sampled_from([(), (), (), ("instance_type", "minimum_instances", "maximum_instances")]))
     return {key: value for key, value in data.items() if key not in absent}
 
 

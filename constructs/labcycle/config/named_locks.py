@@ -70,9 +70,11 @@ def _broken(model: Mapping[str, Any], name: str, lock: Lock) -> Iterator[str]:
         )
     deliver = model.get("deliver")
     forms = deliver if isinstance(deliver, Sequence) and not isinstance(deliver, str) else ()
-    if not lock.hashed and any(isinstance(one, Mapping) and one.get("runtime") == "fargate" for one in forms):
+    if not lock.hashed and any(
+        isinstance(one, Mapping) and one.get("runtime") in ("fargate", "sagemaker") for one in forms
+    ):
         yield (
-            f"got {name}, whose pins have no hashes, for a model on fargate; allowed pins with hashes, since the image is built "
+            f"got {name}, whose pins have no hashes, for a model in a container; allowed pins with hashes, since the image is built "
             "in the account. Write the file with `uv pip compile --generate-hashes`, or write runtime: lambda"
         )
     characters = sum(len(package) + len(version) + 8 for package, version in lock.pins.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 _STATE_MACHINE_LENGTH = 80
+_ENDPOINT_LENGTH = 63
 BOUNDARY_PATH = "/"
 # Keys of a template's metadata, by which the gate learns what a file says.
 COMPLIANCE_METADATA = "labcycle:compliance"
@@ -146,11 +147,26 @@ def promotion_machine(team: str, model: str) -> str:
     """State machine that promotes versions of a model; `*` as the model is all of the team, and of no other. Of a long name of a
     model it has the beginning, and a digest: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
     """
-    name = f"labcycle_{team}_promotion_{model}"
-    if len(name) <= _STATE_MACHINE_LENGTH:
+    return _cut(f"labcycle_{team}_promotion_{model}", _STATE_MACHINE_LENGTH, model)
+
+
+def endpoint(team: str, model: str) -> str:
+    """Endpoint of a model on SageMaker, cut likewise:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
+    """
+    return _cut(f"labcycle-{team}-{model}", _ENDPOINT_LENGTH, model)
+
+
+def endpoint_log_group(team: str, model: str) -> str:
+    """Where SageMaker writes what the endpoint's containers say; the name is SageMaker's."""
+    return f"/aws/sagemaker/Endpoints/{endpoint(team, model)}"
+
+
+def _cut(name: str, length: int, model: str) -> str:
+    if len(name) <= length:
         return name
     digest = hashlib.sha256(model.encode()).hexdigest()[:12]
-    return f"{name[: _STATE_MACHINE_LENGTH - len(digest) - 1]}-{digest}"
+    return f"{name[: length - len(digest) - 1]}-{digest}"
 
 
 def training_job_prefix(team: str, model: str) -> str:

@@ -56,7 +56,9 @@ def team_rules(team: Any) -> Iterator[Broken]:
     for i, model in _items(team, "models"):
         yield from _below(("models", i), model_rules(model))
         for j, deliver in _items(model, "deliver"):
-            yield from _below(("models", i, "deliver", j), chain(api_rules(deliver), fargate_rules(deliver)))
+            yield from _below(
+                ("models", i, "deliver", j), chain(api_rules(deliver), fargate_rules(deliver), endpoint_rules(deliver))
+            )
     yield from _below(("tracking",), tracking_rules(_get(team, "tracking")))
     yield from _below(("workspaces",), workspaces_rules(_get(team, "workspaces")))
 
@@ -86,7 +88,7 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")
     yield from _tokens(team)
-    yield from _enough_tasks(team)
+    yield from _enough_of_them(team)
     seen: dict[tuple[str, str], int] = {}
     for i, member in _items(team, "members"):
         for kind, value in _principals(_get(member, "principal")):
@@ -307,13 +309,22 @@ def fargate_rules(deliver: Any) -> Iterator[Broken]:
             (given,),
             f"got {memory} MB of memory with a cpu of {cpu}; allowed with it {_some(allowed)}. Change memory_mb or cpu",
         )
-    least, most = _get(deliver, "minimum_tasks"), _get(deliver, "maximum_tasks")
-    least, most = 2 if least is None else least, 6 if most is None else most
+    yield from _least_and_most(deliver, "tasks", 2, 6)
+
+
+def endpoint_rules(deliver: Any) -> Iterator[Broken]:
+    if _get(deliver, "runtime") == "sagemaker" and _get(deliver, "mode") == "real_time":
+        yield from _least_and_most(deliver, "instances", 2, 4)
+
+
+def _least_and_most(deliver: Any, what: str, usual_least: int, usual_most: int) -> Iterator[Broken]:
+    minimum, maximum = f"minimum_{what}", f"maximum_{what}"
+    least, most = _get(deliver, minimum), _get(deliver, maximum)
+    least, most = usual_least if least is None else least, usual_most if most is None else most
     if isinstance(least, int) and isinstance(most, int) and 1 <= most < least <= 50:
-        given = "maximum_tasks" if _get(deliver, "maximum_tasks") is not None else "minimum_tasks"
         yield Broken(
-            (given,),
-            f"got minimum_tasks {least} and maximum_tasks {most}; allowed a maximum that is no less than the minimum. "
+            (maximum if _get(deliver, maximum) is not None else minimum,),
+            f"got {minimum} {least} and {maximum} {most}; allowed a maximum that is no less than the minimum. "
             "Change one of them",
         )
 
@@ -324,15 +335,16 @@ def _some(numbers: Sequence[int]) -> str:
     return f"{numbers[0]} to {numbers[-1]} in steps of {numbers[1] - numbers[0]}"
 
 
-def _enough_tasks(team: Any) -> Iterator[Broken]:
+def _enough_of_them(team: Any) -> Iterator[Broken]:
     if _get(team, "stage") != "production":
         return
     for i, model in _items(team, "models"):
         for j, deliver in _items(model, "deliver"):
-            tasks = _get(deliver, "minimum_tasks")
-            if _get(deliver, "runtime") == "fargate" and isinstance(tasks, int) and tasks == 1:
+            key = {"fargate": "minimum_tasks", "sagemaker": "minimum_instances"}.get(str(_get(deliver, "runtime")), "")
+            least = _get(deliver, key)
+            if isinstance(least, int) and least == 1:
                 yield Broken(
-                    ("models", i, "deliver", j, "minimum_tasks"),
+                    ("models", i, "deliver", j, key),
                     "got 1 in the stage production; allowed 2 or more, so that a zone may fail. Write 2, or remove the key",
                 )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from . import rules
+from .endpoints import EndpointInstance, ServerlessMemory, endpoint_memory_mb
 from .fargate import CpuUnits
 from .hardware import TierName
 from .locks import Flavour, Lock
@@ -296,6 +297,56 @@ class FargateDelivery(Settings):
         return obey(self, rules.fargate_rules)
 
 
+class EndpointDelivery(Settings):
+    """The model answers over HTTP, from an endpoint of SageMaker."""
+
+    form: Literal["api"]
+    """How the model is delivered."""
+    runtime: Literal["sagemaker"]
+    """Where the model runs."""
+    requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 50
+    """Sustained requests a second; more is answered by 429."""
+    burst: Annotated[int, Field(ge=1, le=5000)] = 100
+    """Requests that may come at once."""
+
+
+class RealTimeDelivery(EndpointDelivery):
+    """The model answers over HTTP, from instances of SageMaker that are always there."""
+
+    mode: Literal["real_time"]
+    """When there are instances."""
+    instance_type: EndpointInstance = "ml.m5.large"
+    """SageMaker instance type (about 84 USD a month for one ml.m5.large)."""
+    minimum_instances: Annotated[int, Field(ge=1, le=50)] = 2
+    """Instances that are always there, spread over the zones; 2 or more in production."""
+    maximum_instances: Annotated[int, Field(ge=1, le=50)] = 4
+    """Instances that there are at most; each takes its share of requests_per_second."""
+    timeout_seconds: Annotated[int, Field(ge=3, le=29)] = 29
+    """Longest time of one answer."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.endpoint_rules)
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of one instance in MB."""
+        return endpoint_memory_mb(self.instance_type)
+
+
+class ServerlessDelivery(EndpointDelivery):
+    """The model answers over HTTP, from SageMaker, which starts servers when somebody asks."""
+
+    mode: Literal["serverless"]
+    """When there are servers."""
+    memory_mb: ServerlessMemory = 3072
+    """Memory of one server in MB; the processor grows with it."""
+    maximum_concurrency: Annotated[int, Field(ge=1, le=200)] = 10
+    """Requests that are answered at once; all endpoints of an account and region share some hundreds."""
+    timeout_seconds: Annotated[int, Field(ge=3, le=29)] = 29
+    """Longest time of one answer; a cold start takes much of it."""
+
+
 class BatchDelivery(Settings):
     """The model scores objects that lie in the artifact bucket, below `batch/<model>/in/`."""
 
@@ -337,8 +388,12 @@ class AppDelivery(Settings):
     """How the model is delivered."""
 
 
+OverHttp = ApiDelivery | FargateDelivery | RealTimeDelivery | ServerlessDelivery
 Delivery = Annotated[
-    Annotated[ApiDelivery | FargateDelivery, Field(discriminator="runtime")]
+    Annotated[
+        ApiDelivery | FargateDelivery | Annotated[RealTimeDelivery | ServerlessDelivery, Field(discriminator="mode")],
+        Field(discriminator="runtime"),
+    ]
     | BatchDelivery
     | ReportDelivery
     | AppDelivery,
@@ -449,9 +504,9 @@ class Model(Settings):
         return obey(self, rules.model_rules)
 
     @property
-    def api(self) -> ApiDelivery | FargateDelivery | None:
+    def api(self) -> OverHttp | None:
         """The delivery over HTTP; None where there is none."""
-        return next((one for one in self.deliver if isinstance(one, ApiDelivery | FargateDelivery)), None)
+        return next((one for one in self.deliver if isinstance(one, OverHttp)), None)
 
     @property
     def batch(self) -> BatchDelivery | None:

@@ -9,7 +9,7 @@ from .problem import ConfigError, Problem
 from .regions import regions_with
 from .subjects import named_subjects
 from .target import Target
-from .team import ApiDelivery, FargateDelivery, Team
+from .team import ApiDelivery, EndpointDelivery, FargateDelivery, ServerlessDelivery, Team
 
 _SIGN_IN_KEYS = {
     "identity_center": "identity_center_permission_set",
@@ -46,8 +46,8 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
         )
     for i, model in enumerate(team.models):
         for j, deliver in enumerate(model.deliver):
-            if isinstance(deliver, FargateDelivery):
-                yield from _no_fargate(team, target, ("models", i, "deliver", j, "runtime"))
+            if isinstance(deliver, FargateDelivery | EndpointDelivery):
+                yield from _no_containers(team, target, deliver, ("models", i, "deliver", j, "runtime"))
     for i, member in enumerate(team.members):
         needed = _SIGN_IN_KEYS.get(member.principal.kind)
         if needed and getattr(target.sign_in, needed) is None:
@@ -77,19 +77,26 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
             yield team.origin.problem(name.path, _too_long(name))
 
 
-def _no_fargate(team: Team, target: Target, place: tuple[str | int, ...]) -> Iterator[Problem]:
-    if target.network.egress == "none":
+def _no_containers(
+    team: Team, target: Target, deliver: FargateDelivery | EndpointDelivery, place: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    runtime, what = deliver.runtime, "tasks" if isinstance(deliver, FargateDelivery) else "instances"
+    if target.network.egress == "none" and not isinstance(deliver, ServerlessDelivery):  # which are in no network
         yield team.origin.problem(
             place,
-            f"got fargate in the target {target.target}, whose network has egress: none; its tasks would have no way to "
+            f"got {runtime} in the target {target.target}, whose network has egress: none; its {what} would have no way to "
             f"images and logs. Set network.egress: nat in the target, choose another target, or write runtime: lambda",
         )
-    if target.region not in regions_with("codebuild"):
-        yield team.origin.problem(
-            place,
-            f"got fargate in the target {target.target}, whose region {target.region} has no CodeBuild, which builds the "
-            f"image of its tasks. Choose a target in another region, or write runtime: lambda",
-        )
+    needed = {"codebuild": f"CodeBuild, which builds the image of its {what}"}
+    if isinstance(deliver, EndpointDelivery):
+        needed |= {"runtime.sagemaker": "SageMaker, which runs its endpoint"}
+    for service, name in needed.items():
+        if target.region not in regions_with(service):
+            yield team.origin.problem(
+                place,
+                f"got {runtime} in the target {target.target}, whose region {target.region} has no {name}. "
+                "Choose a target in another region, or write runtime: lambda",
+            )
 
 
 def _consumers(team: Team, target: Target) -> Iterator[Problem]:

@@ -9,7 +9,18 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from labcycle._grants import allow
-from labcycle.config import ApiDelivery, Drift, FargateDelivery, Model, Target, Team, names
+from labcycle.config import (
+    ApiDelivery,
+    Drift,
+    EndpointDelivery,
+    FargateDelivery,
+    Model,
+    RealTimeDelivery,
+    ServerlessDelivery,
+    Target,
+    Team,
+    names,
+)
 from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
@@ -19,16 +30,19 @@ from labcycle.serving import (
     ModelPromotion,
     ModelRuntime,
     ModelService,
+    RealTime,
+    SageMakerModelService,
     ScheduledReport,
+    Serverless,
 )
 from labcycle.serving.model_api import publish_runtime
 from labcycle.serving.model_service import MEMORY_MIB
 
 
 class ModelStack(Stack):
-    """Outputs, with an api `ModelUrl`, and `ServerFunction` (and `ShadowFunction`) or `ServerCluster` and `ServerService`; with a promotion
-    `PromotionStateMachine`; with batches `BatchStateMachine`; with a monitor `EvaluatorFunction` and `DriftAlarm`; with a reaction
-    also `ReactionStateMachine`; with a report `ReportFunction`.
+    """Outputs, with an api `ModelUrl`, and `ServerFunction` (and `ShadowFunction`), or `ServerCluster` and `ServerService`, or
+    `ServerEndpoint`; with a promotion `PromotionStateMachine`; with batches `BatchStateMachine`; with a monitor `EvaluatorFunction`
+    and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`.
     """
 
     def __init__(self, scope: Construct, *, team: Team, target: Target, model: Model, key: kms.IKey) -> None:
@@ -54,12 +68,14 @@ class ModelStack(Stack):
         self._grant()
         Tags.of(self).add("labcycle:model", model.name)
 
-    def _service(self) -> ModelService | FargateModelService | None:
+    def _service(self) -> ModelService | FargateModelService | SageMakerModelService | None:
         api = self._model.api
         if api is None:
             return None
         if isinstance(api, FargateDelivery):
             return self._fargate_service(api)
+        if isinstance(api, EndpointDelivery):
+            return self._sagemaker_service(api)
         service = ModelService(
             self,
             "Service",
@@ -110,6 +126,34 @@ class ModelStack(Stack):
         CfnOutput(self, "ServerCluster", value=service.service.cluster.cluster_name)
         CfnOutput(self, "ServerService", value=service.service.service_name)
         return service
+
+    def _sagemaker_service(self, api: RealTimeDelivery | ServerlessDelivery) -> SageMakerModelService:
+        service = SageMakerModelService(
+            self,
+            "Service",
+            team=self._team.team,
+            model=self._model.name,
+            endpoint=self._endpoint(api),
+            ledger=self._ledger,
+            artifact_bucket=self._artifacts,
+            encryption_key=self._key,
+            notice_topic=self._notices,
+            timeout=Duration.seconds(api.timeout_seconds),
+            requests_per_second=api.requests_per_second,
+            burst=api.burst,
+            runtime=self._runtime,
+            app=self._model.app is not None,
+        )
+        CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
+        CfnOutput(self, "ServerEndpoint", value=service.endpoint_name)
+        return service
+
+    def _endpoint(self, api: RealTimeDelivery | ServerlessDelivery) -> RealTime | Serverless:
+        if isinstance(api, ServerlessDelivery):
+            return Serverless(Size.mebibytes(api.memory_mb), api.maximum_concurrency)
+        return RealTime(
+            contract.network(self, self._target), api.instance_type, api.minimum_instances, api.maximum_instances
+        )
 
     def _promotion(self) -> ModelPromotion | None:
         policy, api = self._model.promotion, self._model.api

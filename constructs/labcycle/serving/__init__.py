@@ -5,6 +5,17 @@ from labcycle.serving.batch_scoring import BatchScoring
 from labcycle.serving.fargate_service import FargateModelService
 from labcycle.serving.model_promotion import ModelPromotion
 from labcycle.serving.model_service import ModelService
+from labcycle.serving.sagemaker_service import RealTime, SageMakerModelService, Serverless
 from labcycle.serving.scheduled_report import ScheduledReport
 
-__all__ = ["BatchScoring", "FargateModelService", "ModelPromotion", "ModelRuntime", "ModelService", "ScheduledReport"]
+__all__ = [
+    "BatchScoring",
+    "FargateModelService",
+    "ModelPromotion",
+    "ModelRuntime",
+    "ModelService",
+    "RealTime",
+    "SageMakerModelService",
+    "ScheduledReport",
+    "Serverless",
+]

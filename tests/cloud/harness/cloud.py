@@ -22,6 +22,7 @@ from moto.iam.models import iam_backends
 from tests.cloud.harness import buckets, delivery, disks, machines, streams
 from tests.cloud.harness import stores as _registers_its_models  # noqa: F401
 from tests.cloud.harness.assembly import Assembly, Stack
+from tests.cloud.harness.endpoints import Endpoints
 from tests.cloud.harness.faults import Faults
 from tests.cloud.harness.functions import Functions
 from tests.cloud.harness.http_api import HttpApi
@@ -46,6 +47,7 @@ class Cloud:
         self.faults = Faults(self.functions)
         self.guard = Guard()
         self.training = TrainingJobs(self.guard)
+        self.endpoints = Endpoints()
         self.meanwhile: Callable[[float], object] = lambda seconds: None  # what happens while a state machine waits
         self.outputs: dict[str, dict[str, str]] = {}
         self.places: dict[str, Place] = {}
@@ -208,5 +210,6 @@ def cloud() -> Iterator[Cloud]:
         streams.patch(stack)
         buckets.patch(stack)
         disks.patch(stack)
+        made.endpoints.patch(stack)
         stack.enter_context(mock.patch.multiple(FUNCTION_CALLS, guard=made.guard, functions=made.functions))
         yield made

@@ -260,6 +260,10 @@ def _sagemaker(place: Place, operation: str, params: Params) -> Iterator[Need]:
             yield from _key_use(place, params["ResourceConfig"].get("VolumeKmsKeyId", ""), "sagemaker", action)
 
 
+def _sagemaker_runtime(place: Place, operation: str, params: Params) -> Iterator[Need]:
+    yield Need(f"sagemaker:{operation}", _arn(place, "sagemaker", f"endpoint/{params['EndpointName']}"))
+
+
 def training_needs(place: Place, job: Params) -> Iterator[Need]:
     """What SageMaker does in the name of a training job's role, beside reading and writing objects.
 
@@ -423,6 +427,7 @@ _TABLE: dict[str, Any] = {
     "lambda": _lambda,
     "s3": _s3,
     "sagemaker": _sagemaker,
+    "sagemaker-runtime": _sagemaker_runtime,
     "sesv2": _ses,
     "sns": _sns,
     "ssm": _ssm,

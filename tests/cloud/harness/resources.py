@@ -297,6 +297,28 @@ def _scaling_policy(scaling: Any, name: str, properties: Properties, place: Plac
     return Created(arn)
 
 
+@model("AWS::SageMaker::Model", "sagemaker", "ModelName")
+def _sagemaker_model(sagemaker: Any, name: str, properties: Properties, place: Place) -> Created:
+    """moto's own models give the endpoint another name than its properties do."""
+    arn = sagemaker.create_model(**{**properties, "ModelName": name[-63:].strip("-")})["ModelArn"]
+    return Created(arn, {"ModelName": arn.rpartition("/")[2]})
+
+
+@model("AWS::SageMaker::EndpointConfig", "sagemaker", "EndpointConfigName")
+def _endpoint_config(sagemaker: Any, name: str, properties: Properties, place: Place) -> Created:
+    made = sagemaker.create_endpoint_config(**{**properties, "EndpointConfigName": name[-63:].strip("-")})
+    return Created(made["EndpointConfigArn"], {"EndpointConfigName": made["EndpointConfigArn"].rpartition("/")[2]})
+
+
+@model("AWS::SageMaker::Endpoint", "sagemaker", "EndpointName")
+def _endpoint(sagemaker: Any, name: str, properties: Properties, place: Place) -> Created:
+    properties.pop("RetainAllVariantProperties")  # concerns updates alone
+    arn = sagemaker.create_endpoint(**{**properties, "EndpointName": properties.get("EndpointName", name)})[
+        "EndpointArn"
+    ]
+    return Created(arn, {"EndpointName": arn.rpartition("/")[2]})
+
+
 @model("AWS::CodeBuild::Project", "codebuild", "Name")
 def _build_project(codebuild: Any, name: str, properties: Properties, place: Place) -> Created:
     def spelt(value: Any) -> Any:

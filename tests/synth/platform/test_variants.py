@@ -32,6 +32,8 @@ TARGET: dict[str, Any] = {
 RETRAIN = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"}
 API = {"form": "api", "runtime": "lambda"}
 TASKS = {"form": "api", "runtime": "fargate", "cpu": 4096, "memory_mb": 16384}
+INSTANCES = {"form": "api", "runtime": "sagemaker", "mode": "real_time", "instance_type": "ml.r5.xlarge"}
+SERVERLESS = {"form": "api", "runtime": "sagemaker", "mode": "serverless", "memory_mb": 2048}
 CONSUMERS = [
     {
         "name": "shop",
@@ -246,7 +248,21 @@ def serving(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) ->
     return {name: stack for name, stack in read(synthesize(config=config)).items() if "-target-" not in name}
 
 
-def test_the_boundary_lets_models_be_served_in_every_form(serving: dict[str, SynthesizedStack]) -> None:
+@pytest.fixture(scope="module")
+def endpoints(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
+    """A team with models on SageMaker, in all other forms and promoted in steps."""
+    others = [BATCH, {"form": "app"}]
+    models = [
+        model("on-instances", deliver=[INSTANCES, *others], promotion={}),
+        model("on-demand", deliver=[SERVERLESS, *others], promotion={}),
+    ]
+    config = folder(tmp_path_factory.mktemp("endpoints"), TEAM | {"models": models})
+    return {name: stack for name, stack in read(synthesize(config=config)).items() if "-target-" not in name}
+
+
+@pytest.mark.parametrize("kind", ["serving", "endpoints"])
+def test_the_boundary_lets_models_be_served_in_every_form(kind: str, request: pytest.FixtureRequest) -> None:
+    serving = request.getfixturevalue(kind)
     physical = Physical({name: stack.template for name, stack in serving.items()}, "123456789012", "eu-west-1")
     test_policies.test_the_boundary_lets_every_role_do_what_its_policies_allow(serving, physical)
     test_policies.test_no_policy_of_one_stack_overwrites_that_of_another(serving, physical)
@@ -269,6 +285,15 @@ def test_functions_beside_large_tasks_have_what_a_function_can_have(serving: dic
     ]
     started = [s["Resource"] for s in functions if s["Action"] == "states:StartExecution"]
     assert len(started) == 1 and "stateMachine:labcycle_lab_promotion_*" in json.dumps(started)
+
+
+def test_endpoints_are_of_their_model(endpoints: dict[str, SynthesizedStack]) -> None:
+    for name, memory_mb in (("on-instances", 32_768), ("on-demand", 2048)):
+        stack = endpoints[f"labcycle-lab-model-{name}"]
+        assert stack.template["Outputs"]["ServerEndpoint"]["Value"] == f"labcycle-lab-{name}"
+        assert {"ModelUrl", "PromotionStateMachine", "BatchStateMachine"} <= set(stack.template["Outputs"])
+        parameters = [r["Properties"] for r in stack.resources.values() if r["Type"] == "AWS::SSM::Parameter"]
+        assert str(memory_mb) in [one["Value"] for one in parameters]
 
 
 def test_a_stakeholder_reads_and_nothing_else(lab: dict[str, SynthesizedStack]) -> None:

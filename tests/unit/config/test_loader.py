@@ -177,7 +177,7 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("runtime: lambda", "runtime: lamda"),
             "models[0].deliver[0].runtime",
-            "got lamda; allowed lambda or fargate. Did you mean lambda?",
+            "got lamda; allowed lambda, fargate or sagemaker. Did you mean lambda?",
         ),
         (
             ("{form: api, runtime: lambda}", "{form: bach}"),
@@ -411,6 +411,44 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, minimum_taks: 3}"),
             "models[0].deliver[0].minimum_taks",
             "Did you mean minimum_tasks?",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker}"),
+            "models[0].deliver[0].mode",
+            "got nothing; allowed real_time or serverless. Add the key mode",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: realtime}"),
+            "models[0].deliver[0].mode",
+            "got realtime; allowed real_time or serverless. Did you mean real_time?",
+        ),
+        (
+            (
+                "{form: api, runtime: lambda}",
+                "{form: api, runtime: sagemaker, mode: real_time, instance_type: ml.g5.xlarge}",
+            ),
+            "models[0].deliver[0].instance_type",
+            "got ml.g5.xlarge; allowed ml.c5.xlarge, ml.m5.large",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: real_time, minimum_instances: 1}"),
+            "models[0].deliver[0].minimum_instances",
+            "got 1 in the stage production; allowed 2 or more",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: real_time, minimum_instances: 5}"),
+            "models[0].deliver[0].minimum_instances",
+            "got minimum_instances 5 and maximum_instances 4",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: real_time, memory_mb: 2048}"),
+            "models[0].deliver[0].memory_mb",
+            "got an unknown key; allowed form, runtime, requests_per_second, burst, mode, instance_type",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: serverless, memory_mb: 1536}"),
+            "models[0].deliver[0].memory_mb",
+            "got 1536; allowed 1024, 2048, 3072, 4096, 5120 or 6144",
         ),
     ],
 )

@@ -73,29 +73,22 @@ def test_a_team_and_its_target_that_fit_are_accepted(tmp_path: Path) -> None:
     )
 
 
+CLOSED = {"network": {"name": "n", "egress": "none"}}
+WITHOUT_BUILDS = {"region": "ap-east-2", "zones": ["ap-east-2a", "ap-east-2b"]}
+
+
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("form", "target", "told"),
     [
-        ({"network": {"name": "n", "egress": "none"}}, "whose network has egress: none"),
-        (
-            {"region": "ap-east-2", "zones": ["ap-east-2a", "ap-east-2b"]},
-            "whose region ap-east-2 has no CodeBuild, which builds the image of its tasks",
-        ),
+        ({"runtime": "fargate"}, CLOSED, "whose network has egress: none; its tasks"),
+        ({"runtime": "fargate"}, WITHOUT_BUILDS, "ap-east-2 has no CodeBuild, which builds the image of its tasks"),
+        ({"runtime": "sagemaker", "mode": "real_time"}, CLOSED, "whose network has egress: none; its instances"),
+        ({"runtime": "sagemaker", "mode": "real_time"}, WITHOUT_BUILDS, "has no CodeBuild"),
+        ({"runtime": "sagemaker", "mode": "serverless"}, WITHOUT_BUILDS, "has no CodeBuild"),
     ],
 )
-def test_tasks_on_fargate_need_a_way_out_and_codebuild(target: dict[str, Any], told: str) -> None:
-    team = Team.model_validate(
-        {
-            **team_of("fraud", "ann", models=("cards",)).model_dump(),
-            "models": [
-                {
-                    "name": "cards",
-                    "business_owner": "b@example.com",
-                    "deliver": [{"form": "api", "runtime": "fargate"}],
-                }
-            ],
-        }
-    )
+def test_containers_need_a_way_out_and_codebuild(form: dict[str, str], target: dict[str, Any], told: str) -> None:
+    team = containers(form)
     wide = {**EU.model_dump(), "network": {"name": "n", "egress": "nat"}}
     check_together(team, Target.model_validate(wide))
     with pytest.raises(ConfigError) as caught:
@@ -103,6 +96,25 @@ def test_tasks_on_fargate_need_a_way_out_and_codebuild(target: dict[str, Any], t
     (problem,) = caught.value.problems
     assert problem.path == "models[0].deliver[0].runtime"
     assert told in problem.message
+
+
+def test_a_region_without_sagemaker_has_no_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that have CodeBuild have it, as botocore knows."""
+    monkeypatch.setattr(
+        "labcycle.config.together.regions_with", lambda service: {EU.region} if service == "codebuild" else set()
+    )
+    with pytest.raises(ConfigError, match="has no SageMaker, which runs its endpoint"):
+        check_together(containers({"runtime": "sagemaker", "mode": "serverless"}), EU)
+
+
+def test_a_serverless_endpoint_needs_no_network() -> None:
+    closed = {**EU.model_dump(), **CLOSED}
+    check_together(containers({"runtime": "sagemaker", "mode": "serverless"}), Target.model_validate(closed))
+
+
+def containers(form: dict[str, str]) -> Team:
+    model = {"name": "cards", "business_owner": "b@example.com", "deliver": [{"form": "api"} | form]}
+    return Team.model_validate({**team_of("fraud", "ann", models=("cards",)).model_dump(), "models": [model]})
 
 
 def test_workspaces_without_a_way_to_the_tracking_api_are_refused(tmp_path: Path) -> None:

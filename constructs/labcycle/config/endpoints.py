@@ -1,0 +1,24 @@
+"""What SageMaker's endpoints run on: a short list of instance types, and the sizes of serverless ones.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-how-it-works.html
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+# Without accelerators, since the server computes on processors, and without disks of their own, which take no key of ours.
+EndpointInstance = Literal["ml.c5.xlarge", "ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.r5.xlarge"]
+ServerlessMemory = Literal[1024, 2048, 3072, 4096, 5120, 6144]
+_MEMORY_GIB: dict[EndpointInstance, int] = {
+    "ml.c5.xlarge": 8,
+    "ml.m5.large": 8,
+    "ml.m5.xlarge": 16,
+    "ml.m5.2xlarge": 32,
+    "ml.r5.xlarge": 32,
+}
+
+
+def endpoint_memory_mb(instance_type: EndpointInstance) -> int:
+    """The memory of an instance in MB."""
+    return 1024 * _MEMORY_GIB[instance_type]

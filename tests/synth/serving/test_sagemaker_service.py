@@ -1,0 +1,274 @@
+"""SageMakerModelService on its own, in an app that knows nothing else of labcycle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import App, Duration, Size, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from labcycle.config import names
+from labcycle.serving import RealTime, SageMakerModelService, Serverless
+from tests.synth.serving.test_fargate_service import SUBNETS, one
+from tests.synth.serving.test_model_service import statements
+
+NAME = "labcycle-fraud-card-fraud"
+
+
+def real_time(stack: Stack, *, subnets: int = 2, **props: Any) -> RealTime:
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-0123456789abcdef0",
+        availability_zones=["eu-west-1a", "eu-west-1b"][:subnets],
+        private_subnet_ids=SUBNETS[:subnets],
+    )
+    return RealTime(vpc, **props)
+
+
+def service(stack: Stack, endpoint: RealTime | Serverless, **props: Any) -> SageMakerModelService:
+    key = kms.Key(stack, "Key")
+    return SageMakerModelService(
+        stack,
+        "Service",
+        team="fraud",
+        model="card-fraud",
+        endpoint=endpoint,
+        ledger=dynamodb.Table.from_table_arn(
+            stack, "Ledger", "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
+        ),
+        artifact_bucket=s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts"),
+        encryption_key=key,
+        notice_topic=sns.Topic(stack, "Topic", master_key=key),
+        **props,
+    )
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    stack = Stack(App(), "Stack")
+    endpoint = real_time(stack, minimum_instances=3, maximum_instances=5)
+    made = service(stack, endpoint, requests_per_second=20, burst=40, timeout=Duration.seconds(20), app=True)
+    made.grant_invoke(iam.Role(stack, "Consumer", assumed_by=iam.AccountRootPrincipal()))
+    return Template.from_stack(stack)
+
+
+@pytest.fixture(scope="module")
+def serverless() -> Template:
+    stack = Stack(App(), "Stack")
+    service(stack, Serverless(Size.mebibytes(4096), 7))
+    return Template.from_stack(stack)
+
+
+def test_the_endpoint_runs_our_container_in_the_network(template: Template) -> None:
+    _, model = one(template, "AWS::SageMaker::Model")
+    container = model["Properties"]["PrimaryContainer"]
+    assert container["Environment"] == {
+        "LEDGER_TABLE": "labcycle-fraud-ledger",
+        "ARTIFACT_BUCKET": "artifacts",
+        "MODEL": "card-fraud",
+        "TEAM": "fraud",
+        "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
+    }
+    group, _ = one(template, "AWS::EC2::SecurityGroup")
+    assert model["Properties"]["VpcConfig"] == {
+        "SecurityGroupIds": [{"Fn::GetAtt": [group, "GroupId"]}],
+        "Subnets": SUBNETS,
+    }
+    template.resource_count_is("AWS::EC2::SecurityGroupIngress", 0)
+    _, egress = one(template, "AWS::EC2::SecurityGroupEgress")
+    assert (egress["Properties"]["FromPort"], egress["Properties"]["ToPort"]) == (443, 443)
+
+
+def test_a_model_begins_when_its_image_is_there(template: Template) -> None:
+    built, resource = one(template, "Custom::LabcycleImage")
+    _, model = one(template, "AWS::SageMaker::Model")
+    assert built in model["DependsOn"]
+    image = json.dumps(model["Properties"]["PrimaryContainer"]["Image"])
+    assert image.endswith(f':{resource["Properties"]["Tag"]}"]]}}')
+
+
+def test_a_change_makes_a_new_configuration(template: Template) -> None:
+    """CloudFormation replaces what has no name of its own; of a changed configuration of the same name SageMaker knows nothing."""
+    model, made = one(template, "AWS::SageMaker::Model")
+    config, resource = one(template, "AWS::SageMaker::EndpointConfig")
+    _, endpoint = one(template, "AWS::SageMaker::Endpoint")
+    assert "ModelName" not in made["Properties"] and "EndpointConfigName" not in resource["Properties"]
+    [variant] = resource["Properties"]["ProductionVariants"]
+    assert variant["ModelName"] == {"Fn::GetAtt": [model, "ModelName"]}
+    assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.large", 3)
+    key, _ = one(template, "AWS::KMS::Key")
+    assert resource["Properties"]["KmsKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
+    assert endpoint["Properties"]["EndpointConfigName"] == {"Fn::GetAtt": [config, "EndpointConfigName"]}
+
+
+@pytest.mark.parametrize(("mode", "slow"), [("template", 16_000_000), ("serverless", 23_200_000)])
+def test_a_deployment_that_fails_is_taken_back(mode: str, slow: int, request: pytest.FixtureRequest) -> None:
+    template = request.getfixturevalue(mode)
+    _, endpoint = one(template, "AWS::SageMaker::Endpoint")
+    alarms = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"Namespace": "AWS/SageMaker"}})
+    rollback = endpoint["Properties"]["DeploymentConfig"]["AutoRollbackConfiguration"]
+    assert {alarm["AlarmName"]["Ref"] for alarm in rollback["Alarms"]} == set(alarms)
+    assert {alarm["Properties"]["MetricName"]: alarm["Properties"]["Threshold"] for alarm in alarms.values()} == {
+        "Invocation5XXErrors": 10,
+        "ModelLatency": slow,  # microseconds: four fifths of 20 and of 29 seconds
+    }
+    _, config = one(template, "AWS::SageMaker::EndpointConfig")
+    [variant] = config["Properties"]["ProductionVariants"]
+    watched = [
+        {"Name": "EndpointName", "Value": NAME},
+        {"Name": "VariantName", "Value": variant["VariantName"]},
+    ]
+    for alarm in alarms.values():
+        assert alarm["Properties"]["Dimensions"] == watched
+        assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+        assert alarm["Properties"]["AlarmActions"]
+
+
+def test_the_count_of_instances_belongs_to_scaling(template: Template) -> None:
+    logical_id, endpoint = one(template, "AWS::SageMaker::Endpoint")
+    assert endpoint["Properties"]["RetainAllVariantProperties"] is True
+    _, target = one(template, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["Properties"]["MinCapacity"], target["Properties"]["MaxCapacity"]) == (3, 5)
+    place = {"Fn::Join": ["", ["endpoint/", {"Fn::GetAtt": [logical_id, "EndpointName"]}, "/variant/all"]]}
+    assert target["Properties"]["ResourceId"] == place
+    assert "SageMakerEndpoint" in json.dumps(target["Properties"]["RoleARN"])
+    _, policy = one(template, "AWS::ApplicationAutoScaling::ScalingPolicy")
+    tracked = policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]
+    # At 20 requests a second each of five instances has its share: 240 a minute.
+    assert tracked["TargetValue"] == 240
+    assert tracked["PredefinedMetricSpecification"] == {
+        "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+    }
+
+
+def test_the_api_has_the_routes_of_the_other_forms(template: Template) -> None:
+    routes = template.find_resources("AWS::ApiGatewayV2::Route").values()
+    assert {route["Properties"]["RouteKey"]: route["Properties"]["AuthorizationType"] for route in routes} == {
+        "POST /invocations": "AWS_IAM",
+        "GET /ping": "AWS_IAM",
+        "GET /version": "AWS_IAM",
+        "GET /openapi.json": "AWS_IAM",
+        "GET /app": "AWS_IAM",
+    }
+
+
+def test_the_door_asks_this_endpoint_alone(template: Template) -> None:
+    [asks] = statements(template, "sagemaker:InvokeEndpoint")
+    assert asks["Action"] == "sagemaker:InvokeEndpoint"
+    assert json.dumps(asks["Resource"]).endswith(f':endpoint/{NAME}"]]}}')
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Handler": "labcycle_lambdas.endpoint.handler.handle",
+            "Timeout": 20,
+            "Environment": {
+                "Variables": {
+                    "TEAM": "fraud",
+                    "MODEL": "card-fraud",
+                    "ENDPOINT": NAME,
+                    "BODY_BYTES": "6000000",
+                    "PATIENCE_SECONDS": "19",
+                }
+            },
+        },
+    )
+
+
+@pytest.mark.parametrize("mode", ["template", "serverless"])
+def test_the_server_may_do_what_the_function_may(mode: str, request: pytest.FixtureRequest) -> None:
+    from tests.synth.serving import test_model_service as on_lambda
+
+    stack = Stack(App(), "Stack")
+    on_lambda.service(stack)
+    function = Template.from_stack(stack)
+    template = request.getfixturevalue(mode)
+    for action in ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObjectVersion"):
+        expected, found = (statements(one, action) for one in (function, template))
+        assert found == expected
+
+
+def test_it_writes_to_a_log_of_ours(template: Template) -> None:
+    group, _ = one(template, "AWS::Logs::LogGroup", LogGroupName=f"/aws/sagemaker/Endpoints/{NAME}")
+    _, endpoint = one(template, "AWS::SageMaker::Endpoint")
+    assert group in endpoint["DependsOn"]
+    assert any(
+        one["Resource"] == {"Fn::GetAtt": [group, "Arn"]} for one in statements(template, "logs:CreateLogStream")
+    )
+
+
+def test_a_network_interface_is_made_in_these_subnets_alone(template: Template) -> None:
+    [makes] = statements(template, "ec2:CreateNetworkInterface")
+    named = [json.dumps(resource) for resource in makes["Resource"]]
+    assert [subnet for subnet in SUBNETS if any(f"subnet/{subnet}" in one for one in named)] == SUBNETS
+    assert len(named) == 4
+
+
+def test_a_serverless_endpoint_has_no_network_and_no_count(serverless: Template) -> None:
+    _, model = one(serverless, "AWS::SageMaker::Model")
+    assert "VpcConfig" not in model["Properties"]
+    _, config = one(serverless, "AWS::SageMaker::EndpointConfig")
+    [variant] = config["Properties"]["ProductionVariants"]
+    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 4096, "MaxConcurrency": 7}
+    assert not {"InstanceType", "InitialInstanceCount"} & variant.keys()
+    assert "KmsKeyId" not in config["Properties"]
+    for kind in ("AWS::ApplicationAutoScaling::ScalableTarget", "AWS::EC2::SecurityGroup"):
+        serverless.resource_count_is(kind, 0)
+    assert statements(serverless, "ec2:CreateNetworkInterface") == []
+    serverless.has_resource_properties(
+        "AWS::Lambda::Function",
+        {"Environment": {"Variables": {"ENDPOINT": NAME, "BODY_BYTES": "4000000", "PATIENCE_SECONDS": "28"}}},
+    )
+
+
+@pytest.mark.parametrize(("mode", "memory_mb"), [("template", "8192"), ("serverless", "4096")])
+def test_promotions_know_the_memory_of_a_server(mode: str, memory_mb: str, request: pytest.FixtureRequest) -> None:
+    template = request.getfixturevalue(mode)
+    template.has_resource_properties(
+        "AWS::SSM::Parameter",
+        {"Name": names.model_server_memory_parameter("fraud", "card-fraud"), "Value": memory_mb},
+    )
+
+
+def test_names_keep_within_what_sagemaker_takes() -> None:
+    longest = names.endpoint("a" * 30, "m" * 90)
+    assert len(longest) == 63
+    assert longest.startswith(f"labcycle-{'a' * 30}-m")
+    assert longest != names.endpoint("a" * 30, "m" * 89)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "props", "message"),
+    [
+        ({"minimum_instances": 0}, {}, "minimum_instances: got 0; allowed 1 to 50"),
+        ({"minimum_instances": 4, "maximum_instances": 3}, {}, "maximum_instances: got 3; allowed 4 to 50"),
+        ({"subnets": 1}, {}, "vpc: got fewer than two private subnets"),
+        ({}, {"timeout": Duration.seconds(30)}, "timeout .seconds.: got 30; allowed 3 to 29"),
+        ({}, {"burst": 0}, "burst: got 0; allowed 1 to 5000"),
+    ],
+)
+def test_what_an_endpoint_cannot_have_is_refused(endpoint: dict[str, Any], props: dict[str, Any], message: str) -> None:
+    stack = Stack(App(), "Stack")
+    with pytest.raises(ValueError, match=message):
+        service(stack, real_time(stack, **endpoint), **props)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "message"),
+    [
+        (Serverless(Size.mebibytes(512)), "memory .MiB.: got 512; allowed 1024 to 6144"),
+        (Serverless(Size.mebibytes(1536)), "got 1536; allowed 1024 to 6144 in steps of 1024"),
+        (Serverless(maximum_concurrency=201), "maximum_concurrency: got 201; allowed 1 to 200"),
+    ],
+)
+def test_what_a_serverless_endpoint_cannot_have_is_refused(endpoint: Serverless, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        service(Stack(App(), "Stack"), endpoint)
