@@ -11,8 +11,21 @@ from random import Random
 
 from hypothesis.strategies import SearchStrategy
 
+from labcycle.config import Team
 from tests.generated.locks import write_locks
-from tests.generated.strategies import STYLES, Data, fit_together, sample, shuffled, targets, teams_in, written
+from tests.generated.strategies import (
+    ROTATED,
+    STYLES,
+    Data,
+    fit_together,
+    mappings,
+    rotate,
+    sample,
+    shuffled,
+    targets,
+    teams_in,
+    written,
+)
 
 TARGETS, TEAMS_OF_TARGET = 5, 5
 
@@ -56,7 +69,12 @@ def configuration(number: int) -> Configuration:
                 placed.append((team, target["account"]))
             if len(placed) == TEAMS_OF_TARGET * place:
                 break
-    return Configuration(number, tuple(homes), tuple(team for team, _ in placed))
+    teams = tuple(team for team, _ in placed)
+    for model in ROTATED:
+        holders = [holder for team in teams for of, holder in mappings(team, Team) if of is model]
+        for place, holder in enumerate(holders):
+            rotate(holder, model, number + place)
+    return Configuration(number, tuple(homes), teams)
 
 
 def _more(strategy: SearchStrategy[Data], number: int) -> Iterator[Data]:

@@ -25,8 +25,8 @@ from tests.generated.strategies import (
     Data,
     bound,
     mapping,
+    mappings,
     members_of,
-    models_in,
     models_of,
     plain,
     spread,
@@ -106,27 +106,6 @@ class Site:
     @property
     def kind(self) -> Any:
         return plain(self.model.model_fields[self.key].annotation)
-
-
-def mappings(data: Data, model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], Data]]:
-    """Every mapping in data of a model, with its own model."""
-    yield model, data
-    for key, value in data.items():
-        inner = models_in(model.model_fields[key].annotation)
-        for one in value if isinstance(value, list) else [value]:
-            if inner and isinstance(one, dict):
-                yield from mappings(one, _said_by(one, inner))
-
-
-def _said_by(data: Data, models: list[type[BaseModel]]) -> type[BaseModel]:
-    """The one of several models whose `form`, and `runtime` and `mode` where it has them, the data say."""
-    for key in ("form", "runtime", "mode"):
-        models = [one for one in models if data.get(key) in _words_of(one, key)] or models
-    return models[0]
-
-
-def _words_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
-    return get_args(model.model_fields[key].annotation) if key in model.model_fields else ()
 
 
 def _sites(files: Files) -> Iterator[Site]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from random import Random
 from string import ascii_lowercase, digits
@@ -122,9 +122,6 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     ),
     (Model, "name"): names_of(30),
     (ApiDelivery, "consumers"): st.just([]),  # where the target has a role for logs: `_consumers`
-    (BatchDelivery, "memory_mb"): st.sampled_from([10240, 512, 2048]),  # few have it
-    (BatchDelivery, "concurrency"): st.sampled_from([40, 1, 5]),
-    (ReportDelivery, "days"): st.sampled_from([92, 1, 7]),  # few have it
     (Consumer, "name"): names_of(40).filter(lambda name: name != TEAM_KEY),
     (Consumer, "principal"): st.sampled_from(
         ["210987654321", "arn:aws:iam::123456789012:role/shop", "arn:aws-cn:iam::012345678901:role/apps/eu/Shop_1,2@3"]
@@ -142,8 +139,6 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (ReportDelivery, "time_zone"): st.sampled_from(
         ["Etc/UTC", "Europe/Berlin", "Asia/Kolkata", "America/Argentina/Buenos_Aires"]
     ),
-    (BatchDelivery, "concurrency"): st.sampled_from([1, 40, 1, 40, 2, 39]),
-    (ReportDelivery, "days"): st.sampled_from([1, 92, 1, 92, 7, 31]),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Model, "runtime"): st.nothing(),  # as the name of the model says: `_runtime`
     (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
@@ -158,6 +153,33 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (Target, "account"): st.just("123456789012") | st.from_regex("[0-9]{12}", fullmatch=True),
 }
 """What has no pattern, or what a limit of AWS or another key bounds further."""
+
+
+ROTATED = (BatchDelivery, ReportDelivery, ServerlessDelivery)
+"""Few teams have them, and no key of theirs depends on another: what can be counted takes its values in turn, in place of chance."""
+
+
+def rotate(data: Data, model: type[BaseModel], turn: int) -> None:
+    """Let each number and word in `data`, of `model` of `ROTATED`, take the value whose turn it is: a limit, between them, absent."""
+    for key, field in model.model_fields.items():
+        kind = plain(field.annotation)
+        if get_origin(kind) is Literal:
+            turns: list[Any] = list(get_args(kind))
+        elif (
+            kind in (int, float)
+            and (low := bound(field, "ge")) is not None
+            and (high := bound(field, "le")) is not None
+        ):
+            turns = [low, high, low + 1]
+        else:
+            continue
+        if not field.is_required():
+            turns.append(None)
+        value = turns[turn % len(turns)]
+        if value is None:
+            data.pop(key, None)
+        else:
+            data[key] = value
 
 
 @cache
@@ -219,6 +241,27 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     if len(parts) > 1:
         return [model for part in parts for model in models_in(part)]
     return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+
+
+def mappings(data: Data, model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], Data]]:
+    """Every mapping in data of a model, with its own model."""
+    yield model, data
+    for key, value in data.items():
+        inner = models_in(model.model_fields[key].annotation)
+        for one in value if isinstance(value, list) else [value]:
+            if inner and isinstance(one, dict):
+                yield from mappings(one, _said_by(one, inner))
+
+
+def _words_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
+    return get_args(model.model_fields[key].annotation) if key in model.model_fields else ()
+
+
+def _said_by(data: Data, models: list[type[BaseModel]]) -> type[BaseModel]:
+    """The one of several models whose `form`, and `runtime` and `mode` where it has them, the data say."""
+    for key in ("form", "runtime", "mode"):
+        models = [one for one in models if data.get(key) in _words_of(one, key)] or models
+    return models[0]
 
 
 def bound(field: FieldInfo, name: str) -> Any:

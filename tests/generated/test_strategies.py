@@ -14,9 +14,19 @@ from labcycle.config import Target, Team, load_all, load_target, load_team
 from labcycle.config.rules import PRINCIPAL_KINDS
 from labcycle.config.vocabulary import Settings
 from tests.generated.configurations import configuration
-from tests.generated.faults import mappings
 from tests.generated.locks import write_locks
-from tests.generated.strategies import BOUNDED, EXTREMES, STYLES, Key, bound, models_in, plain, values, written
+from tests.generated.strategies import (
+    BOUNDED,
+    EXTREMES,
+    STYLES,
+    Key,
+    bound,
+    mappings,
+    models_in,
+    plain,
+    values,
+    written,
+)
 
 CONFIGURATIONS = 8
 

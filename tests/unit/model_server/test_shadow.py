@@ -15,9 +15,9 @@ from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.comparing import compared
-from labcycle_lambdas.model_server.graph import Graph
 from labcycle_lambdas.model_server.live import CACHE_SECONDS
 from labcycle_lambdas.model_server.offering import COUNTED_EVERY_SECONDS, FAILURES_IN_A_ROW, REST_SECONDS
+from labcycle_lambdas.model_server.runnable import Runnable
 from labcycle_lambdas.model_server.server import VERSION_HEADER, WHAT_IF_HEADER
 from labcycle_lambdas.model_server.shadow import RETRY_SECONDS
 from labcycle_lambdas.model_server.shown import Shown
@@ -213,7 +213,7 @@ def test_it_is_loaded_again_after_a_while(shade: Shade, monkeypatch: pytest.Monk
     loads: list[int] = []
     original = shade.function.shadow._load
 
-    def load(deployed: Deployed) -> Graph:
+    def load(deployed: Deployed) -> Runnable:
         loads.append(deployed.version)
         return original(deployed)
 
