@@ -250,6 +250,8 @@ def promote(team: Team) -> None:
     first, second = scientist.log_model(MODEL, BEFORE), scientist.log_model(MODEL, AFTER)
     assert lead.call("POST", f"/labcycle/1.0/models/{MODEL}/promote", body={"version": "7"}).status == 404
     lead.promote(MODEL, first)
+    refused = lead.call("POST", f"/labcycle/1.0/models/{MODEL}/shadow", body={"version": str(second)})
+    assert b"has no place for a shadow" in refused.body
     reviewer.promote(MODEL, second)
     reviewer.roll_back(MODEL)
     lead.promote(MODEL, second)

@@ -184,15 +184,15 @@ def test_the_door_asks_this_endpoint_alone(template: Template) -> None:
 
 
 @pytest.mark.parametrize("mode", ["template", "serverless"])
-def test_the_server_may_do_what_the_function_may(mode: str, request: pytest.FixtureRequest) -> None:
-    from tests.synth.serving import test_model_service as on_lambda
+def test_the_server_may_do_what_it_may_on_fargate(mode: str, request: pytest.FixtureRequest) -> None:
+    from tests.synth.serving import test_fargate_service as on_fargate
 
     stack = Stack(App(), "Stack")
-    on_lambda.service(stack)
-    function = Template.from_stack(stack)
+    on_fargate.service(stack)
+    tasks = Template.from_stack(stack)
     template = request.getfixturevalue(mode)
     for action in ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObjectVersion"):
-        expected, found = (statements(one, action) for one in (function, template))
+        expected, found = (statements(one, action) for one in (tasks, template))
         assert found == expected
 
 
