@@ -152,6 +152,8 @@ class SageMakerModelService(ModelApi):
             "TEAM": team,
             "AWS_DEFAULT_REGION": Stack.of(self).region,
             **(runtime.environment() if runtime else {}),
+            # Nothing says that a serverless container runs between requests; that of an instance does.
+            **({"SUSPENDED": "true"} if isinstance(endpoint, Serverless) else {}),
         }
         self.endpoint = self._endpoint(self._container(environment, endpoint), endpoint)
         if isinstance(endpoint, RealTime):
@@ -171,7 +173,8 @@ class SageMakerModelService(ModelApi):
             key=encryption_key,
             errors_in=f"the log groups of the function {self.door.function_name} and {self.log_group.log_group_name}",
         )
-        self._has_place_for_shadow("process")
+        if isinstance(endpoint, RealTime):
+            self._has_place_for_shadow("process")
 
     def metric_model_latency(self, statistic: str = "p99") -> cloudwatch.Metric:
         """Microseconds that the container takes, as SageMaker sees it."""

@@ -17,10 +17,19 @@ class Environment:
     model: str
     shadow_function: str = ""  # which is shown what the live version answers, while a version is shadow
     consumers: str = ""  # those whose requests are counted here, as `quota.HardQuota.several` reads them
+    suspended: bool = False  # whether a process may stand still between requests
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
         """Raises `RuntimeError`, which names the variable, where one is missing."""
         named = ("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM", "MODEL")
         table, bucket, team, model = required(named, variables, "model server")
-        return cls(table, bucket, team, model, variables.get("SHADOW_FUNCTION", ""), variables.get("CONSUMERS", ""))
+        return cls(
+            table,
+            bucket,
+            team,
+            model,
+            variables.get("SHADOW_FUNCTION", ""),
+            variables.get("CONSUMERS", ""),
+            bool(variables.get("SUSPENDED")),
+        )

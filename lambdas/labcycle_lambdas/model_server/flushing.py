@@ -1,8 +1,9 @@
-"""Write what a model server has counted, every second, and when it ends."""
+"""Write what a model server has counted, every second, and when it ends; where it may stand still between requests, with them."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from labcycle_lambdas.model_server.beside import Beside
@@ -16,8 +17,16 @@ PROFILES_EVERY = 15  # of these; drift is a matter of hours, and a profile is wr
 class Flushing:
     """`wait` is told how long, and answers whether this is the end."""
 
-    def __init__(self, server: Server, wait: Callable[[float], bool] | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        wait: Callable[[float], bool] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._server = server
+        self._monotonic = monotonic
+        self._one_at_a_time = threading.Lock()
+        self._written_at = float("-inf")
         self._beside = server.offering if isinstance(server.offering, Beside) else None
         self._end = threading.Event()
         self._wait = wait or self._end.wait
@@ -32,8 +41,21 @@ class Flushing:
         self._thread.join()
         self.write(profiles=True)
 
+    def write_in_request(self) -> None:
+        """Write all, unless that was less than a second ago or is being done."""
+        if self._monotonic() - self._written_at >= EVERY_SECONDS and self._one_at_a_time.acquire(blocking=False):
+            try:
+                self._write(profiles=True)
+            finally:
+                self._one_at_a_time.release()
+
     def write(self, *, profiles: bool) -> None:
         """What cannot be written is told, kept and tried again."""
+        with self._one_at_a_time:
+            self._write(profiles=profiles)
+
+    def _write(self, *, profiles: bool) -> None:
+        self._written_at = self._monotonic()
         self._try("the tally of the answers", self._server.counting.flush)
         if self._beside:
             self._try("what the shadow saw", self._beside.write)

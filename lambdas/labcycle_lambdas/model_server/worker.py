@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.beside import Beside
 from labcycle_lambdas.model_server.container import as_container
+from labcycle_lambdas.model_server.environment import Environment
 from labcycle_lambdas.model_server.flushing import Flushing
 from labcycle_lambdas.model_server.live import CannotServe, NothingLive
 from labcycle_lambdas.model_server.loading import import_at_start
@@ -25,9 +27,16 @@ class Worker:
             server.live.current()
         except (NothingLive, CannotServe, Throttled) as error:
             server.journal.error("nothing is served yet", why=f"{type(error).__name__}: {error}"[:500])
-        self.application = application(as_container(server.answer) if container else server.answer)
         self._beside = server.offering if isinstance(server.offering, Beside) else None
         self._flushing = Flushing(server)
+        self._server = server
+        answer = self._answer_and_write if Environment.read().suspended else server.answer
+        self.application = application(as_container(answer) if container else answer)
+
+    def _answer_and_write(self, request: Request) -> Response:
+        response = self._server.answer(request)
+        self._flushing.write_in_request()
+        return response
 
     def begin(self) -> None:
         self._flushing.start()

@@ -196,6 +196,18 @@ def test_the_server_may_do_what_it_may_on_fargate(mode: str, request: pytest.Fix
         assert found == expected
 
 
+def test_what_may_stand_still_between_requests_writes_in_them_and_has_no_shadow(
+    template: Template, serverless: Template
+) -> None:
+    for made, suspended in ((template, False), (serverless, True)):
+        _, model = one(made, "AWS::SageMaker::Model")
+        assert ("SUSPENDED" in model["Properties"]["PrimaryContainer"]["Environment"]) is suspended
+        places = made.find_resources(
+            "AWS::SSM::Parameter", {"Properties": {"Name": names.shadow_parameter("fraud", "card-fraud")}}
+        )
+        assert len(places) == (0 if suspended else 1)
+
+
 def test_it_writes_to_a_log_of_ours(template: Template) -> None:
     group, _ = one(template, "AWS::Logs::LogGroup", LogGroupName=f"/aws/sagemaker/Endpoints/{NAME}")
     _, endpoint = one(template, "AWS::SageMaker::Endpoint")

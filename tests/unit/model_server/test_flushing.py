@@ -14,7 +14,7 @@ import pytest
 from labcycle_lambdas.ledger.traffic import Tally
 from labcycle_lambdas.model_server.capture import FLUSH_ROWS, WINDOW_SECONDS, Capture
 from labcycle_lambdas.model_server.counting import Counting
-from labcycle_lambdas.model_server.flushing import PROFILES_EVERY, Flushing
+from labcycle_lambdas.model_server.flushing import EVERY_SECONDS, PROFILES_EVERY, Flushing
 from labcycle_lambdas.model_server.journal import Journal
 from labcycle_lambdas.model_server.live import Live
 from labcycle_lambdas.model_server.server import Server
@@ -94,6 +94,25 @@ def test_what_cannot_be_written_is_kept(bench: Bench) -> None:
     bench.store.broken = False
     flushing.write(profiles=True)
     assert bench.store.rows() == [2]
+
+
+def test_in_requests_all_is_written_but_not_more_than_once_a_second(bench: Bench) -> None:
+    flushing = Flushing(bench.server, monotonic=bench.clock.monotonic)
+    for requests in (1, 2, 3):
+        bench.counting.count(1, 4, 5.0, failed=False)
+        bench.add(1)
+        flushing.write_in_request()
+        bench.clock.pass_seconds(EVERY_SECONDS / 2)
+        expected = {1: 1, 2: 1, 3: 3}[requests]
+        assert (bench.tallies.requests, sum(bench.store.rows())) == (expected, expected)
+
+
+def test_a_request_does_not_wait_for_one_that_writes(bench: Bench) -> None:
+    flushing = Flushing(bench.server)
+    bench.add(1)
+    with flushing._one_at_a_time:
+        flushing.write_in_request()
+    assert bench.store.rows() == []
 
 
 def test_tallies_are_written_by_flush(bench: Bench) -> None:
