@@ -18,6 +18,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
@@ -205,6 +206,11 @@ class ModelService(ModelApi):
             runtime=runtime,
         )
         function.configure_async_invoke(max_event_age=_EVENT_AGE, retry_attempts=0)
+        acknowledge(
+            function.node.find_child("EventInvokeConfig"),
+            Serverless_LambdaAsyncFailureDestination="What the shadow does not see is counted; kept events would be data of "
+            "consumers that nobody reads.",
+        )
         let_server_work(
             function,
             model=self._model,
