@@ -192,7 +192,7 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("form: api, runtime: lambda", "form: api, runtime: lambda, schedule: rate(1 day)"),
             "models[0].deliver[0].schedule",
-            "got an unknown key; allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst or consumers",
+            "got an unknown key; allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst, consumers or shadow",
         ),
         (
             ("form: api, runtime: lambda}", "form: api, runtime: lambda}\n      - {form: batch, memory_mb: 100}"),
@@ -230,7 +230,7 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("runtime: lambda", "runtime: lambda, memory: 512"),
             "models[0].deliver[0].memory",
-            "allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst or consumers. Did you mean memory_mb?",
+            "allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst, consumers or shadow. Did you mean memory_mb?",
         ),
         (
             (API, API + report()),
