@@ -19,14 +19,13 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpAlbIntegration
 from constructs import Construct
 
 from labcycle._acknowledge import acknowledge
-from labcycle._functions import let_logs_use, log_group
-from labcycle._grants import allow
-from labcycle._notices import tell
+from labcycle._functions import log_group
 from labcycle._runtime import ModelRuntime
 from labcycle.config import names
 from labcycle.config.fargate import allowed_memory_mb
-from labcycle.serving.model_api import ANSWERING, PERIOD, ModelApi, check_figures, let_server_work
-from labcycle.serving.server_image import PORT, USER, ServerImage
+from labcycle.serving.container_api import ContainerApi
+from labcycle.serving.model_api import PERIOD, check_figures
+from labcycle.serving.server_image import PORT, USER
 
 TASKS = (1, 50)
 TIMEOUT_SECONDS = (3, 29)
@@ -37,7 +36,7 @@ _DRAIN = Duration.seconds(30)  # the longest request takes 29
 _CONTAINER = "server"
 
 
-class FargateModelService(ModelApi):
+class FargateModelService(ContainerApi):
     """The version of `model` that is live, as on Lambda, from processes that are always there.
 
     An HTTP API with IAM authorisation reaches them through a VPC link and a load balancer without a public address. Between the
@@ -116,7 +115,18 @@ class FargateModelService(ModelApi):
         retain_logs: bool = False,
         runtime: ModelRuntime | None = None,
     ) -> None:
-        super().__init__(scope, construct_id, team=team, model=model)
+        super().__init__(
+            scope,
+            construct_id,
+            team=team,
+            model=model,
+            ledger=ledger,
+            artifact_bucket=artifact_bucket,
+            encryption_key=encryption_key,
+            notice_topic=notice_topic,
+            runtime=runtime,
+            retain_logs=retain_logs,
+        )
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
         memory_mb = int(memory.to_mebibytes())
@@ -131,29 +141,11 @@ class FargateModelService(ModelApi):
             raise ValueError(f"memory (MiB): got {memory_mb} with a cpu of {cpu}; allowed {allowed or 'no such cpu'}.")
         if len(vpc.private_subnets) < 2:
             raise ValueError("vpc: got fewer than two private subnets; tasks run in two zones or more.")
-        self._vpc, self._key, self._topic = vpc, encryption_key, notice_topic
-        let_logs_use(encryption_key, self)
-        self.image = ServerImage(
-            self,
-            "Image",
-            team=team,
-            model=model,
-            encryption_key=encryption_key,
-            retain_logs=retain_logs,
-            lock=runtime.lock if runtime else None,
-        )
+        self._vpc = vpc
         self.log_group = log_group(self, "Log", key=encryption_key, retain=retain_logs)
-        self.task_role = self._task_role(ledger, artifact_bucket)
-        environment = {
-            "LEDGER_TABLE": ledger.table_name,
-            "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
-            "MODEL": model,
-            "TEAM": team,
-            "AWS_DEFAULT_REGION": Stack.of(self).region,
-            **(runtime.environment() if runtime else {}),
-        }
-        task = self._task(cpu, memory_mb, environment)
-        link_group = self._group("LinkGroup", "the VPC link: to the load balancer alone")
+        self.task_role = self._task_role()
+        task = self._task(cpu, memory_mb)
+        link_group = self._security_group("LinkGroup", vpc, "the VPC link: to the load balancer alone")
         self.load_balancer = self._load_balancer(deletion_protection)
         listener = self.load_balancer.add_listener(
             "Listener", port=_LISTENS, protocol=elb.ApplicationProtocol.HTTP, open=False
@@ -202,7 +194,7 @@ class FargateModelService(ModelApi):
         """Percent of the tasks' memory that is in use, on average."""
         return self.service.metric_memory_utilization(period=PERIOD)
 
-    def _task_role(self, ledger: dynamodb.ITable, bucket: s3.IBucket) -> iam.Role:
+    def _task_role(self) -> iam.Role:
         role = iam.Role(
             self,
             "TaskRole",
@@ -210,18 +202,10 @@ class FargateModelService(ModelApi):
             assumed_by=_tasks_of(self),
             description=f"Model server of {self._model}, team {self._team}",
         )
-        let_server_work(
-            role,
-            model=self._model,
-            ledger=ledger,
-            bucket=bucket,
-            key=self._key,
-            region=Stack.of(self).region,
-            written=(*ANSWERING, "SHADOW#{}#*", "SHADOWPROFILE#{}#*"),
-        )
+        self._let_serve(role)
         return role
 
-    def _task(self, cpu: int, memory_mb: int, environment: dict[str, str]) -> ecs.FargateTaskDefinition:
+    def _task(self, cpu: int, memory_mb: int) -> ecs.FargateTaskDefinition:
         execution = iam.Role(
             self,
             "ExecutionRole",
@@ -229,10 +213,7 @@ class FargateModelService(ModelApi):
             assumed_by=_tasks_of(self),
             description=f"Fetches the image of the model server of {self._model}, team {self._team}, and writes its log",
         )
-        allow(execution, ["ecr:GetAuthorizationToken"], ["*"])  # it takes no resource
-        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-        allow(execution, pull, [self.image.repository.repository_arn])
-        allow(execution, ["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
+        self._let_fetch_and_log(execution)
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -251,7 +232,7 @@ class FargateModelService(ModelApi):
             _CONTAINER,
             container_name=_CONTAINER,
             image=ecs.ContainerImage.from_registry(self.image.uri),
-            environment=environment,
+            environment=self._environment,
             logging=ecs.LogDrivers.aws_logs(
                 stream_prefix=_CONTAINER, log_group=self.log_group, mode=ecs.AwsLogDriverMode.NON_BLOCKING
             ),
@@ -269,16 +250,6 @@ class FargateModelService(ModelApi):
         task.node.add_dependency(self.image.ready, execution)
         return task
 
-    def _group(self, construct_id: str, what: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(
-            self,
-            construct_id,
-            vpc=self._vpc,
-            description=f"Model {self._model}, team {self._team}, {what}",
-            allow_all_outbound=False,
-            disable_inline_rules=True,
-        )
-
     def _load_balancer(self, deletion_protection: bool) -> elb.ApplicationLoadBalancer:
         balancer = elb.ApplicationLoadBalancer(
             self,
@@ -286,7 +257,9 @@ class FargateModelService(ModelApi):
             vpc=self._vpc,
             vpc_subnets=ec2.SubnetSelection(subnets=self._vpc.private_subnets),
             internet_facing=False,
-            security_group=self._group("LoadBalancerGroup", "the load balancer: from the VPC link to the tasks"),
+            security_group=self._security_group(
+                "LoadBalancerGroup", self._vpc, "the load balancer: from the VPC link to the tasks"
+            ),
             drop_invalid_header_fields=True,
             deletion_protection=deletion_protection,
         )
@@ -320,41 +293,23 @@ class FargateModelService(ModelApi):
         return targets
 
     def _deployment_alarms(self, targets: elb.ApplicationTargetGroup) -> list[cloudwatch.Alarm]:
-        """Without a request and without a task they are OK, as they must be when the first deployment begins."""
-        failing = cloudwatch.Alarm(
-            self,
-            "FailingAlarm",
-            alarm_description=(
-                f"The tasks of the model {self._model} (team {self._team}) answer with 5xx. A deployment that is under way is "
-                f"taken back by itself; see the log group {self.log_group.log_group_name}."
+        whose = f"of the model {self._model} (team {self._team})"
+        return [
+            self._guard(
+                "FailingAlarm",
+                f"The tasks {whose} answer with 5xx. A deployment that is under way is taken back by itself",
+                targets.metrics.http_code_target(elb.HttpCodeTarget.TARGET_5XX_COUNT, period=PERIOD, statistic="Sum"),
+                10,
+                minutes=(2, 3),
             ),
-            metric=targets.metrics.http_code_target(
-                elb.HttpCodeTarget.TARGET_5XX_COUNT, period=PERIOD, statistic="Sum"
+            self._guard(
+                "UnhealthyAlarm",
+                f"A task {whose} does not answer GET /ping, or cannot load the version that is live. ECS replaces it",
+                targets.metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum"),
+                1,
+                minutes=(3, 5),
             ),
-            threshold=10,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            evaluation_periods=3,
-            datapoints_to_alarm=2,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        unhealthy = cloudwatch.Alarm(
-            self,
-            "UnhealthyAlarm",
-            alarm_description=(
-                f"A task of the model {self._model} (team {self._team}) does not answer GET /ping, or cannot load the version "
-                f"that is live. ECS replaces it; see the log group {self.log_group.log_group_name}."
-            ),
-            metric=targets.metrics.unhealthy_host_count(period=PERIOD, statistic="Maximum"),
-            threshold=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        for alarm in (failing, unhealthy):
-            if self._topic is not None:
-                tell(alarm, self._topic, self._key)
-        return [failing, unhealthy]
+        ]
 
     def _service(
         self,
@@ -368,7 +323,7 @@ class FargateModelService(ModelApi):
             AwsSolutions_ECS4="Processor and memory of the service are published without it; its metrics of each task would cost "
             "more than the tasks' alarms tell.",
         )
-        group = self._group("TaskGroup", "the tasks: from the load balancer, and HTTPS out")
+        group = self._security_group("TaskGroup", self._vpc, "the tasks: from the load balancer, and HTTPS out")
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS, over TLS")
         service = ecs.FargateService(
             self,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_cdk import Duration, Fn, Size, Stack, Token
+from aws_cdk import ArnFormat, Duration, Fn, Size, Stack, Token
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -19,14 +19,13 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from labcycle._functions import let_logs_use, log_group, python_function
+from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
-from labcycle._notices import tell
 from labcycle._runtime import ModelRuntime
 from labcycle.config import names
 from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb
-from labcycle.serving.model_api import ANSWERING, PERIOD, ModelApi, check_figures, let_server_work
-from labcycle.serving.server_image import ServerImage
+from labcycle.serving.container_api import ContainerApi
+from labcycle.serving.model_api import PERIOD, check_figures
 
 INSTANCES = (1, 50)
 CONCURRENCY = (1, 200)
@@ -59,7 +58,7 @@ class Serverless:
     maximum_concurrency: int = 10
 
 
-class SageMakerModelService(ModelApi):
+class SageMakerModelService(ContainerApi):
     """The version of `model` that is live, as on Lambda, from an endpoint of SageMaker that runs our own container.
 
     An HTTP API with IAM authorisation calls a small function, the door, which asks the endpoint and answers as its model server
@@ -126,36 +125,27 @@ class SageMakerModelService(ModelApi):
         retain_logs: bool = False,
         runtime: ModelRuntime | None = None,
     ) -> None:
-        super().__init__(scope, construct_id, team=team, model=model)
         timeout = timeout or Duration.seconds(29)
         _check(endpoint, timeout, requests_per_second, burst)
-        self._key, self._topic, self._timeout = encryption_key, notice_topic, timeout
-        self.endpoint_name = names.endpoint(team, model)
-        let_logs_use(encryption_key, self)
-        self.image = ServerImage(
-            self,
-            "Image",
+        super().__init__(
+            scope,
+            construct_id,
             team=team,
             model=model,
+            ledger=ledger,
+            artifact_bucket=artifact_bucket,
             encryption_key=encryption_key,
+            notice_topic=notice_topic,
+            runtime=runtime,
             retain_logs=retain_logs,
-            lock=runtime.lock if runtime else None,
         )
+        self._timeout = timeout
+        self.endpoint_name = names.endpoint(team, model)
         self.log_group = log_group(
             self, "Log", key=encryption_key, name=names.endpoint_log_group(team, model), retain=retain_logs
         )
-        self.execution_role = self._execution_role(ledger, artifact_bucket, endpoint)
-        environment = {
-            "LEDGER_TABLE": ledger.table_name,
-            "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
-            "MODEL": model,
-            "TEAM": team,
-            "AWS_DEFAULT_REGION": Stack.of(self).region,
-            **(runtime.environment() if runtime else {}),
-            # Nothing says that a serverless container runs between requests; that of an instance does.
-            **({"SUSPENDED": "true"} if isinstance(endpoint, Serverless) else {}),
-        }
-        self.endpoint = self._endpoint(self._container(environment, endpoint), endpoint)
+        self.execution_role = self._execution_role(endpoint)
+        self.endpoint = self._endpoint(self._container(endpoint), endpoint)
         if isinstance(endpoint, RealTime):
             self._scale(endpoint, requests_per_second)
         self.door = self._door_function(_body_bytes(endpoint), retain_logs)
@@ -198,7 +188,7 @@ class SageMakerModelService(ModelApi):
             statistic=statistic,
         )
 
-    def _execution_role(self, ledger: dynamodb.ITable, bucket: s3.IBucket, endpoint: RealTime | Serverless) -> iam.Role:
+    def _execution_role(self, endpoint: RealTime | Serverless) -> iam.Role:
         """What SageMaker needs, and what the server does:
         https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createmodel-perms
         """
@@ -212,19 +202,19 @@ class SageMakerModelService(ModelApi):
             ),
             description=f"Endpoint with the model server of {self._model}, team {self._team}",
         )
-        let_server_work(
-            role,
-            model=self._model,
-            ledger=ledger,
-            bucket=bucket,
-            key=self._key,
-            region=stack.region,
-            written=(*ANSWERING, "SHADOW#{}#*", "SHADOWPROFILE#{}#*"),
+        self._let_serve(role, shadow=isinstance(endpoint, RealTime))
+        self._let_fetch_and_log(role)
+        # CloudWatch Logs names a group with an empty stream: https://github.com/aws/sagemaker-python-sdk/issues/2253
+        group = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=names.endpoint_log_group(self._team, self._model),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        allow(role, ["ecr:GetAuthorizationToken"], ["*"])  # it takes no resource
-        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-        allow(role, pull, [self.image.repository.repository_arn])
-        allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
+        allow(role, ["logs:CreateLogGroup", "logs:DescribeLogStreams"], [group, f"{group}:log-stream:"])
+        # The action cannot be scoped to a resource; the namespace is what can be.
+        namespace = {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}}
+        allow(role, ["cloudwatch:PutMetricData"], ["*"], namespace)
         if isinstance(endpoint, RealTime):
             self._let_join_network(role, endpoint.vpc)
             # The disks of its instances.
@@ -238,14 +228,7 @@ class SageMakerModelService(ModelApi):
         def of_network(kind: str, name: str) -> str:
             return stack.format_arn(service="ec2", resource=kind, resource_name=name)
 
-        self._group = group = ec2.SecurityGroup(
-            self,
-            "Group",
-            vpc=vpc,
-            description=f"Model {self._model}, team {self._team}, the endpoint: HTTPS out",
-            allow_all_outbound=False,
-            disable_inline_rules=True,
-        )
+        self._group = group = self._security_group("Group", vpc, "the endpoint: HTTPS out")
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS, over TLS")
         interfaces = of_network("network-interface", "*")
         subnets = [of_network("subnet", subnet.subnet_id) for subnet in vpc.private_subnets]
@@ -260,7 +243,9 @@ class SageMakerModelService(ModelApi):
         looked_at = ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
         allow(role, [f"ec2:Describe{what}" for what in looked_at], ["*"])  # they take no resource
 
-    def _container(self, environment: dict[str, str], endpoint: RealTime | Serverless) -> sagemaker.CfnModel:
+    def _container(self, endpoint: RealTime | Serverless) -> sagemaker.CfnModel:
+        # Nothing says that a serverless container runs between requests; that of an instance does.
+        environment = {**self._environment, **({"SUSPENDED": "true"} if isinstance(endpoint, Serverless) else {})}
         network = None
         if isinstance(endpoint, RealTime):
             network = sagemaker.CfnModel.VpcConfigProperty(
@@ -334,40 +319,24 @@ class SageMakerModelService(ModelApi):
         )
 
     def _deployment_alarms(self) -> list[cloudwatch.Alarm]:
-        """Without a request they are OK, as they must be when a deployment begins."""
-        log = f"the log group {self.log_group.log_group_name}"
-        failing = cloudwatch.Alarm(
-            self,
-            "FailingAlarm",
-            alarm_description=(
-                f"The endpoint of the model {self._model} (team {self._team}) answers with 5xx. A deployment that is under way is "
-                f"taken back by itself; see {log}."
+        whose = f"of the model {self._model} (team {self._team})"
+        return [
+            self._guard(
+                "FailingAlarm",
+                f"The endpoint {whose} answers with 5xx. A deployment that is under way is taken back by itself",
+                self.metric_model_errors(),
+                10,
+                minutes=(2, 3),
             ),
-            metric=self.metric_model_errors(),
-            threshold=10,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            evaluation_periods=3,
-            datapoints_to_alarm=2,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        slow = cloudwatch.Alarm(
-            self,
-            "SlowAlarm",
-            alarm_description=(
-                f"One in a hundred answers of the model {self._model} (team {self._team}) takes nearly as long as a request may. "
-                f"Let it have more memory, or more instances; see {log}."
+            self._guard(
+                "SlowAlarm",
+                f"One in a hundred answers {whose} takes nearly as long as a request may. Let it have more memory, or more "
+                "instances",
+                self.metric_model_latency(),
+                int(_LATE_SHARE * 1e6 * self._timeout.to_seconds()),
+                minutes=(3, 5),
             ),
-            metric=self.metric_model_latency(),
-            threshold=int(_LATE_SHARE * 1e6 * self._timeout.to_seconds()),
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        for alarm in (failing, slow):
-            if self._topic is not None:
-                tell(alarm, self._topic, self._key)
-        return [failing, slow]
+        ]
 
     def _scale(self, endpoint: RealTime, rate: int) -> None:
         stack = Stack.of(self)

@@ -117,6 +117,12 @@ class ServerImage(Construct):
         self.ready.node.add_dependency(project, starter, self._role)
         self.uri = f"{self.repository.repository_uri}:{self.tag}"
 
+    def let_fetch(self, role: iam.IGrantable) -> None:
+        """Let `role` fetch the image."""
+        allow(role, ["ecr:GetAuthorizationToken"], ["*"])  # it takes no resource
+        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        allow(role, pull, [self.repository.repository_arn])
+
     def _project(self, model: str, context: s3_assets.Asset, retain_logs: bool) -> codebuild.CfnProject:
         group = log_group(self, "BuildLog", key=self._key, retain=retain_logs)
         self._role = role = iam.Role(

@@ -191,7 +191,8 @@ def test_the_server_may_do_what_it_may_on_fargate(mode: str, request: pytest.Fix
     on_fargate.service(stack)
     tasks = Template.from_stack(stack)
     template = request.getfixturevalue(mode)
-    for action in ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObjectVersion"):
+    same = ("dynamodb:GetItem", "s3:GetObjectVersion")
+    for action in (*same, "dynamodb:PutItem") if mode == "template" else same:
         expected, found = (statements(one, action) for one in (tasks, template))
         assert found == expected
 
@@ -206,6 +207,18 @@ def test_what_may_stand_still_between_requests_writes_in_them_and_has_no_shadow(
             "AWS::SSM::Parameter", {"Properties": {"Name": names.shadow_parameter("fraud", "card-fraud")}}
         )
         assert len(places) == (0 if suspended else 1)
+        (writes,) = statements(made, "dynamodb:PutItem")
+        assert ("SHADOW#" in json.dumps(writes)) is not suspended
+
+
+def test_sagemaker_may_log_and_publish_what_it_says_of_the_instances(template: Template) -> None:
+    (looks,) = statements(template, "logs:DescribeLogStreams")
+    assert [
+        json.dumps(one).endswith(f'/aws/sagemaker/Endpoints/{NAME}{rest}"]]}}')
+        for one, rest in zip(looks["Resource"], ("", ":log-stream:"), strict=True)
+    ] == [True, True]
+    (publishes,) = statements(template, "cloudwatch:PutMetricData")
+    assert publishes["Condition"] == {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}}
 
 
 def test_it_writes_to_a_log_of_ours(template: Template) -> None:
