@@ -28,8 +28,8 @@ def begin(call: Call) -> dict[str, Any]:
     if place is None:
         raise Refused(
             f"{model} has no place for a shadow. Add it to the api of the model in the team file, deploy, and begin again: "
-            f"deliver: [{{form: api, runtime: lambda, shadow: {{concurrency: 2}}}}]. On Fargate nothing needs to be added, "
-            f"but the model must have been deployed since there are shadows."
+            f"deliver: [{{form: api, runtime: lambda, shadow: {{concurrency: 2}}}}]. On Fargate and on instances of SageMaker nothing "
+            f"needs to be added, but the model must have been deployed since there are shadows."
         )
     deployed = call.preflight.prepare(model, number, as_shadow=True)
     call.preflight.check_inputs(model, deployed, "A shadow sees what they send: it would fail.")

@@ -71,6 +71,9 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "canary_withdrawn": lambda detail: f"Version {detail['version']} is not tried any longer: it did not go live.",
     "shadow_started": lambda detail: f"Version {detail['version']} is compared with the live one, and answers nothing.",
+    "shadow_changed": lambda detail: (
+        f"Version {detail['version']} is compared on {detail['percent']} % of the requests."
+    ),
     "shadow_ended": lambda detail: f"Version {detail['version']} is not compared any longer.",
     "promotion_requested": lambda detail: f"The promotion of version {detail['version']} was asked for.",
     "promotion_refused": _ended("was not promoted"),
