@@ -71,6 +71,11 @@ class TeamApi:
         self._pool = pool or urllib3.PoolManager()
         self._sleep = sleep
 
+    def team(self) -> str:
+        """Name of the team whose API it is. Raises `ApiError`."""
+        name: str = self.call("GET", f"{LIFECYCLE}/models")["team"]
+        return name
+
     def call(
         self,
         method: str,

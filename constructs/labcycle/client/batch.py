@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from labcycle.client.api import LIFECYCLE, TeamApi, model_path
+from labcycle.client.api import TeamApi, model_path
 from labcycle.client.decisions import AsJson, ModelName, Watch
 from labcycle.client.own_rights import NotThere, OwnRights
 from labcycle.client.signing import region_of
@@ -117,26 +117,17 @@ class Batches:
         api = TeamApi()
         model_path(model)  # whether it can be a name
         self.model = model
-        self._team: str = api.call("GET", f"{LIFECYCLE}/models")["team"]
-        region = region_of(api.address)
+        team, region = api.team(), region_of(api.address)
         self._aws = OwnRights(region, "Members who invoke the model may")
-        self._machine = self._find()
+        name = names.batch_parameter(team, model)
+        self._machine = self._aws.parameter(
+            name,
+            f"the batches of {model}",
+            f"{model} has no batches: the parameter {name} is not there. Add {{form: batch}} to deliver in the team file, and deploy",
+        )
         self._states, self._s3 = self._aws.client("stepfunctions"), self._aws.client("s3")
-        self._bucket = names.bucket(self._team, "artifacts", self._machine.split(":")[4], region)
+        self._bucket = names.bucket(team, "artifacts", self._machine.split(":")[4], region)
         self._out = f"batch/{model}/out/"
-
-    def _find(self) -> str:
-        name, ssm = names.batch_parameter(self._team, self.model), self._aws.client("ssm")
-        try:
-            machine: str = self._aws.ask(
-                f"the batches of {self.model}", lambda: ssm.get_parameter(Name=name)["Parameter"]["Value"]
-            )
-        except NotThere:
-            raise LabcycleError(
-                f"{self.model} has no batches: the parameter {name} is not there. Add {{form: batch}} to deliver in the team file, and "
-                "deploy"
-            ) from None
-        return machine
 
     def start(self, execution: str, resume: str | None) -> None:
         """Begin a run of this name, or go on with the run `resume`."""
@@ -159,9 +150,9 @@ class Batches:
         """How a run stands; `execution` is the one that goes on with it. Absent: the last one that planned it."""
         plan, manifest = self._documents(run)
         plans = self._keys(f"{self._out}{run}/plans/")
-        last = execution or (max(plans, key=lambda key: plans[key]) if plans else run).rpartition("/")[2].removesuffix(
-            ".json"
-        )
+        last = execution or run
+        if plans and not execution:
+            last = max(plans, key=lambda key: plans[key]).rpartition("/")[2].removesuffix(".json")
         said = self._execution(last) or ({"status": _RUNNING} if execution else None)  # it may not be seen at once
         if plan is None and said is None:
             raise LabcycleError(f"{self.model} has no run {run}. See which there are: labcycle batch show {self.model}")

@@ -16,7 +16,7 @@ import typer
 
 from labcycle.client.api import LifecycleClient
 from labcycle.client.decisions import AsJson, ModelName
-from labcycle.client.own_rights import NotThere, OwnRights
+from labcycle.client.own_rights import OwnRights
 from labcycle.client.signing import region_of
 from labcycle.client.tables import print_json, print_table
 from labcycle.config import names
@@ -112,17 +112,12 @@ class _Place:
 
     def told(self) -> dict[str, Any]:
         """The parameter of the model's stack."""
-        name = names.consumers_parameter(self.team, self.model)
-        ssm = self.aws.client("ssm")
-        try:
-            said = self.aws.ask(
-                f"the consumers of {self.model}", lambda: ssm.get_parameter(Name=name)["Parameter"]["Value"]
-            )
-        except NotThere:
-            raise LabcycleError(
-                f"{self.model} has no consumers: nobody needs a key, members sign and that is all. Name consumers under its "
-                "api in the team file, and deploy"
-            ) from None
+        said = self.aws.parameter(
+            names.consumers_parameter(self.team, self.model),
+            f"the consumers of {self.model}",
+            f"{self.model} has no consumers: nobody needs a key, members sign and that is all. Name consumers under its api in the team "
+            "file, and deploy",
+        )
         found: dict[str, Any] = json.loads(said)
         return found
 

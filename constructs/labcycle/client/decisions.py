@@ -15,6 +15,7 @@ from rich.console import Console
 from labcycle.client.api import LifecycleClient
 from labcycle.client.promotion_view import follow, progress
 from labcycle.client.shadow_view import show
+from labcycle.client.sides import print_sides
 from labcycle.client.tables import print_json, print_table
 from labcycle.errors import LabcycleError
 
@@ -220,18 +221,7 @@ def _print_trial(model: str, said: Mapping[str, Any]) -> None:
     if not said["sides"]:
         typer.echo(f"{model}: no version is tried; try one: labcycle models promote {model} VERSION --percent 10")
         return
-    rows = [
-        (
-            side["side"],
-            str(side["version"]),
-            str(side["requests"]),
-            f"{side['failed']} ({side['failed_share']:.1%})",
-            *("" if side[name] is None else f"{side[name]:g}" for name in ("p50_ms", "p99_ms", "prediction_psi")),
-        )
-        for side in said["sides"]
-    ]
-    headings = ("side", "version", "requests", "failed", "p50 ms", "p99 ms", "predictions moved")
-    print_table(f"{model}, {said['percent']} % to the canary since {said['since']}", headings, rows)
+    print_sides(f"{model}, {said['percent']} % to the canary since {said['since']}", said["sides"])
     for reason in said["reasons"]:
         typer.echo(f"{said['verdict'].replace('_', ' ')}: {reason}")
 

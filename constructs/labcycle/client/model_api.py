@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import boto3
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from labcycle.client.api import LIFECYCLE, TeamApi, model_path
+from labcycle.client.api import TeamApi, model_path
 from labcycle.client.consumers import read_key
+from labcycle.client.own_rights import OwnRights
 from labcycle.client.signing import canonical_url, region_of, sign
 from labcycle.config import names
 from labcycle.config.rules import TEAM_KEY
@@ -45,36 +44,28 @@ class ModelApi:
     pool: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
 
     @classmethod
-    def find(cls, model: str, api: TeamApi | None = None, session: Any = None) -> ModelApi:
+    def find(cls, model: str, api: TeamApi | None = None) -> ModelApi:
         """By the parameter that the model's stack writes, which a member reads with the rights of the own role.
 
         Raises
         ------
-        ApiError
-            If the tracking API, which says whose team it is, cannot be asked.
-        ModelUnreachable
-            If there is no such parameter, or it may not be read.
+        LabcycleError
+            If the tracking API, which says whose team it is, cannot be asked; if there is no such parameter, or it may not be read.
         """
         api = api or TeamApi()
         model_path(model)  # whether it can be a name
-        team = api.call("GET", f"{LIFECYCLE}/models")["team"]
+        team = api.team()
         name = names.model_url_parameter(team, model)
-        try:
-            ssm = (session or boto3.Session()).client("ssm", region_name=region_of(api.address))
-            return cls(model, ssm.get_parameter(Name=name)["Parameter"]["Value"].rstrip("/"))
-        except ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            if code == "ParameterNotFound":
-                raise ModelUnreachable(
-                    f"the model {model} of the team {team} has no API: the parameter {name} is not there. Add {{form: api, "
-                    f"runtime: lambda}} to deliver in the team file, and deploy"
-                ) from None
-            raise ModelUnreachable(
-                f"the address of the model {model} cannot be read from the parameter {name} ({code}): it takes a role that may "
-                f"invoke models. See who you are with `aws sts get-caller-identity`"
-            ) from None
-        except BotoCoreError as error:
-            raise ModelUnreachable(f"the parameter {name} cannot be read: {error}") from None
+        aws = OwnRights(
+            region_of(api.address), "Members who invoke models may: see who you are with `aws sts get-caller-identity`"
+        )
+        url = aws.parameter(
+            name,
+            f"the address of the model {model}, in the parameter {name}",
+            f"the model {model} of the team {team} has no API: the parameter {name} is not there. Add {{form: api, runtime: lambda}} to "
+            "deliver in the team file, and deploy",
+        )
+        return cls(model, url.rstrip("/"))
 
     def ask(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""

@@ -27,6 +27,15 @@ class OwnRights:
         session: Any = boto3.Session()
         return session.client(service, region_name=self.region)
 
+    def parameter(self, name: str, what: str, absent: str) -> str:
+        """An SSM parameter of the team. `absent` is what is said where it is not there; else as `ask`. Raises `LabcycleError`."""
+        ssm = self.client("ssm")
+        try:
+            value: str = self.ask(what, lambda: ssm.get_parameter(Name=name)["Parameter"]["Value"])
+        except NotThere:
+            raise LabcycleError(absent) from None
+        return value
+
     def ask(self, what: str, call: Callable[[], Any]) -> Any:
         """The answer of AWS. `what` begins the sentence that says what was not to be had.
 

@@ -9,7 +9,8 @@ from typing import Any
 import typer
 
 from labcycle.client.api import LifecycleClient
-from labcycle.client.tables import print_json, print_table
+from labcycle.client.sides import print_sides
+from labcycle.client.tables import print_json
 
 LOOK_SECONDS = 5
 _NOT_SEEN = {
@@ -37,18 +38,7 @@ def _print(model: str, said: Mapping[str, Any]) -> None:
         typer.echo(f"{model}: no version is the shadow; begin one: labcycle models shadow {model} VERSION")
         return
     requests, agreement = said["requests"], said["agreement"]
-    rows = [
-        (
-            side["side"],
-            str(side["version"]),
-            str(side["requests"]),
-            f"{side['failed']} ({side['failed_share']:.1%})",
-            *("" if side[name] is None else f"{side[name]:g}" for name in ("p50_ms", "p99_ms", "prediction_psi")),
-        )
-        for side in said["sides"]
-    ]
-    headings = ("side", "version", "requests", "failed", "p50 ms", "p99 ms", "predictions moved")
-    print_table(f"{model}, {said['percent']} % shown to the shadow since {said['since']}", headings, rows)
+    print_sides(f"{model}, {said['percent']} % shown to the shadow since {said['since']}", said["sides"])
     typer.echo(f"seen: {requests['seen']} of {requests['offered']} requests")
     for name, what in _NOT_SEEN.items():
         if requests[name]:

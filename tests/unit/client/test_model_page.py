@@ -15,6 +15,7 @@ from urllib.parse import quote
 import boto3
 import pytest
 import urllib3
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from labcycle.cli import app
@@ -22,6 +23,7 @@ from labcycle.client import model_api, model_page
 from labcycle.client.api import TeamApi
 from labcycle.client.model_api import ModelApi, ModelUnreachable
 from labcycle.client.model_page import ModelPage
+from labcycle.client.own_rights import OwnRights
 from labcycle.config import names
 from labcycle.errors import LabcycleError
 from labcycle_lambdas.ledger.deployments import Deployments
@@ -256,15 +258,14 @@ def test_nothing_live_is_said(bench: Bench) -> None:  # noqa: F811 - the fixture
         ModelApi(MODEL, upstream.url).get("/version")
 
 
-def test_credentials_that_ended_are_said(published: Upstream) -> None:
-    with pytest.raises(ModelUnreachable, match=r"cannot be read from the parameter .*ExpiredToken"):
-        ModelApi.find(MODEL, TeamApi(), _Expired())
+def test_credentials_that_ended_are_said(published: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OwnRights, "client", lambda self, service: _Expired())
+    with pytest.raises(LabcycleError, match=r"in the parameter .*ExpiredToken"):
+        ModelApi.find(MODEL, TeamApi())
 
 
 class _Expired:
-    def client(self, service: str, region_name: str) -> object:
-        from botocore.exceptions import ClientError
-
+    def get_parameter(self, Name: str) -> object:
         raise ClientError({"Error": {"Code": "ExpiredToken"}}, "GetParameter")
 
 
