@@ -13,7 +13,7 @@ from tests.cloud.permissions.exceptions import EXCEPTIONS
 from tests.cloud.permissions.page import PAGE, page, placeholders
 from tests.cloud.permissions.rights import compare
 
-with tempfile.TemporaryDirectory() as folder, everybody.deployed(Path(folder)) as team:
+with tempfile.TemporaryDirectory() as folder, everybody.alone(Path(folder)) as team:
     everybody.live(team)
     roles = everybody.roles(team)
     PAGE.write_text(page(roles, compare(roles, team.cloud.guard.used, EXCEPTIONS), placeholders(team, roles)))

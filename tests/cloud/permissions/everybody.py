@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labcycle.config import load_target, load_team, names
-from labcycle.platform import TargetPlatform, TeamPlatform
-from tests.cloud.harness import Caller, cloud
+from labcycle.config import names
+from tests.cloud.alone import deployed
+from tests.cloud.harness import Caller
 from tests.cloud.harness.machines import executions, finish
 from tests.cloud.harness.place import Place
 from tests.cloud.monitoring.test_reaction import AFTER, BEFORE, MODEL, STACK, Story
 from tests.cloud.permissions.rights import Role
 from tests.cloud.team import COLUMNS, Member, Team
+from tests.one_team import synthesized
 
 PLACE = Place("123456789012", "eu-west-1")
 TEAM, TIER = "atlas", "cpu-small"
@@ -62,24 +63,10 @@ _TEAM: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def deployed(folder: Path) -> Iterator[Team]:
+def alone(folder: Path) -> Iterator[Team]:
     """The team, deployed from templates that are synthesized to `folder`."""
-    from aws_cdk import App
-
-    from infra.app import settings
-
-    files = {kind: folder / f"{content[kind]}.yaml" for kind, content in (("team", _TEAM), ("target", _TARGET))}
-    files["team"].write_text(json.dumps(_TEAM))  # JSON is YAML
-    files["target"].write_text(json.dumps(_TARGET))
-    app = App(context=settings(), outdir=str(folder / "assembly"), analytics_reporting=False)
-    target, team = load_target(files["target"]), load_team(files["team"])
-    TargetPlatform(app, target=target)
-    TeamPlatform(app, team=team, target=target)
-    directory = app.synth().directory
-    with cloud() as made:
-        made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-target-"))
-        made.deploy(directory, PLACE, lambda name: not name.startswith("labcycle-target-"))
-        yield Team(made, PLACE, TEAM)
+    with deployed(synthesized(folder, _TEAM, _TARGET), PLACE, TEAM) as team:
+        yield team
 
 
 def roles(team: Team) -> list[Role]:

@@ -33,7 +33,7 @@ class Lived:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
-    with everybody.deployed(tmp_path_factory.mktemp("everybody")) as team:
+    with everybody.alone(tmp_path_factory.mktemp("everybody")) as team:
         everybody.live(team)
         assert team.cloud.guard.refused == []
         yield Lived(team, everybody.roles(team), frozenset(team.cloud.guard.used))

@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.ses.models import ses_backends
 
-from labcycle.config import load_target, load_team, names
-from labcycle.platform import TargetPlatform, TeamPlatform
-from tests.cloud.harness import cloud
+from labcycle.config import names
+from tests.cloud.alone import deployed
 from tests.cloud.harness.machines import finish
 from tests.cloud.harness.place import Place
 from tests.cloud.team import COLUMNS, Team
+from tests.one_team import synthesized
 
 PLACE = Place("123456789012", "eu-west-1")
 MODEL = "card-fraud"
@@ -66,23 +65,9 @@ _TEAM: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def pulsar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    from aws_cdk import App
-
-    from infra.app import settings
-
-    folder = tmp_path_factory.mktemp("pulsar")
-    files = {"team": folder / "pulsar.yaml", "target": folder / "reported.yaml"}
-    files["team"].write_text(json.dumps(_TEAM))  # JSON is YAML
-    files["target"].write_text(json.dumps(_TARGET))
-    app = App(context=settings(), outdir=str(folder / "assembly"), analytics_reporting=False)
-    target, team = load_target(files["target"]), load_team(files["team"])
-    TargetPlatform(app, target=target)
-    TeamPlatform(app, team=team, target=target)
-    directory = Path(app.synth().directory)
-    with cloud() as made:
-        made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-target-"))
-        made.deploy(directory, PLACE, lambda name: not name.startswith("labcycle-target-"))
-        yield Team(made, PLACE, "pulsar")
+    assembly = synthesized(tmp_path_factory.mktemp("pulsar"), _TEAM, _TARGET)
+    with deployed(assembly, PLACE, "pulsar") as team:
+        yield team
 
 
 @dataclass(frozen=True)

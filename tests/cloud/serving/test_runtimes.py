@@ -16,12 +16,11 @@ import pytest
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 
-from labcycle.config import load_target, load_team
-from labcycle.platform import TargetPlatform, TeamPlatform
-from tests.cloud.harness import cloud
+from tests.cloud.alone import deployed
 from tests.cloud.harness.machines import executions, finish, history
 from tests.cloud.harness.place import Place
 from tests.cloud.team import COLUMNS, Member, Team
+from tests.one_team import synthesized
 from tests.wheels import wheel
 
 PLACE = Place("123456789012", "eu-west-1")
@@ -61,39 +60,26 @@ _TEAM: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    from aws_cdk import App
-
-    from infra.app import settings
-
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("quark")
     pins = [
         wheel(folder / "wheels", name, f"{installed(name)}+cloud", module=module) for name, module in PACKAGES.items()
     ]
     (folder / "lock.txt").write_text("\n".join(pins))
-    files = {"team": folder / "quark.yaml", "target": folder / "flavoured.yaml"}
-    files["team"].write_text(json.dumps(_TEAM))  # JSON is YAML
-    files["target"].write_text(json.dumps(_TARGET))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_FIND_LINKS", str(folder / "wheels"))
-        app = App(context=settings(), outdir=str(folder / "assembly"), analytics_reporting=False)
-        target, team = load_target(files["target"]), load_team(files["team"])
-        TargetPlatform(app, target=target)
-        TeamPlatform(app, team=team, target=target)
-        directory = Path(app.synth().directory)
-    with cloud() as made:
-        made.deploy(directory, PLACE, lambda name: name.startswith("labcycle-target-"))
-        made.deploy(directory, PLACE, lambda name: not name.startswith("labcycle-target-"))
-        yield Team(made, PLACE, "quark")
+        assembly = synthesized(folder, _TEAM, _TARGET)
+    with deployed(assembly, PLACE, "quark") as made:
+        yield made
 
 
 @pytest.fixture
-def quark(deployed: Team) -> Iterator[Team]:
-    deployed.wipe()
-    deployed.cloud.guard.refused.clear()
-    yield deployed
-    assert deployed.cloud.guard.refused == []
-    assert deployed.cloud.functions.failures == []
+def quark(team: Team) -> Iterator[Team]:
+    team.wipe()
+    team.cloud.guard.refused.clear()
+    yield team
+    assert team.cloud.guard.refused == []
+    assert team.cloud.functions.failures == []
 
 
 def log(scientist: Member, *requirements: str) -> int:

@@ -12,45 +12,18 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Duration, Size, Stack
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from labcycle._assets import image_context, package_directory
 from labcycle.config import names
 from labcycle.serving import FargateModelService
 from labcycle.serving.server_image import _PACKAGES, BASE_IMAGE, context_files
-
-SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+from tests.synth.serving.surroundings import SUBNETS, around, network
 
 
 def service(stack: Stack, *, subnets: int = 2, **props: Any) -> FargateModelService:
-    key = kms.Key(stack, "Key")
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack,
-        "Vpc",
-        vpc_id="vpc-0123456789abcdef0",
-        availability_zones=["eu-west-1a", "eu-west-1b"][:subnets],
-        private_subnet_ids=SUBNETS[:subnets],
-    )
-    return FargateModelService(
-        stack,
-        "Service",
-        team="fraud",
-        model="card-fraud",
-        vpc=vpc,
-        ledger=dynamodb.Table.from_table_arn(
-            stack, "Ledger", "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
-        ),
-        artifact_bucket=s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts"),
-        encryption_key=key,
-        notice_topic=sns.Topic(stack, "Topic", master_key=key),
-        **props,
-    )
+    return FargateModelService(stack, "Service", vpc=network(stack, subnets), **around(stack), **props)
 
 
 @pytest.fixture(scope="module")

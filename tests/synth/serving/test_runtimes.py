@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
 
-from infra.app import settings
 from labcycle._assets import stage
-from labcycle.config import Lock, load_target, load_team, names
-from labcycle.platform import TargetPlatform, TeamPlatform
+from labcycle.config import Lock, names
 from labcycle.serving import ModelRuntime
 from labcycle.serving.server_image import context_files
+from tests.one_team import synthesized
 from tests.synth.assembly import of_type, statements
 from tests.wheels import wheel
 
@@ -56,6 +54,7 @@ TEAM: dict[str, Any] = {
         ),
         model("batches", {"form": "batch"}, runtime=RUNTIME),
         model("tasks", {"form": "api", "runtime": "fargate"}, runtime=RUNTIME),
+        model("endpoint", {"form": "api", "runtime": "sagemaker", "mode": "serverless"}, runtime=RUNTIME),
         model("graphs", {"form": "api", "runtime": "lambda"}),
     ],
 }
@@ -90,16 +89,9 @@ def nova(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (folder / "locks").mkdir()
     pins = [wheel(folder / "wheels", package, "9.9.1+synth") for package in PACKAGES]
     (folder / "locks" / "all.txt").write_text("\n".join(pins))
-    files = {"team": folder / "nova.yaml", "target": folder / "eu.yaml"}
-    files["team"].write_text(json.dumps(TEAM))  # JSON is YAML
-    files["target"].write_text(json.dumps(TARGET))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_FIND_LINKS", str(folder / "wheels"))
-        app = App(context=settings(), outdir=str(folder / "assembly"), analytics_reporting=False)
-        target, team = load_target(files["target"]), load_team(files["team"])
-        TargetPlatform(app, target=target)
-        TeamPlatform(app, team=team, target=target)
-        assembly = app.synth()
+        assembly = synthesized(folder, TEAM, TARGET)
     found = [stack for nested in assembly.nested_assemblies for stack in nested.nested_assembly.stacks]
     stacks = {stack.stack_name.removeprefix("labcycle-nova-"): stack.template for stack in found}
     return Nova(Lock.read("\n".join(pins)), stacks, folder / "assembly")
@@ -129,7 +121,7 @@ def test_each_knows_its_flavour_and_the_processors_that_it_bought(nova: Nova) ->
     assert functions["promotion"]["Environment"]["Variables"]["RUNTIME"] == runtime(nova).document
 
 
-@pytest.mark.parametrize("name", ["everything", "batches", "tasks"])
+@pytest.mark.parametrize("name", ["everything", "batches", "tasks", "endpoint"])
 def test_promotions_are_told_what_the_server_is_made_from(nova: Nova, name: str) -> None:
     document = json.loads(nova.parameters(name)[names.model_server_runtime_parameter("nova", name)])
     assert document == {
@@ -151,10 +143,12 @@ def test_who_promotes_may_read_it(nova: Nova) -> None:
         assert len(readers) == 1, stack
 
 
-def test_tasks_know_their_flavour_and_their_image_has_the_lock(nova: Nova) -> None:
+def test_containers_know_their_flavour_and_their_image_has_the_lock(nova: Nova) -> None:
     (task,) = of_type(nova.stacks["model-tasks"], "AWS::ECS::TaskDefinition")
-    variables = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
-    assert (variables["FLAVOUR"], variables["OMP_NUM_THREADS"]) == ("sklearn", "1")
+    told = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    (endpoint,) = of_type(nova.stacks["model-endpoint"], "AWS::SageMaker::Model")
+    for variables in (told, endpoint["PrimaryContainer"]["Environment"]):
+        assert (variables["FLAVOUR"], variables["OMP_NUM_THREADS"]) == ("sklearn", "1")
     contexts = [path for path in nova.folder.rglob("asset.*/requirements.txt") if path.with_name("Dockerfile").exists()]
     (requirements,) = {path.read_text() for path in contexts}
     lock = Lock.read(requirements)

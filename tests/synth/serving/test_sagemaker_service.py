@@ -7,49 +7,24 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Duration, Size, Stack
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 
 from labcycle.config import names
 from labcycle.serving import RealTime, SageMakerModelService, Serverless
-from tests.synth.serving.test_fargate_service import SUBNETS, one
+from tests.synth.serving.surroundings import SUBNETS, around, network
+from tests.synth.serving.test_fargate_service import one
 from tests.synth.serving.test_model_service import statements
 
 NAME = "labcycle-fraud-card-fraud"
 
 
 def real_time(stack: Stack, *, subnets: int = 2, **props: Any) -> RealTime:
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack,
-        "Vpc",
-        vpc_id="vpc-0123456789abcdef0",
-        availability_zones=["eu-west-1a", "eu-west-1b"][:subnets],
-        private_subnet_ids=SUBNETS[:subnets],
-    )
-    return RealTime(vpc, **props)
+    return RealTime(network(stack, subnets), **props)
 
 
 def service(stack: Stack, endpoint: RealTime | Serverless, **props: Any) -> SageMakerModelService:
-    key = kms.Key(stack, "Key")
-    return SageMakerModelService(
-        stack,
-        "Service",
-        team="fraud",
-        model="card-fraud",
-        endpoint=endpoint,
-        ledger=dynamodb.Table.from_table_arn(
-            stack, "Ledger", "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
-        ),
-        artifact_bucket=s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts"),
-        encryption_key=key,
-        notice_topic=sns.Topic(stack, "Topic", master_key=key),
-        **props,
-    )
+    return SageMakerModelService(stack, "Service", endpoint=endpoint, **around(stack), **props)
 
 
 @pytest.fixture(scope="module")

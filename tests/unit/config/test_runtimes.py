@@ -112,9 +112,10 @@ def test_an_unknown_flavour_or_name_is_told_alone(tmp_path: Path) -> None:
     assert "path of a .txt file" in problem(tmp_path, None, name="/etc/lock.txt")
 
 
-def test_on_fargate_pins_have_hashes(tmp_path: Path) -> None:
+def test_in_containers_pins_have_hashes(tmp_path: Path) -> None:
     fargate = (API, "{form: api, runtime: fargate}")
-    assert "whose pins have no hashes, for a model in a container" in problem(tmp_path, SKLEARN, fargate)
+    for form in (fargate, (API, "{form: api, runtime: sagemaker, mode: serverless}")):
+        assert "whose pins have no hashes, for a model in a container" in problem(tmp_path, SKLEARN, form)
     hashed = "".join(f"{line.partition(' #')[0]} \\\n    {HASH} \\\n    {HASH}\n" for line in SKLEARN.splitlines())
     team = loaded(tmp_path, hashed, fargate)
     lock = team.lock_of(team.models[0])
