@@ -42,8 +42,9 @@ class Flushing:
         self.write(profiles=True)
 
     def write_in_request(self) -> None:
-        """Write all, unless that was less than a second ago or is being done."""
+        """Write all, unless a request did so less than a second ago, or it is being done; a timer may have stood still since."""
         if self._monotonic() - self._written_at >= EVERY_SECONDS and self._one_at_a_time.acquire(blocking=False):
+            self._written_at = self._monotonic()
             try:
                 self._write(profiles=True)
             finally:
@@ -55,7 +56,6 @@ class Flushing:
             self._write(profiles=profiles)
 
     def _write(self, *, profiles: bool) -> None:
-        self._written_at = self._monotonic()
         self._try("the tally of the answers", self._server.counting.flush)
         if self._beside:
             self._try("what the shadow saw", self._beside.write)

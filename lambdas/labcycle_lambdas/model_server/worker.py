@@ -35,7 +35,8 @@ class Worker:
 
     def _answer_and_write(self, request: Request) -> Response:
         response = self._server.answer(request)
-        self._flushing.write_in_request()
+        if request.path == "/invocations":  # the others count nothing
+            self._flushing.write_in_request()
         return response
 
     def begin(self) -> None:

@@ -97,6 +97,23 @@ def test_what_failed_is_told_mended_and_gone_on_with(batches: Batches, call: Cal
     assert shown.exit_code == 0 and "the run tuesday is complete" in shown.stdout
 
 
+def test_while_it_goes_on_the_verdict_of_before_is_not_told(
+    batches: Batches, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches.put("a.csv", table(FIRST))
+    batches.run("wednesday")
+    key = f"batch/{MODEL}/out/wednesday/plans"
+    s3 = batches.team.place.client("s3")
+    s3.copy_object(
+        Bucket=batches.team.bucket, Key=f"{key}/again.json", CopySource=f"{batches.team.bucket}/{key}/wednesday.json"
+    )
+    monkeypatch.setattr(
+        batch.Batches, "_execution", lambda self, name: {"status": "RUNNING"} if name == "again" else None
+    )
+    shown = call("show", MODEL, "wednesday")
+    assert shown.exit_code == 0 and "the run wednesday is under way" in shown.stdout
+
+
 def test_the_last_runs_and_one_that_could_not_begin(batches: Batches, call: Call) -> None:
     assert "no batch has run yet" in call("show", MODEL).stdout
     batches.put("a.csv", table(FIRST))

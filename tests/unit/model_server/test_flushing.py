@@ -107,6 +107,14 @@ def test_in_requests_all_is_written_but_not_more_than_once_a_second(bench: Bench
         assert (bench.tallies.requests, sum(bench.store.rows())) == (expected, expected)
 
 
+def test_what_the_timer_wrote_keeps_no_request_from_writing(bench: Bench) -> None:
+    flushing = Flushing(bench.server, monotonic=bench.clock.monotonic)
+    bench.add(1)
+    flushing.write(profiles=False)
+    flushing.write_in_request()
+    assert bench.store.rows() == [1]
+
+
 def test_a_request_does_not_wait_for_one_that_writes(bench: Bench) -> None:
     flushing = Flushing(bench.server)
     bench.add(1)

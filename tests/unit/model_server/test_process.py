@@ -186,6 +186,23 @@ def test_as_a_container_of_sagemaker(world: World, process: Process, tmp_path: P
             served.popen.wait()
 
 
+def test_what_may_stand_still_between_requests_has_written_when_it_answers(
+    world: World, process: Process, tmp_path: Path
+) -> None:
+    promote_with_reference(world)
+    told = {**TOLD, "SUSPENDED": "true"}
+    served = Process(process.endpoint, tmp_path / "served", told, "eu-west-1", "serve", "--host", "127.0.0.1")
+    try:
+        served.wait()
+        assert served.ask("POST", "/invocations", SPLIT)[0] == 200
+        assert rows_written(world) == 5, "the timer writes profiles once in 15 seconds"
+        assert served.end() == 0, served.log()
+    finally:
+        if served.popen.poll() is None:
+            served.popen.kill()
+            served.popen.wait()
+
+
 def test_a_connection_is_kept(world: World, process: Process) -> None:
     world.promote(world.register(classifier()))
     connection = process.connect()

@@ -190,6 +190,19 @@ def test_counting_costs_no_answer_and_is_made_up_for(shade: Shade, monkeypatch: 
     assert shade.read()[0] == Offered(4)
 
 
+def test_it_is_not_loaded_again_where_another_version_goes_live(shade: Shade, monkeypatch: pytest.MonkeyPatch) -> None:
+    shade.begin(classifier(regularisation=0.001))
+    shade.ask(1)
+    shade.bring()
+    loads: list[int] = []
+    monkeypatch.setattr(shade.function.shadow, "_load", lambda deployed: loads.append(deployed.version))
+    shade.world.promote(shade.world.register(classifier(regularisation=0.5)))
+    shade.bench.clock.pass_seconds(CACHE_SECONDS)
+    shade.ask(2)
+    shade.bring()
+    assert loads == [] and shade.read()[1].tally.requests == 1, "seen, and apart from what was seen before"
+
+
 def test_a_version_that_cannot_be_loaded_is_told_and_not_tried_with_each_request(shade: Shade) -> None:
     shade.begin({**classifier().files(), "model.onnx": b"none"})
     assert shade.ask(*range(5)) == LABELS[:5]
