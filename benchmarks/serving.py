@@ -42,7 +42,7 @@ WARM_UP = 50
 MODEL, BUCKET = "tumour", "labcycle-fraud-artifacts"
 ONNX, SKLEARN, ROWS, REFERENCE = "onnx", "sklearn", "rows.json", "reference.json"  # in the folder of the model
 COLD_STARTS = 7
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "LEDGER_TABLE": "ledger",
     "ARTIFACT_BUCKET": BUCKET,
     "TEAM": "fraud",
@@ -249,12 +249,12 @@ def in_server(folder: Path) -> dict[str, Any]:
     """Seconds a request, and those of the model's own predict."""
     import numpy as np
 
-    from labcycle_lambdas.model_server import handler
+    from labcycle_lambdas.model_server import handler, making
     from labcycle_lambdas.model_server.graph import Graph
 
     aws = Aws(folder)
     aws.store.count_anew()
-    with mock.patch.object(handler, "client", aws.client):
+    with mock.patch.object(making, "client", aws.client):
         seconds = seconds_a_request(handler.handle, folder, elsewhere=lambda: aws.seconds)
         live = handler.server().live.current().live
     assert live and isinstance(live.graph, Graph)
@@ -326,11 +326,11 @@ def cold_starts(folder: Path) -> tuple[float, float]:
             if part.is_dir():
                 shutil.copytree(part, package / part.name, ignore=shutil.ignore_patterns("__pycache__", "tests"))
     text = event(bodies(folder)[0])
-    with mock.patch.dict("os.environ", _ENVIRONMENT):
+    with mock.patch.dict("os.environ", ENVIRONMENT):
         aws = Aws(folder)
 
     def starts(**more: str) -> float:
-        environment = {**_ENVIRONMENT, **endpoints, "PYTHONPATH": str(package), **more}
+        environment = {**ENVIRONMENT, **endpoints, "PYTHONPATH": str(package), **more}
         found = []
         for _ in range(COLD_STARTS):
             said = in_process("-c", _COLD, text, environment=environment, folder=folder)
@@ -407,7 +407,7 @@ def measure(folder: Path) -> Iterator[Figure]:
     found: list[dict[str, Any]] = []
 
     def task(name: str) -> dict[str, Any]:
-        return in_process("-m", "benchmarks.serving", "--task", name, str(folder), environment=_ENVIRONMENT)
+        return in_process("-m", "benchmarks.serving", "--task", name, str(folder), environment=ENVIRONMENT)
 
     def ours() -> float:
         found.append(task("server"))
