@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from labcycle_lambdas.model_server.columns import listed
-from labcycle_lambdas.model_server.schema import Column, Schema, Tensor
+from labcycle_lambdas.model_server.schema import Column, Schema, Tensor, listed
 
 # What was allowed before is allowed of each of these as well: labcycle_lambdas/model_server/columns.py.
 _WIDER = {

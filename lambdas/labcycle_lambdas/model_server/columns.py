@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from labcycle_lambdas.mlflow_error import invalid, kind_of
 from labcycle_lambdas.model_server.payload import Table
-from labcycle_lambdas.model_server.schema import RANGES, Column, Schema
+from labcycle_lambdas.model_server.schema import RANGES, Column, Schema, listed
 
-_NAMED = 10
 _FLOAT_MAX = {"float": RANGES["float"][1], "double": math.inf}
 _WANTED = {
     "boolean": "true or false",
@@ -56,12 +54,6 @@ def _plain(rows: list[list[Any]], schema: Schema) -> bool:
     return all(
         tuple(map(type, row)) == types and all(low <= row[at] <= high for at, low, high in ranges) for row in rows
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some columns, for people."""
-    shown = ", ".join(repr(name[:80]) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _typed(values: list[Any], column: Column) -> list[Any]:

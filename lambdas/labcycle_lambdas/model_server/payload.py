@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, MlflowError, invalid, json_body, kind_of
 from labcycle_lambdas.model_server.schema import Schema
@@ -22,6 +24,7 @@ SPLIT, RECORDS, INSTANCES, INPUTS = "dataframe_split", "dataframe_records", "ins
 _FORMATS = (SPLIT, RECORDS, INSTANCES, INPUTS)
 _KEYS = {*_FORMATS, "params"}
 _ABSENT = object()
+_DECODER = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def read(request: Request, schema: Schema | None) -> ScoringRequest:
         )
     if _is_csv(request.headers.get("content-type", "")):
         return ScoringRequest(_csv(request.body, schema))
-    body = json_body(request)
+    body = _object(request)
     given = [name for name in _FORMATS if name in body]
     if len(given) != 1:
         raise MlflowError(
@@ -76,6 +79,15 @@ def read(request: Request, schema: Schema | None) -> ScoringRequest:
     if unknown:
         raise invalid(f"Unknown key of the request: {', '.join(sorted(unknown)[:10])}.")
     return ScoringRequest(_READERS[given[0]](body[given[0]], schema), _all_outputs(body.get("params")))
+
+
+def _object(request: Request) -> dict[str, Any]:
+    """As `json_body`, which also takes what is not quite JSON, such as NaN, and says what is wrong; but several times as fast."""
+    try:
+        body = _DECODER.decode(request.body)
+    except (msgspec.MsgspecError, RecursionError):
+        return json_body(request)
+    return body if isinstance(body, dict) else json_body(request)
 
 
 @lru_cache(64)

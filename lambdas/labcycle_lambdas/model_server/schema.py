@@ -16,6 +16,7 @@ TENSOR_TYPES = (
     *("float16", "float32", "float64", "str", "object"),
 )
 _JSON_TYPES = {"boolean": bool, "integer": int, "long": int, "float": float, "double": float, "string": str}
+_NAMED = 10  # columns, in a message
 _FLOAT32_MOST = 3.4028234663852886e38
 RANGES: Mapping[str, tuple[float, float]] = {
     "integer": (-(2**31), 2**31 - 1),
@@ -85,6 +86,12 @@ class Schema:
     @cached_property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some columns, for people."""
+    shown = ", ".join(repr(name[:80]) for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _column(entry: Mapping[str, Any], position: int) -> Column:
