@@ -75,7 +75,8 @@ def roll_back(call: Call) -> dict[str, Any]:
     deployments, promotions = Deployments(call.table), Promotions(call.table)
     begun = promotions.current(model)
     if begun is None or not begun.under_way:
-        return change_doc(deployments.roll_back(model, who, from_version=number, reason=reason))
+        back = call.preflight.check_roll_back(model, number)
+        return change_doc(deployments.roll_back(model, who, from_version=number, to_version=back, reason=reason))
     said = (f"{who} took it back{f': {reason}' if reason else ''}",)
     ended = {"state": ENDED, "outcome": GIVEN_UP, "percent": 0, "said": said}
     try:
@@ -91,7 +92,8 @@ def roll_back(call: Call) -> dict[str, Any]:
         hold = promotions.hold(model, begun.execution, **ended)
         return change_doc(deployments.roll_back(model, who, from_version=number, reason=reason, also=hold))
     except Superseded:  # it ended in between, so that nothing is held any more
-        return change_doc(deployments.roll_back(model, who, from_version=number, reason=reason))
+        back = call.preflight.check_roll_back(model, number)
+        return change_doc(deployments.roll_back(model, who, from_version=number, to_version=back, reason=reason))
 
 
 def pause(call: Call) -> dict[str, Any]:

@@ -26,30 +26,42 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Runtime:
-    """`pins` are versions by the names of packages, `digest` names all that the server is made from."""
+    """`pins` are versions by the names of packages, `digest` names all that the server is made from. `next` is the runtime that is
+    deployed beside this one, None where there is none."""
 
     flavour: str
     digest: str
     python: str
     pins: Mapping[str, str]
+    next: Runtime | None = None
 
     @classmethod
     def read(cls, text: str) -> Runtime | None:
         """From what the model's stack says of it; None where it says nothing: ONNX."""
-        return cls(**json.loads(text)) if text else None
+        if not text:
+            return None
+        told = json.loads(text)
+        beside = told.pop("next", None)
+        return cls(**told, next=cls(**beside) if beside else None)
+
+    def runs(self, runtime: Mapping[str, Any] | None) -> bool:
+        """Whether a version that was promoted to be loaded so has its packages here, in the first runtime or in the next."""
+        return (runtime or {}).get("digest") in (self.digest, *([self.next.digest] if self.next else []))
 
     @property
     def mend(self) -> str:
         """What to do with a version that does not fit."""
         return (
             f"Log the model with mlflow.{self.flavour}.log_model and the packages that the requirements of the model's runtime in the "
-            "team file pin, register that, and promote the new version; or change the runtime in the team file, and deploy."
+            "team file pin, register that, and promote the new version; or put the flavour and the packages that it was logged with "
+            "under `next` of that runtime, deploy, and promote it again."
         )
 
     def describe(
         self, label: str, description: Mapping[str, Any], paths: Sequence[str], logged: str
     ) -> tuple[str, dict[str, Any]]:
-        """The file of a version that is loaded, and how, as `Deployed.runtime` holds it.
+        """The file of a version that is loaded, and how, as `Deployed.runtime` holds it: of the two runtimes by the one that differs
+        less from what it was logged with, and by the first where both do alike.
 
         Parameters
         ----------
@@ -63,8 +75,24 @@ class Runtime:
         Raises
         ------
         Refused
-            If it does not fit; the message says why, and how to mend it.
+            If it fits neither; the message says why, and how to mend it.
         """
+        fitting: list[tuple[str, dict[str, Any]]] = []
+        said: list[str] = []
+        for one in (self, self.next):
+            if one is None:
+                continue
+            try:
+                fitting.append(one._describe(label, description, paths, logged))
+            except Refused as refused:
+                said.append(str(refused).removesuffix(one.mend).rstrip())
+        if not fitting:
+            raise Refused(f"{' By the next runtime: '.join(said)} {self.mend}")
+        return min(fitting, key=lambda found: len(found[1].get("noted", ())))
+
+    def _describe(
+        self, label: str, description: Mapping[str, Any], paths: Sequence[str], logged: str
+    ) -> tuple[str, dict[str, Any]]:
         flavors = description["flavors"]
         of_pyfunc = flavors.get("python_function")
         pyfunc = of_pyfunc if isinstance(of_pyfunc, Mapping) else {}

@@ -83,8 +83,6 @@ class Preflight:
                 f"team's bucket. {INSTEAD}"
             )
         runtime = self.server_runtime(model)
-        runtime_mb = LOCKED_RUNTIME_MB if runtime else RUNTIME_MB
-        self._check_size(label, model, found, runtime_mb, as_shadow=as_shadow)
         pinned = {file.path: file for file in found.files}
         if MLMODEL not in pinned:
             raise Refused(
@@ -97,6 +95,7 @@ class Preflight:
         try:
             description = _mlmodel(label, self._read(pinned[MLMODEL].key, pinned[MLMODEL].version_id))
             loaded, how = self._loaded(label, runtime, description, pinned)
+            self._check_size(label, model, found, runtime, how, as_shadow=as_shadow)
             signature = _signature(label, description)
             files = tuple(
                 DeployedFile(f.path, f.key, f.version_id, self._sha256(f.key, f.version_id), f.size)
@@ -143,6 +142,43 @@ class Preflight:
                 f"{'; '.join(said)}. {instead}"
             )
 
+    def check_roll_back(self, model: str, from_version: int | None = None) -> int | None:
+        """Hold the version that a roll back makes live against what its server is made from now: packages can have changed since it
+        was promoted. The version; None where a roll back makes none live, `from_version` is not live, or no server is deployed.
+
+        Raises
+        ------
+        Refused
+            If the server cannot load it any more; the message says why, and what to do instead.
+        Throttled
+            If DynamoDB or S3 asks for patience.
+        """
+        deployments = Deployments(self.table)
+        record = deployments.current(model)
+        if record.live is None or from_version not in (None, record.live.version):
+            return None
+        if record.canary or not record.previous or self.server_memory_mb(model) is None:
+            return None
+        target, runtime = deployments.whole(model, record.previous[0]), self.server_runtime(model)
+        if runtime.runs(target.runtime) if runtime else target.runtime is None:
+            return target.version
+        label = f"Version {target.version} of {model}"
+        start = f"Nothing was rolled back, since its server could not run what was live before version {record.live.version}."
+        pinned = {file.path: PinnedFile(file.path, file.key, file.version_id, file.size) for file in target.files}
+        try:
+            description = _mlmodel(label, self._read(pinned[MLMODEL].key, pinned[MLMODEL].version_id))
+            _, how = self._loaded(label, runtime, description, pinned)
+        except _Gone:
+            raise Refused(f"{start} {label}: its files are gone from the bucket, or may not be read.") from None
+        except Refused as refused:
+            raise Refused(f"{start} {refused}") from None
+        if not (runtime and how and _digest(how) == runtime.digest and _flavour(how) == _flavour(target.runtime)):
+            raise Refused(
+                f"{start} {label} was promoted for another runtime, which is deployed no more, but fits one that is: promote it instead "
+                f"(labcycle models promote {model} {target.version})."
+            )
+        return target.version
+
     def download(self, file: DeployedFile, to: Path) -> None:
         """Write a promoted file to a path.
 
@@ -167,7 +203,16 @@ class Preflight:
         if digest.hexdigest() != file.sha256:
             raise Refused(f"the bytes of {file.path} are not those that were registered")
 
-    def _check_size(self, label: str, model: str, found: ModelVersion, runtime_mb: int, *, as_shadow: bool) -> None:
+    def _check_size(
+        self,
+        label: str,
+        model: str,
+        found: ModelVersion,
+        runtime: Runtime | None,
+        how: dict[str, Any] | None,
+        *,
+        as_shadow: bool,
+    ) -> None:
         memory = self.server_memory_mb(model)
         if memory is None:
             return
@@ -181,6 +226,12 @@ class Preflight:
             copies, what = LOADED, "while it is loaded"
         else:  # in a function of its own, with as much memory as the server
             beside = []
+        runtime_mb = LOCKED_RUNTIME_MB if runtime else RUNTIME_MB
+        live = [record.live] if record.live and not as_shadow else []
+        if runtime and runtime.next:
+            apart = [_digest(one) == runtime.next.digest for one in (how, *(one.runtime for one in (*live, *beside)))]
+            runtime_mb += LOCKED_RUNTIME_MB if any(apart) else 0  # a process of its own
+            copies += apart[0]  # the bytes pass through the server
         held = [sum(file.size for file in one.files) / 1e6 for one in beside if one.version != found.version]
         others_mb = HELD * sum(held) + (QUEUE_MB if held else 0)
         needed = runtime_mb + copies * size + others_mb
@@ -242,6 +293,14 @@ class Preflight:
                 take(chunk)
 
         _s3(read)
+
+
+def _digest(runtime: Mapping[str, Any] | None) -> str | None:
+    return runtime.get("digest") if runtime else None
+
+
+def _flavour(runtime: Mapping[str, Any] | None) -> str | None:
+    return runtime.get("flavour") if runtime else None
 
 
 class _Gone(Exception):

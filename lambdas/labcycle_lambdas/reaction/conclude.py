@@ -126,6 +126,7 @@ class Conclude:
         self._reject(execution, compared, who)
         reason = f"better than version {champion} after drift: {self._figures(compared)}"
         try:
+            self.preflight.check_roll_back(model, champion)
             self.deployments.roll_back(model, who, from_version=champion, to_version=previous, reason=reason)
         except Refused as refused:
             return self._kept(execution, compared, now, f"Version {previous} is better, but: {refused}")

@@ -144,5 +144,5 @@ def test_what_was_logged_otherwise_is_refused_before_anything_changes(quark: Tea
         )
         assert 400 <= answer.status < 500, str(answer)
         assert says in answer.json()["message"]
-        assert "change the runtime in the team file, and deploy" in answer.json()["message"]
+        assert "under `next` of that runtime, deploy" in answer.json()["message"]
     assert reviewer.deployment(MODEL)["live"] is None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import pytest
 import yaml
 
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.lifecycle.flavours import Runtime
-from labcycle_lambdas.lifecycle.preflight import notes
+from labcycle_lambdas.lifecycle.preflight import Preflight, notes
+from labcycle_lambdas.lifecycle.routes import Lifecycle
+from labcycle_lambdas.members import Members
 from tests.unit.model_server import flavoured
 from tests.unit.model_server.flavoured import preflight, runtime
-from tests.unit.serving.workshop import MODEL, REVIEWER, Trained, World, classifier
+from tests.unit.serving.workshop import MODEL, REVIEWER, Trained, World, classifier, request
 
-MEND = r"Log the model with mlflow\.sklearn\.log_model.*or change the runtime in the team file, and deploy"
+MEND = r"Log the model with mlflow\.sklearn\.log_model.*under `next` of that runtime, deploy"
 
 
 def changed(model: Trained, change: Callable[[dict[str, dict[str, object]]], object]) -> Trained:
@@ -134,3 +138,124 @@ def test_an_estimator_that_another_python_pickled_is_noted(world: World) -> None
 
 def test_a_stack_that_says_nothing_runs_graphs() -> None:
     assert Runtime.read("") is None
+
+
+# ---- two runtimes, and roll backs -----------------------------------------------------------------------------------
+
+
+def both(first: Runtime, following: Runtime) -> Runtime:
+    return replace(first, digest="first", next=replace(following, digest="next"))
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "expected"),
+    [
+        ({}, {"numpy": "1.26.4"}, "first"),
+        ({"numpy": "1.26.4"}, {}, "next"),
+        ({}, {}, "first"),
+        ({"scipy": f"{runtime('sklearn').pins['scipy']}.9"}, {}, "next"),  # another patch, and none
+    ],
+)
+def test_of_two_runtimes_the_one_that_differs_less_loads_a_version(
+    world: World, older: dict[str, str | None], newer: dict[str, str | None], expected: str
+) -> None:
+    of = both(runtime("sklearn", **older), runtime("sklearn", **newer))
+    deployed = preflight(world, of).prepare(MODEL, world.register(flavoured.sklearn()))
+    assert deployed.runtime and deployed.runtime["digest"] == expected
+
+
+def test_two_runtimes_may_differ_in_their_flavour(world: World) -> None:
+    of = both(runtime("lightgbm"), runtime("sklearn"))
+    deployed = preflight(world, of).prepare(MODEL, world.register(flavoured.sklearn()))
+    assert deployed.runtime and (deployed.runtime["flavour"], deployed.runtime["digest"]) == ("sklearn", "next")
+
+
+def test_what_fits_neither_is_told_of_both_and_once_what_to_do(world: World) -> None:
+    said = refused(world, flavoured.sklearn(), both(runtime("sklearn", numpy="1.26.4"), runtime("lightgbm")))
+    assert re.search(rf"numpy .*1\.26\.4.* By the next runtime: .*has no lightgbm flavor.*{MEND}", said)
+    assert said.count("Log the model") == 1
+
+
+def test_a_runtime_is_read_with_the_next() -> None:
+    of = both(runtime("sklearn"), runtime("lightgbm"))
+    assert Runtime.read(json.dumps(asdict(of))) == of
+
+
+class Taken:
+    """Two versions that were promoted one after the other, by a server with `memory_mb`."""
+
+    def __init__(self, world: World, of: Runtime | None, *models: Trained) -> None:
+        self.world = world
+        self.versions = [world.register(model) for model in models]
+        for version in self.versions:
+            deployed = preflight(world, of).prepare(MODEL, version)
+            world.deployments.promote(MODEL, deployed, REVIEWER)
+
+    def held(self, of: Runtime | None, **how: int) -> int | None:
+        server = replace(preflight(self.world, of), server_memory_mb=lambda model: 2048)
+        return server.check_roll_back(MODEL, **how)
+
+
+def test_a_roll_back_to_what_is_deployed_reads_no_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = both(runtime("sklearn"), runtime("sklearn", numpy="1.26.4"))
+    taken = Taken(world, of, flavoured.sklearn(), flavoured.sklearn("pickle"))
+    monkeypatch.setattr(Preflight, "_read", None)
+    moved_up = replace(runtime("lightgbm"), digest="other", next=replace(of, next=None))
+    assert taken.held(of) == taken.held(moved_up) == 1
+
+
+def test_a_roll_back_to_packages_that_are_deployed_no_more_is_refused(world: World) -> None:
+    taken = Taken(world, runtime("sklearn"), flavoured.sklearn(), flavoured.sklearn("pickle"))
+    changed = replace(runtime("sklearn", numpy="1.26.4"), digest="changed")
+    with pytest.raises(Refused, match=rf"Nothing was rolled back.*Version 1 .*numpy .*{MEND}"):
+        taken.held(changed)
+    with pytest.raises(Refused, match=r"Nothing was rolled back.*has no ONNX flavor"):
+        taken.held(None)
+    assert taken.held(replace(runtime("sklearn"), digest="another patch of joblib")) == 1
+
+
+def test_a_roll_back_to_packages_that_fit_the_next_runtime_is_a_promotion(world: World) -> None:
+    taken = Taken(world, runtime("sklearn"), flavoured.sklearn(), flavoured.sklearn("pickle"))
+    with pytest.raises(Refused, match=r"fits one that is: promote it instead \(labcycle models promote card-fraud 1\)"):
+        taken.held(both(runtime("sklearn", numpy="1.26.4"), runtime("sklearn")))
+
+
+def test_a_graph_is_not_taken_back_to_by_a_server_of_estimators(world: World) -> None:
+    taken = Taken(world, None, classifier(), classifier(regularisation=0.1))
+    assert taken.held(None) == 1
+    with pytest.raises(Refused, match=r"Nothing was rolled back.*has no sklearn flavor"):
+        taken.held(runtime("sklearn"))
+
+
+def test_what_makes_no_version_live_is_not_held(world: World) -> None:
+    taken = Taken(world, runtime("sklearn"), flavoured.sklearn(), flavoured.sklearn("pickle"))
+    changed = replace(runtime("sklearn", numpy="1.26.4"), digest="changed")
+    assert taken.held(changed, from_version=1) is None
+    assert preflight(world, changed).check_roll_back(MODEL) is None  # no server is deployed
+    canary = preflight(world, runtime("sklearn")).prepare(MODEL, world.register(flavoured.sklearn("cloudpickle")))
+    world.deployments.try_out(MODEL, canary, 10, REVIEWER)
+    assert taken.held(changed) is None
+
+
+def test_the_route_refuses_before_anything_changes(world: World) -> None:
+    Taken(world, runtime("sklearn"), flavoured.sklearn(), flavoured.sklearn("pickle"))
+    changed = replace(runtime("sklearn", numpy="1.26.4"), digest="changed")
+    server = replace(preflight(world, changed), server_memory_mb=lambda model: 2048)
+    api = Lifecycle(world.table, server, Members("fraud"))
+    asked = request("POST", f"/labcycle/1.0/models/{MODEL}/rollback", {})
+    answer = api.answer(asked).to_event()
+    assert (answer["statusCode"], "Nothing was rolled back" in answer["body"]) == (400, True)
+    live = world.deployments.current(MODEL).live
+    assert live and live.version == 2
+
+
+def test_the_process_of_the_next_runtime_is_counted(world: World) -> None:
+    of = both(runtime("sklearn", numpy="1.26.4"), runtime("sklearn"))
+    server = replace(preflight(world, of), server_memory_mb=lambda model: 500)
+    number = world.register(flavoured.sklearn())
+    with pytest.raises(
+        Refused, match=r"need 768 MB of memory \(6 times the files while versions are switched, and 768 MB\)"
+    ):
+        server.prepare(MODEL, number)
+    alone = both(runtime("sklearn"), runtime("sklearn", numpy="1.26.4"))
+    assert replace(server, server_runtime=lambda model: alone).prepare(MODEL, number).version == number
