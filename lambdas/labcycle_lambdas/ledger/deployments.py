@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from labcycle_lambdas.ledger.deployed import Deployed as Deployed  # noqa: PLC0414 - who asks for a deployment has them from here
+from labcycle_lambdas.ledger.deployed import DeployedFile as DeployedFile  # noqa: PLC0414
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Replace, Table, Write
 from labcycle_lambdas.ledger.times import stamp
@@ -36,17 +38,6 @@ NO_EVIDENCE: Evidence = {}
 
 
 @dataclass(frozen=True)
-class DeployedFile:
-    """One file of a model: the S3 object version that was pinned, and what its bytes must hash to. `size` in bytes."""
-
-    path: str
-    key: str
-    version_id: str
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True)
 class Previous:
     """A version that was live, as a roll back finds it. `promoted_at` is UTC in ISO 8601."""
 
@@ -56,27 +47,6 @@ class Previous:
     promoted_at: str
     promoted_by: str
     detail: str  # names the document that holds the rest
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A version with all that a model server needs to run it.
-
-    `files` are all files of the model folder, `model_file` is the one among them that is loaded. `signature` holds MLflow's
-    column or tensor specifications under `inputs` and `outputs`; `runtime` is what the version is loaded with, as
-    `lifecycle.flavours` describes it, None for ONNX; `reference` is a `profiles.Reference` as a document,
-    None where the run logged none (then drift is not measured). `promoted_at` and `promoted_by` are set by `promote`.
-    """
-
-    version: int
-    source_run: str | None
-    model_file: DeployedFile
-    files: tuple[DeployedFile, ...]
-    signature: dict[str, Any] | None = None
-    reference: dict[str, Any] | None = None
-    promoted_at: str = ""
-    promoted_by: str = ""
-    runtime: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, invalid
 from labcycle_lambdas.model_server.arrays import Array, as_array, cast, check_tensor, jsonable
 from labcycle_lambdas.model_server.model_files import loaded_files

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import lightgbm
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.model_server.predicting import PREDICTION, Predicting
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.model_server.sklearn_answers import answers_of

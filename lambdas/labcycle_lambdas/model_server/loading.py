@@ -3,55 +3,60 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.ledger.table import Throttled
+from labcycle_lambdas.model_server.flavours import ONNX, load_here, module_of
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from labcycle_lambdas.model_server.next_runtime import NextRuntime
+
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "AccessDenied", "403"}
-
-
-ONNX = "onnx"
-_MODULES = {
-    ONNX: "labcycle_lambdas.model_server.graph",
-    "sklearn": "labcycle_lambdas.model_server.sklearn_model",
-    "xgboost": "labcycle_lambdas.model_server.xgboost_model",
-    "lightgbm": "labcycle_lambdas.model_server.lightgbm_model",
-    "pyfunc": "labcycle_lambdas.model_server.pyfunc_model",
-}
+NEXT_RUNTIME = "NEXT_RUNTIME"  # the variable that tells of it
 
 
 def import_at_start() -> None:
     """Import the libraries of the function's flavour where it starts, when Lambda gives it a processor for that. What is not there
     is told when a version is loaded."""
     with suppress(Unusable):
-        _module(os.environ.get("FLAVOUR", ONNX))
-
-
-def _module(flavour: str) -> Any:
-    try:
-        return importlib.import_module(_MODULES[flavour])
-    except ImportError as error:
-        raise Unusable(
-            f"the server has not what the flavour {flavour} needs ({error}): the runtime of the model in the team file is another"
-        ) from error
+        module_of(os.environ.get("FLAVOUR", ONNX))
 
 
 def graph_of(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Runnable:
-    """A version, ready to predict, of files that `read` gives. Raises `Unusable` where it cannot be run."""
-    loaded: Runnable = _module((deployed.runtime or {}).get("flavour", ONNX)).load(deployed, read)
-    return loaded
+    """A version, ready to predict, of files that `read` gives: in this process, or apart where it belongs to the next runtime, whose
+    packages are there. Raises `Unusable` where it cannot be run."""
+    beside = _next_runtime(deployed)
+    if beside is None:
+        return load_here(deployed, read)
+    from labcycle_lambdas.model_server.apart import Apart
+
+    return Apart(deployed, read, beside.folder)
+
+
+def _next_runtime(deployed: Deployed) -> NextRuntime | None:
+    """That in which this version is loaded; None where the first one loads it. Most servers have none, and do not even load what
+    runs a version apart."""
+    if NEXT_RUNTIME not in os.environ:
+        return None
+    from labcycle_lambdas.model_server.next_runtime import NextRuntime
+
+    return NextRuntime.of(deployed)
+
+
+def fetch_packages(deployed: Deployed, s3: S3Client) -> None:
+    """Have the packages at hand with which this version is loaded, where they are no part of the code. Raises `Unusable`, `Throttled`."""
+    if beside := _next_runtime(deployed):
+        beside.fetch(s3)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,12 @@ class Loader:
         Throttled
             If S3 asks for patience.
         """
-        return graph_of(deployed, lambda file: self._fetch(deployed.version, file))
+        fetch_packages(deployed, self.s3)
+        return graph_of(deployed, self.reading(deployed))
+
+    def reading(self, deployed: Deployed) -> Callable[[DeployedFile], bytes]:
+        """What gives the bytes of the version's files. Raises as the call does."""
+        return lambda file: self._fetch(deployed.version, file)
 
     def _fetch(self, version: int, file: DeployedFile) -> bytes:
         try:

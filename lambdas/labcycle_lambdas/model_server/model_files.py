@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 
 EXAMPLE = (
     "serving_input_example.json"  # a request that MLflow keeps beside a model that was logged with an input example

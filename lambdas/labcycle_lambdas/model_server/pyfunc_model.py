@@ -13,7 +13,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import mlflow.pyfunc
 import pandas
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.model_server.predicting import PREDICTION, Predicting
 from labcycle_lambdas.model_server.runnable import Unusable
 from labcycle_lambdas.model_server.schema import Schema

@@ -7,7 +7,7 @@ from typing import Any
 
 import sklearn  # noqa: F401 - brings what takes longest
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.model_server import predicting
 from labcycle_lambdas.model_server.predicting import Predicting
 from labcycle_lambdas.model_server.runnable import Unusable

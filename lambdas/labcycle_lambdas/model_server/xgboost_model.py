@@ -7,7 +7,7 @@ from typing import Any
 
 import xgboost
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.model_server.predicting import PREDICTION, Predicting
 from labcycle_lambdas.model_server.runnable import Unusable
 from labcycle_lambdas.model_server.schema import Schema

@@ -18,6 +18,7 @@ from typing import Any
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import MlflowError
+from labcycle_lambdas.model_server.apart import Apart
 from labcycle_lambdas.model_server.loading import graph_of
 from labcycle_lambdas.model_server.model_files import EXAMPLE, example_of
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
@@ -28,6 +29,7 @@ ANSWERING_SECONDS = 60.0  # of one version at most
 # More than the server has, so that the figure can be told; but no more, so that nothing else on a machine suffers.
 _MOST_MEMORY = 4
 _MB = 1 << 20
+_NOT_OF_THE_ROW = 500  # the status of a version whose process broke
 _NO_MEMORY = ("bad_alloc", "bfc_arena")  # as onnxruntime tells of it: from the system, and from its own arena
 
 
@@ -60,7 +62,7 @@ def measure(folder: Path, candidate: Mapping[str, Any], live: Mapping[str, Any] 
     times = list(_answers(graph, bodies, made_up=origin != EXAMPLE))
     usual = list(_answers(serving, bodies, made_up=True)) if serving else []
     return {
-        "peak_mb": _peak_mb(),
+        "peak_mb": _peak_mb() + sum(one.peak_mb for one in (graph, serving) if isinstance(one, Apart)),
         "load_seconds": round(seconds, 2),
         "rows_from": origin,
         "answers": len(times),
@@ -128,7 +130,7 @@ def _answers(graph: Runnable, bodies: list[bytes], *, made_up: bool) -> Iterator
         try:
             score(request, graph)
         except MlflowError as error:
-            if not made_up or _is_short_of_memory(error):
+            if not made_up or error.status >= _NOT_OF_THE_ROW or _is_short_of_memory(error):
                 raise
             continue
         yield (time.perf_counter() - began) * 1000

@@ -16,11 +16,13 @@ from typing import Any
 from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.lifecycle.preflight import Preflight
+from labcycle_lambdas.model_server.loading import fetch_packages
 from labcycle_lambdas.model_server.model_files import example_of, loaded_files
+from labcycle_lambdas.model_server.runnable import Unusable
+from labcycle_lambdas.variables import without_credentials
 
 LONGEST_SECONDS = 600.0
 _STDERR_CHARACTERS = 500
-_CREDENTIALS = ("AWS_ACCESS_KEY", "AWS_SECRET", "AWS_SESSION", "AWS_CONTAINER", "AWS_PROFILE")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ class Probing:
             return self._ask(label, given)
 
     def _fetch(self, folder: Path, version: Deployed) -> None:
+        try:
+            fetch_packages(version, self.preflight.s3)
+        except Unusable as error:
+            raise Refused(f"Version {version.version} cannot be loaded: {error}") from None
         example = example_of(version)
         for file in [*loaded_files(version), *([example] if example else [])]:
             if not (folder / file.sha256).exists():
@@ -99,7 +105,7 @@ class Probing:
                 check=False,
                 timeout=self.longest_seconds,
                 env={
-                    **{name: value for name, value in os.environ.items() if not name.startswith(_CREDENTIALS)},
+                    **without_credentials(os.environ),
                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
                 },
             )

@@ -19,7 +19,8 @@ from mlflow.pyfunc.scoring_server import predictions_to_json
 from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server import predicting
-from labcycle_lambdas.model_server.loading import Loader, _module
+from labcycle_lambdas.model_server.flavours import module_of
+from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.model_files import loaded_files
 from labcycle_lambdas.model_server.runnable import CannotCompute, Runnable, Unusable
 from labcycle_lambdas.model_server.scoring import score
@@ -253,4 +254,4 @@ def test_a_server_without_the_flavours_packages(world: World, monkeypatch: pytes
 def test_graphs_are_loaded_as_before(world: World) -> None:
     deployed = world.preflight.prepare("card-fraud", world.register(classifier()))
     assert deployed.runtime is None
-    assert type(load(world, deployed)) is _module("onnx").Graph
+    assert type(load(world, deployed)) is module_of("onnx").Graph
