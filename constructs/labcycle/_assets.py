@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ LAMBDA_RUNTIME = lambda_.Runtime.PYTHON_3_13
 _LAYOUT = "records"  # of what is cached; another word makes all of it anew
 VENDORED_MANIFEST = "vendored.json"  # in the asset: which top-level names came from wheels, and the lock they came from
 UNZIPPED_LIMIT_BYTES = 262_144_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ARCHIVED_LIMIT_BYTES = 600_000_000  # beside the archive itself on a disk of 1,024 MiB
 _PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 _ONNX = ("numpy", "onnxruntime")  # what is left out where a model has a lock; that has its own numpy
 _NOT_NEEDED = "nvidia-"  # of what the larger xgboost asks for, a processor has no use
@@ -107,6 +109,33 @@ def stage(function: str, lock: Lock | None = None) -> Path:
                 "(deliver with runtime: fargate, and without a promotion in steps, batches and a retraining, which are functions)."
             )
     return out
+
+
+def packages_archive(lock: Lock) -> tuple[Path, str]:
+    """Archive with the wheels of a lock, for functions whose code has no room for them, and its SHA-256.
+
+    Raises
+    ------
+    AssetError
+        If the wheels cannot be had, or are more than a function's disk is made for.
+    """
+    out = cache_directory() / "archives" / hashlib.sha256(_kind_of(lock.text)).hexdigest()[:32]
+    archive = out / "packages.zip"
+    if not out.is_dir():
+        wheels = _vendored(lock.text, "the requirements of the model's next runtime")
+        _check_closure(wheels, lock)
+        if (size := _size(wheels)) > ARCHIVED_LIMIT_BYTES:
+            raise AssetError(
+                f"the packages of the model's next runtime are {size / 1e6:.1f} MB; allowed {ARCHIVED_LIMIT_BYTES / 1e6:.0f} MB. Remove "
+                "packages that predictions do not need from its requirements."
+            )
+        with _building(out) as build, zipfile.ZipFile(build / archive.name, "w", zipfile.ZIP_DEFLATED) as made:
+            for path in sorted(path for path in wheels.rglob("*") if path.is_file()):
+                # Without times, which would make another archive each time.
+                entry = zipfile.ZipInfo(path.relative_to(wheels).as_posix())
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                made.writestr(entry, path.read_bytes())
+    return archive, hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
 def _size(path: Path) -> int:

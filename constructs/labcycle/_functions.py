@@ -9,13 +9,15 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from labcycle._assets import LAMBDA_RUNTIME, function_code
+from labcycle._assets import LAMBDA_RUNTIME, function_code, packages_archive
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
 from labcycle.config import names
 
+NEXT_RUNTIME_DISK_MIB = 1024  # the archive of its packages, and what is unpacked
 LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
 
 
@@ -51,7 +53,7 @@ def python_function(
     runtime: ModelRuntime | None = None,
 ) -> lambda_.Function:
     """The function whose code is the folder `folder` of labcycle_lambdas, in which the module `handler` has its entry, with what
-    `runtime` loads models with. Its role may do nothing but log and trace."""
+    `runtime` loads models with. Its role may do nothing but log and trace, and read the packages of the next runtime."""
     group = log_group(scope, f"{construct_id}Log", key=key, retain=retain_logs)
     role = iam.Role(
         scope,
@@ -61,6 +63,14 @@ def python_function(
         description=description,
     )
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.log_group_arn])
+    beside: dict[str, str] = {}
+    if runtime and runtime.next:
+        archive, sha256 = packages_archive(runtime.next.lock)
+        asset = s3_assets.Asset(scope, f"{construct_id}Next", path=str(archive))
+        allow(role, ["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)])
+        place = {"bucket": asset.s3_bucket_name, "key": asset.s3_object_key, "sha256": sha256}
+        beside = runtime.beside("/tmp/runtimes", **place)
+        disk = Size.mebibytes(max(NEXT_RUNTIME_DISK_MIB, int(disk.to_mebibytes()) if disk else 0))
     return lambda_.Function(
         scope,
         construct_id,
@@ -76,7 +86,7 @@ def python_function(
         ephemeral_storage_size=disk,
         tracing=lambda_.Tracing.ACTIVE,
         log_group=group,
-        environment={**environment, **(runtime.environment(memory_mib) if runtime else {}), "TEAM": team},
+        environment={**environment, **(runtime.environment(memory_mib) if runtime else {}), **beside, "TEAM": team},
     )
 
 

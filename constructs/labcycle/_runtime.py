@@ -17,11 +17,13 @@ _MEMORY_MIB_A_CPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configu
 class ModelRuntime:
     """A flavour of MLflow, and the lock of all packages that load and run versions of it.
 
-    Versions that were logged with the same packages are switched without a deployment; others are refused by a promotion.
+    Versions that were logged with the same packages, or with those of the runtime that is `next` to it, are switched without a
+    deployment; others are refused by a promotion.
     """
 
     flavour: Flavour
     lock: Lock
+    next: ModelRuntime | None = None
 
     @property
     def digest(self) -> str:
@@ -32,11 +34,22 @@ class ModelRuntime:
     @property
     def document(self) -> str:
         """As a promotion reads it, which holds versions against it."""
-        told = {"flavour": self.flavour, "digest": self.digest, "python": LAMBDA_PYTHON, "pins": dict(self.lock.pins)}
+        told = self._told() | ({"next": self.next._told()} if self.next else {})
         return json.dumps(told, separators=(",", ":"))
+
+    def _told(self) -> dict[str, object]:
+        return {"flavour": self.flavour, "digest": self.digest, "python": LAMBDA_PYTHON, "pins": dict(self.lock.pins)}
 
     def environment(self, memory_mib: int | None = None) -> dict[str, str]:
         """Variables of what loads versions. Libraries begin a thread for each processor that they see; `memory_mib` of a function
         buys so many."""
         threads = 1 if memory_mib is None else max(1, memory_mib // _MEMORY_MIB_A_CPU)
         return {"FLAVOUR": self.flavour, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+
+    def beside(self, folder: str, **archive: str) -> dict[str, str]:
+        """The variable that tells where the packages of the next runtime lie; none where there is no next one. `archive`: from where
+        they are fetched first, by `bucket`, `key` and `sha256`."""
+        if self.next is None:
+            return {}
+        told = {"digest": self.next.digest, "folder": f"{folder}/{self.next.digest}", **archive}
+        return {"NEXT_RUNTIME": json.dumps(told, separators=(",", ":"))}

@@ -34,6 +34,7 @@ from labcycle.config import (
     Member,
     Model,
     Network,
+    NextRuntime,
     Principal,
     Promotion,
     Reaction,
@@ -141,6 +142,7 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     ),
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Model, "runtime"): st.nothing(),  # as the name of the model says: `_runtime`
+    (NextRuntime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
     (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
     (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     (Network, "name"): names_of(128),
@@ -536,7 +538,11 @@ def _runtime(name: str) -> Data:
     """Of a third of the models; by their names, so that nothing else is drawn anew."""
     number = crc32(name.encode())
     flavour = FLAVOURS[number // 3 % len(FLAVOURS)]
-    return {} if number % 3 else {"runtime": {"flavour": flavour, "requirements": f"requirements/{flavour}.txt"}}
+    runtime: Data = {"flavour": flavour, "requirements": f"requirements/{flavour}.txt"}
+    if number // 12 % 2:
+        other = FLAVOURS[(number // 3 + 1) % len(FLAVOURS)]
+        runtime["next"] = {"flavour": other, "requirements": f"requirements/{other}.txt"}
+    return {} if number % 3 else {"runtime": runtime}
 
 
 @cache

@@ -19,6 +19,7 @@ _NEEDED: Mapping[Flavour, tuple[tuple[str, ...], ...]] = {
 LARGEST_LOCK_BYTES = 200_000
 # Names and versions stand in a parameter of 4 KB, and in a function's environment of 4 KB.
 PINS_CHARACTERS = 2_800
+BOTH_PINS_CHARACTERS = 2_400  # of a runtime and the next, of which more is told besides
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[A-Za-z0-9 ,._-]*\])?\s*==\s*(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
 )

@@ -470,6 +470,15 @@ class Promotion(Settings):
     """How many days ago it may have been trained; absent: any time."""
 
 
+class NextRuntime(Settings):
+    """A second runtime, deployed beside the first, so that versions of both can be live, tried and rolled back."""
+
+    flavour: Flavour
+    """Flavour of MLflow that versions are logged with; that of the first runtime, or another."""
+    requirements: _RequirementsFile
+    """File with exact pins of all packages, from the folder of the team file; other ones than those of the first runtime."""
+
+
 class Runtime(Settings):
     """What the model's server and its batches are made from, where that is not ONNX."""
 
@@ -477,6 +486,8 @@ class Runtime(Settings):
     """Flavour of MLflow that versions are logged with. All but ONNX load code that stands in the model's files."""
     requirements: _RequirementsFile
     """File with exact pins of all packages, from the folder of the team file; versions are logged with the same."""
+    next: NextRuntime | None = None
+    """What versions are loaded with that were logged with other packages; absent: they are refused."""
 
 
 class Model(Settings):
@@ -572,13 +583,18 @@ class Team(Settings):
         ConfigError
             If the team was not read from a file.
         """
-        if model.runtime is None:
-            return None
-        text = self._origin.texts.get(model.runtime.requirements)
+        return self._lock(model, model.runtime.requirements, "requirements") if model.runtime else None
+
+    def next_lock_of(self, model: Model) -> Lock | None:
+        """That of the model's second runtime, as `lock_of`; None where there is none."""
+        beside = model.runtime.next if model.runtime else None
+        return self._lock(model, beside.requirements, "next", "requirements") if beside else None
+
+    def _lock(self, model: Model, name: str, *place: str) -> Lock:
+        text = self._origin.texts.get(name)
         if text is None:
-            place = ("models", self.models.index(model), "runtime", "requirements")
-            said = f"got {model.runtime.requirements} in a team that was not read from a file. Load the team with load_team"
-            raise ConfigError([self._origin.problem(place, said)])
+            said = f"got {name} in a team that was not read from a file. Load the team with load_team"
+            raise ConfigError([self._origin.problem(("models", self.models.index(model), "runtime", *place), said)])
         return Lock.read(text)
 
     def read_from(self, origin: Origin) -> Self:

@@ -57,8 +57,7 @@ class ModelStack(Stack):
         self._artifacts = contract.artifacts(self, team.team, key)
         self._notices = contract.notices(self, team.team)
         self._dead_letters = contract.dead_letters(self, team.team)
-        lock = team.lock_of(model)
-        self._runtime = ModelRuntime(model.runtime.flavour, lock) if model.runtime and lock else None
+        self._runtime = _runtime_of(team, model)
         self.service = self._service()
         self.promotion = self._promotion()
         self.batch = self._batch()
@@ -336,3 +335,13 @@ class ModelStack(Stack):
             # One statement, since a role holds few characters: each action knows its own kind of the two resources.
             actions = ("DescribeExecution", "GetExecutionHistory", "ListExecutions", "StartExecution", "StopExecution")
             allow(role, [f"states:{action}" for action in actions], [machine.state_machine_arn, executions])
+
+
+def _runtime_of(team: Team, model: Model) -> ModelRuntime | None:
+    lock, beside = team.lock_of(model), team.next_lock_of(model)
+    if model.runtime is None or lock is None:
+        return None
+    following = model.runtime.next
+    return ModelRuntime(
+        model.runtime.flavour, lock, ModelRuntime(following.flavour, beside) if following and beside else None
+    )

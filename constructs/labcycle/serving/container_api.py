@@ -18,7 +18,7 @@ from labcycle._grants import allow
 from labcycle._notices import tell
 from labcycle._runtime import ModelRuntime
 from labcycle.serving.model_api import ANSWERING, ModelApi, let_server_work
-from labcycle.serving.server_image import ServerImage
+from labcycle.serving.server_image import RUNTIMES_FOLDER, ServerImage
 
 _SHADOWING = ("SHADOW#{}#*", "SHADOWPROFILE#{}#*")  # what it writes of a shadow, which is a thread of it
 
@@ -52,7 +52,7 @@ class ContainerApi(ModelApi):
             model=model,
             encryption_key=encryption_key,
             retain_logs=retain_logs,
-            lock=runtime.lock if runtime else None,
+            runtime=runtime,
         )
         self._environment = {
             "LEDGER_TABLE": ledger.table_name,
@@ -60,7 +60,7 @@ class ContainerApi(ModelApi):
             "MODEL": model,
             "TEAM": team,
             "AWS_DEFAULT_REGION": Stack.of(self).region,
-            **(runtime.environment() if runtime else {}),
+            **({**runtime.environment(), **runtime.beside(RUNTIMES_FOLDER)} if runtime else {}),
         }
 
     def _let_serve(self, role: iam.Role, *, shadow: bool = True) -> None:

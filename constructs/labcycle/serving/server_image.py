@@ -16,11 +16,13 @@ from labcycle._acknowledge import acknowledge
 from labcycle._assets import beside_lock, image_context, package_directory
 from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
+from labcycle._runtime import ModelRuntime
 from labcycle._templates import render
-from labcycle.config import Lock, names
+from labcycle.config import names
 
 PORT = 8080
 USER = 10001
+RUNTIMES_FOLDER = "/opt/runtimes"  # below it the packages of the next runtime, by its digest
 # python:3.13-slim as public repositories pin it in 2026, there and on Docker Hub; it could not be pulled where this was written.
 BASE_IMAGE = (
     "public.ecr.aws/docker/library/python:3.13-slim"
@@ -55,13 +57,13 @@ class ServerImage(Construct):
         Encrypts images and logs.
     base_image
         What the image begins with, by digest.
-    lock
+    runtime
         What versions are loaded with. Absent: ONNX Runtime.
 
     Raises
     ------
     ValueError
-        If `lock` has no hashes.
+        If a lock of `runtime` has no hashes.
     """
 
     def __init__(
@@ -74,11 +76,11 @@ class ServerImage(Construct):
         encryption_key: kms.IKey,
         base_image: str = BASE_IMAGE,
         retain_logs: bool = False,
-        lock: Lock | None = None,
+        runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._team, self._key = team, encryption_key
-        folder = str(image_context(context_files(base_image, lock), _PACKAGES))
+        folder = str(image_context(context_files(base_image, runtime), _PACKAGES))
         context = s3_assets.Asset(self, "Context", path=folder, exclude=["__pycache__"])  # who runs it there leaves one
         self.tag = context.asset_hash
         self.repository = ecr.Repository(
@@ -172,15 +174,18 @@ class ServerImage(Construct):
         return project
 
 
-def context_files(base_image: str = BASE_IMAGE, lock: Lock | None = None) -> dict[str, str]:
-    """What lies beside the server's code where the image is built. Raises `ValueError` where `lock` has no hashes."""
+def context_files(base_image: str = BASE_IMAGE, runtime: ModelRuntime | None = None) -> dict[str, str]:
+    """What lies beside the server's code where the image is built. Raises `ValueError` where a lock of `runtime` has no hashes."""
     file = package_directory("labcycle_templates") / "serving" / "container-requirements.txt"
     own = file.read_text(encoding="utf-8")
-    if lock is not None and not lock.hashed:
+    beside = runtime.next if runtime else None
+    if any(one is not None and not one.lock.hashed for one in (runtime, beside)):
         raise ValueError(
             "lock: got pins without hashes; the image is built in the account, where nothing else holds them."
         )
+    folder = f"{RUNTIMES_FOLDER}/{beside.digest}" if beside else ""
     return {
-        "Dockerfile": render("serving/Dockerfile.j2", base_image=base_image, port=PORT, user=USER),
-        "requirements.txt": own if lock is None else beside_lock(own, lock) + lock.text,
+        "Dockerfile": render("serving/Dockerfile.j2", base_image=base_image, port=PORT, user=USER, next_folder=folder),
+        "requirements.txt": own if runtime is None else beside_lock(own, runtime.lock) + runtime.lock.text,
+        **({"next-requirements.txt": beside.lock.text} if beside else {}),
     }

@@ -175,4 +175,4 @@ def test_a_digest_names_all_that_a_version_needs(nova: Nova) -> None:
 
 def test_an_image_is_not_built_from_pins_without_hashes() -> None:
     with pytest.raises(ValueError, match="got pins without hashes"):
-        context_files(lock=Lock.read("six==1.0"))
+        context_files(runtime=ModelRuntime("sklearn", Lock.read("six==1.0")))

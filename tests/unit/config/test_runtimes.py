@@ -139,3 +139,58 @@ def test_a_lock_of_ones_own_tells_its_lines() -> None:
     with pytest.raises(ValueError, match="line 2: got six"):
         Lock.read("\nsix")
     assert parse("")[0].hashed is False
+
+
+# ---- a second one ---------------------------------------------------------------------------------------------------
+
+NEXT = ", next: {flavour: sklearn, requirements: new.txt}"
+
+
+def with_next(folder: Path, first: str, new: str | None, *changes: tuple[str, str], told: str = NEXT) -> Team:
+    if new is not None:
+        (folder / "new.txt").write_text(new)
+    (folder / "lock.txt").write_text(first)
+    runtime = f"    runtime: {{flavour: sklearn, requirements: lock.txt{told}}}\n"
+    return load_team(written(folder, "fraud.yaml", bent(TEAM, (MODEL, MODEL + runtime), *changes)))
+
+
+def next_problem(folder: Path, first: str, new: str | None, *changes: tuple[str, str], told: str = NEXT) -> str:
+    with pytest.raises(ConfigError) as error:
+        with_next(folder, first, new, *changes, told=told)
+    (only,) = error.value.problems
+    return str(only).replace(f"{folder}/", "")
+
+
+def test_the_lock_of_the_next_runtime_is_read_too(tmp_path: Path) -> None:
+    team = with_next(tmp_path, SKLEARN, SKLEARN.replace("1.9.1", "1.10.0"))
+    first, new = team.lock_of(team.models[0]), team.next_lock_of(team.models[0])
+    assert first and new
+    assert (first.pins["scikit-learn"], new.pins["scikit-learn"]) == ("1.9.1", "1.10.0")
+    assert team.next_lock_of(team.models[-1]) is None or len(team.models) == 1
+
+
+def test_the_next_runtime_obeys_the_same_rules(tmp_path: Path) -> None:
+    said = next_problem(tmp_path, SKLEARN, None)
+    assert "models[0].runtime.next.requirements: got new.txt, and there is no new.txt" in said
+    assert "does not pin scipy" in next_problem(tmp_path, SKLEARN, SKLEARN.replace("scipy==1.17.1\n", ""))
+    assert next_problem(tmp_path, SKLEARN, SKLEARN + "pandas\n").startswith("new.txt:6:1: got pandas")
+    unknown = next_problem(tmp_path, SKLEARN, SKLEARN, told=", next: {flavour: onnx, requirements: new.txt}")
+    assert "models[0].runtime.next.flavour" in unknown
+
+
+def test_the_next_runtime_is_another(tmp_path: Path) -> None:
+    said = next_problem(tmp_path, SKLEARN, f"# the same\n{SKLEARN}")
+    assert "models[0].runtime.next: got new.txt with the flavour and the packages that the first runtime has" in said
+    assert said.endswith("Remove next")
+
+
+def test_in_containers_both_have_hashes(tmp_path: Path) -> None:
+    hashed = "".join(f"{line.partition(' #')[0]} {HASH}\n" for line in SKLEARN.splitlines())
+    said = next_problem(tmp_path, hashed, SKLEARN.replace("1.9.1", "1.10.0"), (API, "{form: api, runtime: fargate}"))
+    assert "got new.txt, whose pins have no hashes, for a model in a container" in said
+
+
+def test_two_locks_that_no_variable_can_hold(tmp_path: Path) -> None:
+    many = "".join(f"package-{number}==1.0.{number}\n" for number in range(50))
+    said = next_problem(tmp_path, SKLEARN + many, SKLEARN + many + "six==1.17.0\n")
+    assert "got lock.txt and new.txt" in said and "allowed 2,400 for both" in said
