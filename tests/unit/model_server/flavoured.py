@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sysconfig
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -26,6 +27,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+import labcycle_lambdas
 from labcycle_lambdas.ledger.deployments import Deployed
 from labcycle_lambdas.lifecycle.flavours import Runtime
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -65,6 +67,15 @@ def runtime(flavour: str, *, python: str | None = None, **pins: str | None) -> R
         python or platform.python_version(),
         {k: v for k, v in {**_PINS, **changed}.items() if v is not None},
     )
+
+
+def packages(folder: Path) -> Path:
+    """The folder, with all that is installed here, and our own code: what a version that runs apart sees."""
+    for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "labcycle_lambdas").unlink(missing_ok=True)
+    (folder / "labcycle_lambdas").symlink_to(Path(labcycle_lambdas.__path__[0]).resolve())
+    return folder
 
 
 def preflight(world: World, of: Runtime | None) -> Preflight:

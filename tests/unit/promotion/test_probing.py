@@ -246,3 +246,57 @@ def test_what_is_unpickled_harms_nobody(
 def test_what_hangs_when_it_is_unpickled_is_stopped(world: World) -> None:
     with pytest.raises(Refused, match=r"did not load and answer within 2 s: it hangs"):
         tried_estimator(world, pickle.dumps(Harmful("import time; time.sleep(600)")), longest_seconds=2)
+
+
+# ---- the next runtime -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = flavoured.packages(tmp_path)
+    monkeypatch.setenv("NEXT_RUNTIME", json.dumps({"digest": "digest", "folder": str(folder)}))
+
+
+def of_next_runtime(world: World, content: bytes | None = None, **more: Any) -> dict[str, Any]:
+    trained = flavoured.sklearn("pickle")
+    files = {**trained.content, **({"model.pkl": content} if content else {})}
+    deployed = flavoured.prepared(world, Trained(files), flavoured.runtime("sklearn"))
+    return Probing(world.preflight, **{"memory_mb": 900, "timeout_seconds": 29, **more})(MODEL, deployed, None)
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_version_of_the_next_runtime_is_tried_apart_and_its_memory_counts(world: World) -> None:
+    measured = of_next_runtime(world)
+    assert measured["answers"] == 50
+    with pytest.raises(Refused, match=f"took {measured['peak_mb']}|its server has {measured['peak_mb'] // 2} MB"):
+        of_next_runtime(world, memory_mb=measured["peak_mb"] // 2)
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_version_whose_process_breaks_on_rows_that_were_made_up_is_refused(world: World) -> None:
+    with pytest.raises(Refused, match="process ended with the exit code 7 when it was asked"):
+        of_next_runtime(world, pickle.dumps(_Ending()))
+
+
+def test_packages_that_cannot_be_fetched_refuse_the_version(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {
+        "digest": "digest",
+        "folder": str(tmp_path / "none" / "digest"),
+        "bucket": BUCKET,
+        "key": "none.zip",
+        "sha256": "0",
+    }
+    monkeypatch.setenv("NEXT_RUNTIME", json.dumps(place))
+    with pytest.raises(
+        Refused, match="cannot be loaded: the packages of the next runtime cannot be read from their bucket"
+    ):
+        of_next_runtime(world)
+
+
+class _Ending:
+    """An estimator whose process ends when it is asked."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("type('Model', (), {'predict': lambda self, data: __import__('os')._exit(7)})()",)
