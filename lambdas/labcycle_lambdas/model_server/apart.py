@@ -21,9 +21,9 @@ from typing import IO, Any
 
 from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE, MlflowError
+from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.flavours import load_here
 from labcycle_lambdas.model_server.frames import read_frame, read_json, write_frame, write_json
-from labcycle_lambdas.model_server.payload import Table, Tensors
 from labcycle_lambdas.model_server.runnable import CannotCompute, Runnable, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.variables import without_credentials

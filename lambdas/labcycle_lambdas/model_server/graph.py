@@ -21,8 +21,8 @@ import onnxruntime
 from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, invalid
 from labcycle_lambdas.model_server.arrays import Array, as_array, cast, check_tensor, jsonable
+from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.model_files import loaded_files
-from labcycle_lambdas.model_server.payload import Table, Tensors
 from labcycle_lambdas.model_server.runnable import CannotCompute, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 

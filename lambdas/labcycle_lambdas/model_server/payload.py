@@ -17,6 +17,8 @@ import msgspec
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, MlflowError, invalid, json_body, kind_of
+from labcycle_lambdas.model_server.data import Table as Table  # noqa: PLC0414 - who reads requests has them from here
+from labcycle_lambdas.model_server.data import Tensors as Tensors  # noqa: PLC0414
 from labcycle_lambdas.model_server.schema import Schema
 
 BODY_BYTES = 6_000_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB each way
@@ -25,21 +27,6 @@ _FORMATS = (SPLIT, RECORDS, INSTANCES, INPUTS)
 _KEYS = {*_FORMATS, "params"}
 _ABSENT = object()
 _DECODER = msgspec.json.Decoder()
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of values as JSON gave them; `columns` is None where they have no names."""
-
-    columns: list[str] | None
-    rows: list[list[Any]]
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """Nested lists by input name; the name is None for a nameless one."""
-
-    values: dict[str | None, Any]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, invalid
 from labcycle_lambdas.model_server.arrays import Array, as_array, cast, check_tensor, jsonable
-from labcycle_lambdas.model_server.payload import Table, Tensors
+from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.runnable import CannotCompute, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 

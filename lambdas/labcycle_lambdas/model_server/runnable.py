@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from labcycle_lambdas.mlflow_error import MlflowError
-from labcycle_lambdas.model_server.payload import Table, Tensors
+from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.schema import Schema
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib.util
 import io
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -213,6 +216,17 @@ def test_versions_of_the_first_runtime_stay_in_this_process(
     monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "another", "folder": str(packages)}))
     model = load(world, prepared(world, flavoured.sklearn(), runtime("sklearn")))
     assert not isinstance(model, Apart)
+
+
+def test_it_needs_no_package_but_those_of_its_runtime(tmp_path: Path) -> None:
+    """What is imported before a flavour is: nothing of it is in a model's lock, but numpy."""
+    for name in ("labcycle_lambdas", "numpy"):
+        spec = importlib.util.find_spec(name)
+        assert spec and spec.submodule_search_locations
+        (tmp_path / name).symlink_to(Path(next(iter(spec.submodule_search_locations))).resolve())
+    code = "import labcycle_lambdas.model_server.apart, labcycle_lambdas.model_server.predicting"
+    environment = {"PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-S", "-P", "-c", code], check=True, env=environment)
 
 
 # ---- the archive ----------------------------------------------------------------------------------------------------
