@@ -239,10 +239,31 @@ def _numbers(
             value: Any = estate.value(template, dict(template.properties(logical_id)))
             for part in path:
                 value = value.get(part) if isinstance(value, dict) else None
-            try:
-                yield float(value) if value is not None else 0.0
-            except (TypeError, ValueError):
-                yield 0.0
+            yield _number(value)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if value is not None else 0.0
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _concurrency(estate: Estate, templates: Sequence[Template]) -> float:
+    """What functions keep for themselves: what is reserved, and what of the others is provisioned."""
+    kept = 0.0
+    for template in templates:
+        ahead: dict[str, float] = defaultdict(float)
+        for logical_id, _ in template.resources("AWS::Lambda::Alias"):
+            properties = template.properties(logical_id)
+            function = properties.get("FunctionName")
+            config = properties.get("ProvisionedConcurrencyConfig")
+            if isinstance(function, Mapping) and isinstance(config, Mapping):
+                ahead[str(function.get("Ref"))] += _number(config.get("ProvisionedConcurrentExecutions"))
+        for logical_id, _ in template.resources("AWS::Lambda::Function"):
+            reserved = estate.value(template, template.properties(logical_id).get("ReservedConcurrentExecutions"))
+            kept += ahead[logical_id] if reserved is None else _number(reserved)
+    return kept
 
 
 def _vcpus(*families: str) -> Need:
@@ -279,10 +300,10 @@ QUOTAS: tuple[Quota, ...] = (
     Quota("S3 buckets", "L-DC2B2D3D", 10_000, _count("AWS::S3::Bucket"), f"{_GENERAL}s3.html", everywhere=True),
     Quota("CloudFormation stacks", "L-0485CB21", 2_000, lambda _, templates: len(templates), f"{_GENERAL}cfn.html"),
     Quota(
-        "Lambda reserved concurrency, 100 staying free",
+        "Lambda reserved and provisioned concurrency, 100 staying free",
         "L-B99A9384",
         1_000,  # new accounts have less
-        _total(("AWS::Lambda::Function",), "ReservedConcurrentExecutions"),
+        _concurrency,
         _LAMBDA,
         kept_free=100,
     ),

@@ -13,6 +13,8 @@ from labcycle.check.estate import Estate
 from labcycle.check.finding import CheckError
 from labcycle.check.template import Template
 
+CONCURRENCY = "Lambda reserved and provisioned concurrency, 100 staying free"
+
 
 def stack(name: str, account: str = "111122223333", region: str = "eu-west-1", **resources: Any) -> Template:
     return Template(name, json.dumps({"Resources": resources}), region, account)
@@ -99,9 +101,26 @@ def test_the_first_quota_that_breaks_is_named_with_what_to_ask_for() -> None:
     uses = capacity(Estate([stack("a", **functions)]))
     assert uses[0].breaks
     text = as_text(uses)
-    assert text.splitlines()[-1].startswith("the first quota that breaks: Lambda reserved concurrency")
+    assert text.splitlines()[-1].startswith("the first quota that breaks: Lambda reserved and provisioned concurrency")
     assert "1,000 needed, 900 by default. Ask for 1,100 by Service Quotas L-B99A9384" in text
     assert as_document(uses)["breaks"] is True
+
+
+def test_what_is_provisioned_counts_unless_it_is_of_what_is_reserved() -> None:
+    def started_ahead(function: str, number: int) -> dict[str, Any]:
+        config = {"ProvisionedConcurrentExecutions": number}
+        return of("AWS::Lambda::Alias", FunctionName={"Ref": function}, ProvisionedConcurrencyConfig=config)
+
+    resources: dict[str, Any] = {
+        "Reserved": of("AWS::Lambda::Function", ReservedConcurrentExecutions=20),
+        "OfIt": started_ahead("Reserved", 5),
+        "Shared": of("AWS::Lambda::Function"),
+        "OfAll": started_ahead("Shared", 7),
+        "Snapshot": of("AWS::Lambda::Alias", FunctionName={"Ref": "Shared"}),
+        "Odd": of("AWS::Lambda::Alias", FunctionName="other", ProvisionedConcurrencyConfig={"Ref": "Unknown"}),
+    }
+    found = used(capacity(Estate([stack("a", **resources)])), CONCURRENCY)
+    assert found == {("111122223333", "eu-west-1"): 27}
 
 
 def workspace(instance: str = "g5.xlarge") -> dict[str, Any]:
@@ -179,7 +198,7 @@ def test_where_none_breaks_the_next_to_break_is_named() -> None:
 
 def test_a_figure_that_is_no_number_does_not_stop_the_count() -> None:
     odd = of("AWS::Lambda::Function", ReservedConcurrentExecutions={"Ref": "Unknown"})
-    assert used(capacity(Estate([stack("a", Odd=odd)])), "Lambda reserved concurrency, 100 staying free") == {}
+    assert used(capacity(Estate([stack("a", Odd=odd)])), CONCURRENCY) == {}
 
 
 def test_every_quota_says_where_it_comes_from() -> None:
