@@ -256,7 +256,7 @@ def in_server(folder: Path) -> dict[str, Any]:
     aws.store.count_anew()
     with mock.patch.object(making, "client", aws.client):
         seconds = seconds_a_request(handler.handle, folder, elsewhere=lambda: aws.seconds)
-        live = handler.server().live.current().live
+        live = handler.sandbox.server().live.current().live
     assert live and isinstance(live.graph, Graph)
     session = live.graph._session
     counted = aws.profiled_rows()

@@ -90,6 +90,7 @@ class Live:
         self._on_refused = on_refused
         self._looking = threading.Lock()
         self._serving: Serving | None = None
+        self._at_hand: Serving | None = None  # what another has loaded, of which the record is not known
         self._generation = 0  # of the record that is served as it says
         self._look_again = -1.0
         self._refused_generation = 0
@@ -118,9 +119,16 @@ class Live:
                         raise
                     self.problem = f"the deployment record or the model could not be read: {error}"
                 self._look_again = self._monotonic() + CACHE_SECONDS
+                if self._serving is not None:
+                    self._at_hand = None
             if self._serving is None:
                 raise CannotServe(self.problem)
             return self._serving
+
+    def have_at_hand(self, other: Live) -> None:
+        """Take the versions that another has loaded in place of loading the same bytes again. Nothing is answered with them before
+        the record says so: it may have changed since."""
+        self._at_hand = other._serving or other._at_hand
 
     def _look(self) -> None:
         generation = self._deployments.generation(self._model)
@@ -163,7 +171,7 @@ class Live:
 
     def _graph(self, deployed: Deployed) -> Runnable:
         """Of the same bytes, as it is loaded already."""
-        serving = self._serving or Serving(None)
+        serving = self._serving or self._at_hand or Serving(None)
         for loaded in (serving.live, serving.canary.loaded if serving.canary else None):
             if loaded and _bytes_of(loaded.deployed) == _bytes_of(deployed):
                 return loaded.graph

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.session import get_session
@@ -24,6 +25,8 @@ from labcycle_lambdas.responding import LEDGER, PATIENCE, client
 
 if TYPE_CHECKING:
     from botocore.session import Session
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
     from labcycle_lambdas.ledger.shadows import Shadows
     from labcycle_lambdas.model_server.offering import Offering
@@ -31,14 +34,36 @@ if TYPE_CHECKING:
     from labcycle_lambdas.model_server.shadow import Shadow
 
 
-def make_server(*, by_timer: bool = False, write: Callable[[str], object] = print) -> Server:
+@dataclass(frozen=True)
+class Connections:
+    """The clients of a process, which take longer to make than all the rest."""
+
+    session: Session
+    dynamodb: DynamoDBClient
+    s3: S3Client
+
+    @classmethod
+    def open(cls) -> Connections:
+        session = get_session()
+        return cls(session, client("dynamodb", LEDGER, session), client("s3", PATIENCE, session))
+
+    def close(self) -> None:
+        """What is open; the next call opens another."""
+        self.dynamodb.close()
+        self.s3.close()
+
+
+def make_server(
+    *, by_timer: bool = False, write: Callable[[str], object] = print, connections: Connections | None = None
+) -> Server:
     """The server of the model that the environment names. `by_timer`: what it counts is written by who flushes it. `write` takes
-    the lines of its log."""
+    the lines of its log. `connections` are those that it calls AWS by; absent: it opens some."""
     environment = Environment.read()
-    session = get_session()
-    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
+    connections = connections or Connections.open()
+    session = connections.session
+    table = Table(connections.dynamodb, environment.ledger_table)
     journal = Journal(environment.team, environment.model, write)
-    loader = Loader(client("s3", PATIENCE, session), environment.artifact_bucket)
+    loader = Loader(connections.s3, environment.artifact_bucket)
     live = Live(
         Deployments(table),
         loader,
@@ -62,10 +87,10 @@ def make_shadow() -> tuple[str, Shadows, Shadow]:
     """What runs the shadow of the model that the environment names: that model, what is written of it, and it."""
     from labcycle_lambdas.ledger.shadows import Shadows
 
-    environment, session = Environment.read(), get_session()
-    table = Table(client("dynamodb", LEDGER, session), environment.ledger_table)
+    environment, connections = Environment.read(), Connections.open()
+    table = Table(connections.dynamodb, environment.ledger_table)
     journal = Journal(environment.team, environment.model)
-    loader = Loader(client("s3", PATIENCE, session), environment.artifact_bucket)
+    loader = Loader(connections.s3, environment.artifact_bucket)
     return environment.model, Shadows(table), _shadow(environment, table, loader, journal, _sandbox())
 
 

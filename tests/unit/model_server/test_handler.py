@@ -11,6 +11,7 @@ import pytest
 from labcycle import _assets
 from labcycle_lambdas.model_server import handler
 from labcycle_lambdas.model_server.environment import Environment
+from labcycle_lambdas.model_server.sandbox import Sandbox
 from tests.unit.serving.workshop import BUCKET, FEATURES, MODEL, ROWS, TABLE, TEAM, World, classifier
 
 
@@ -18,7 +19,7 @@ def test_the_handler_answers_events(world: World, monkeypatch: pytest.MonkeyPatc
     variables = {"LEDGER_TABLE": TABLE, "ARTIFACT_BUCKET": BUCKET, "TEAM": TEAM, "MODEL": MODEL}
     for name, value in {**variables, "AWS_DEFAULT_REGION": "eu-west-1"}.items():
         monkeypatch.setenv(name, value)
-    handler.server.cache_clear()
+    monkeypatch.setattr(handler, "sandbox", Sandbox())
     world.promote(world.register(classifier()))
     event = {
         "version": "2.0",
@@ -29,7 +30,6 @@ def test_the_handler_answers_events(world: World, monkeypatch: pytest.MonkeyPatc
         "requestContext": {"http": {"method": "POST"}, "requestId": "r-7"},
     }
     answer = handler.handle(event, None)
-    handler.server.cache_clear()
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"predictions": classifier().estimator.predict(ROWS[:2]).tolist()}
     assert answer["headers"]["x-request-id"] == "r-7"
