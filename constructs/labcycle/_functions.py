@@ -51,9 +51,11 @@ def python_function(
     disk: Size | None = None,
     handler: str = "handler",
     runtime: ModelRuntime | None = None,
+    snap_start: bool = False,
 ) -> lambda_.Function:
     """The function whose code is the folder `folder` of labcycle_lambdas, in which the module `handler` has its entry, with what
-    `runtime` loads models with. Its role may do nothing but log and trace, and read the packages of the next runtime."""
+    `runtime` loads models with. Its role may do nothing but log and trace, and read the packages of the next runtime. `snap_start`:
+    of its versions there are snapshots, for which it must have no disk of its own."""
     group = log_group(scope, f"{construct_id}Log", key=key, retain=retain_logs)
     role = iam.Role(
         scope,
@@ -84,6 +86,7 @@ def python_function(
         timeout=timeout,
         reserved_concurrent_executions=reserved_concurrency,
         ephemeral_storage_size=disk,
+        snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
         tracing=lambda_.Tracing.ACTIVE,
         log_group=group,
         environment={**environment, **(runtime.environment(memory_mib) if runtime else {}), **beside, "TEAM": team},

@@ -37,17 +37,25 @@ def let_rule_tell(scope: Construct, topic: sns.ITopic, key: kms.IKey) -> None:
 
 
 def errors_alarm(
-    scope: Construct, construct_id: str, *, errors: cloudwatch.Metric, what: str, topic: sns.ITopic, key: kms.IKey
+    scope: Construct,
+    construct_id: str,
+    *,
+    errors: cloudwatch.Metric | cloudwatch.MathExpression,
+    what: str,
+    topic: sns.ITopic,
+    key: kms.IKey,
 ) -> cloudwatch.Alarm:
     """Tells of an API that answers 5 % of its requests and more with 5xx, in two of three times five minutes.
 
-    `errors` is the API's metric of 5xx, whose average is their share; `what` says what to do. 0.10 USD a month.
+    `errors` is the API's metric of 5xx, whose average is their share, or an expression of that; `what` says what to do. 0.10 USD a
+    month.
     """
+    share = errors.with_(statistic="Average") if isinstance(errors, cloudwatch.Metric) else errors
     alarm = cloudwatch.Alarm(
         scope,
         construct_id,
         alarm_description=what,
-        metric=errors.with_(statistic="Average", period=_FIVE_MINUTES),
+        metric=share.with_(period=_FIVE_MINUTES),
         threshold=0.05,
         comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         evaluation_periods=3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from hypothesis.strategies import SearchStrategy
+from pydantic import BaseModel
 
 from labcycle.config import Team
 from tests.generated.locks import write_locks
@@ -20,6 +22,7 @@ from tests.generated.strategies import (
     fit_together,
     mappings,
     rotate,
+    run_by_turns,
     sample,
     shuffled,
     targets,
@@ -74,6 +77,12 @@ def configuration(number: int) -> Configuration:
         holders = [holder for team in teams for of, holder in mappings(team, Team) if of is model]
         for place, holder in enumerate(holders):
             rotate(holder, model, number + place)
+    regions = {home["target"]: home["region"] for home in homes}
+    turns: Counter[type[BaseModel]] = Counter()
+    for team in teams:
+        for of, holder in mappings(team, Team):
+            run_by_turns(holder, of, regions[team["target"]], number + turns[of])
+            turns[of] += 1
     return Configuration(number, tuple(homes), teams)
 
 

@@ -54,7 +54,7 @@ from labcycle.config import (
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.fargate import CpuUnits, allowed_memory_mb
 from labcycle.config.locks import FLAVOURS
-from labcycle.config.regions import known_regions, regions_with
+from labcycle.config.regions import has_snap_start, known_regions, regions_with
 from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
 
 Data = dict[str, Any]
@@ -143,6 +143,10 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (ReportDelivery, "recipients"): st.deferred(lambda: _recipients()),
     (Model, "runtime"): st.nothing(),  # as the name of the model says: `_runtime`
     (NextRuntime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
+    (ApiDelivery, "concurrency"): st.nothing(),  # in turn: `run_by_turns`
+    (ApiDelivery, "start"): st.nothing(),
+    (FargateDelivery, "off_hours"): st.nothing(),
+    (RealTimeDelivery, "off_hours"): st.nothing(),
     (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
     (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     (Network, "name"): names_of(128),
@@ -182,6 +186,47 @@ def rotate(data: Data, model: type[BaseModel], turn: int) -> None:
             data.pop(key, None)
         else:
             data[key] = value
+
+
+_OFF_HOURS: tuple[Data, ...] = (
+    {"begin": "cron(0 20 ? * MON-FRI *)", "end": "cron(0 7 ? * MON-FRI *)", "time_zone": "Europe/Berlin"},
+    {"begin": "cron(30 18 * * ? *)", "end": "cron(15 6 * * ? *)"},
+    {"begin": "cron(0 0 1 * ? *)", "end": "cron(0 0 2 * ? *)", "time_zone": "Asia/Tokyo"},
+    {"begin": "cron(0 22 ? * 2-6 2026-2199)", "end": "cron(59 23 ? * 2-6 2026-2199)", "time_zone": "Africa/Lagos"},
+    {"begin": "cron(5 12 LW * ? *)", "end": "cron(5 13 LW * ? *)", "time_zone": "Etc/UTC"},
+)
+
+
+def run_by_turns(data: Data, model: type[BaseModel], region: str, turn: int) -> None:
+    """How many of it run, and when: of `data` of one of the APIs. In turn and afterwards, so that nothing else is drawn anew."""
+    meanwhile = _OFF_HOURS[turn % len(_OFF_HOURS)]
+    if model is ApiDelivery:
+        data |= _starts(meanwhile, region)[turn % 8]
+    elif model in (FargateDelivery, RealTimeDelivery) and (place := turn % 4):
+        what, least = ("tasks", 0) if model is FargateDelivery else ("instances", 1)
+        there = (least, least + 1, 50)[place - 1]
+        if place > 1:
+            data |= {f"minimum_{what}": max(2, there), f"maximum_{what}": 50}
+        data["off_hours"] = {**meanwhile, what: there}
+
+
+def _starts(meanwhile: Data, region: str) -> list[Data]:
+    snapshot = {"start": {"mode": "snap_start"}} if has_snap_start(region) else {}
+
+    def ahead(concurrency: int, rest: int) -> Data:
+        off_hours = {**meanwhile, "concurrency": rest}
+        return {"start": {"mode": "provisioned", "concurrency": concurrency, "off_hours": off_hours}}
+
+    return [
+        {},
+        {"concurrency": 1},
+        {"concurrency": 10_000, **snapshot},
+        {"start": {"mode": "provisioned", "concurrency": 1}},
+        {"concurrency": 10_000, **ahead(1000, 1000)},
+        {"concurrency": 7, **ahead(7, 0)},
+        ahead(7, 3),
+        snapshot,
+    ]
 
 
 @cache

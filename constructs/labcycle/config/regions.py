@@ -26,6 +26,14 @@ def regions_with(service: str) -> frozenset[str]:
     )
 
 
+def has_snap_start(region: str) -> bool:
+    """Whether functions in Python can begin from a snapshot there.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-supported-regions
+    """
+    return not region.startswith(("cn-", "us-gov-")) and region not in ("ap-east-2", "ap-southeast-6")
+
+
 def is_zone_of(zone: str, region: str) -> bool:
     """Whether `zone` is written as an availability zone of `region`: its name and one letter.
 

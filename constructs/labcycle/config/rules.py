@@ -59,6 +59,11 @@ def team_rules(team: Any) -> Iterator[Broken]:
             yield from _below(
                 ("models", i, "deliver", j), chain(api_rules(deliver), fargate_rules(deliver), endpoint_rules(deliver))
             )
+            start = _get(deliver, "start")
+            yield from _below(("models", i, "deliver", j, "start"), provisioned_rules(start))
+            for path, holder in (((), deliver), (("start",), start)):
+                place = ("models", i, "deliver", j, *path, "off_hours")
+                yield from _below(place, off_hours_rules(_get(holder, "off_hours")))
     yield from _below(("tracking",), tracking_rules(_get(team, "tracking")))
     yield from _below(("workspaces",), workspaces_rules(_get(team, "workspaces")))
 
@@ -297,6 +302,36 @@ def api_rules(deliver: Any) -> Iterator[Broken]:
             on_key=True,
         )
 
+    ahead, most = _get(_get(deliver, "start"), "concurrency"), _get(deliver, "concurrency")
+    if isinstance(ahead, int) and isinstance(most, int) and 1 <= most < ahead:
+        yield Broken(
+            ("start", "concurrency"),
+            f"got {ahead} functions that are started ahead, and a concurrency of {most}; allowed no more than the model answers at "
+            "once. Change one of them",
+        )
+
+
+def provisioned_rules(start: Any) -> Iterator[Broken]:
+    if isinstance(ahead := _get(start, "concurrency"), int):
+        yield from _no_more_in_off_hours(start, "concurrency", "concurrency", ahead)
+
+
+def off_hours_rules(off_hours: Any) -> Iterator[Broken]:
+    begin = _get(off_hours, "begin")
+    if begin is not None and begin == _get(off_hours, "end"):
+        yield Broken(("end",), f"got {begin}, at which they begin; allowed another time. Write when they are over")
+
+
+def _no_more_in_off_hours(holder: Any, what: str, minimum: str, usual: int) -> Iterator[Broken]:
+    least = usual if _get(holder, minimum) is None else _get(holder, minimum)
+    meanwhile = _get(_get(holder, "off_hours"), what)
+    if isinstance(meanwhile, int) and isinstance(least, int) and 0 < least < meanwhile:
+        yield Broken(
+            ("off_hours", what),
+            f"got {meanwhile}; allowed no more than {minimum}, which is {least}, since off hours are those in which fewer are needed. "
+            "Change one of them",
+        )
+
 
 def fargate_rules(deliver: Any) -> Iterator[Broken]:
     if _get(deliver, "runtime") != "fargate":
@@ -310,11 +345,13 @@ def fargate_rules(deliver: Any) -> Iterator[Broken]:
             f"got {memory} MB of memory with a cpu of {cpu}; allowed with it {_some(allowed)}. Change memory_mb or cpu",
         )
     yield from _least_and_most(deliver, "tasks", 2, 6)
+    yield from _no_more_in_off_hours(deliver, "tasks", "minimum_tasks", 2)
 
 
 def endpoint_rules(deliver: Any) -> Iterator[Broken]:
     if _get(deliver, "runtime") == "sagemaker" and _get(deliver, "mode") == "real_time":
         yield from _least_and_most(deliver, "instances", 2, 4)
+        yield from _no_more_in_off_hours(deliver, "instances", "minimum_instances", 2)
 
 
 def _least_and_most(deliver: Any, what: str, usual_least: int, usual_most: int) -> Iterator[Broken]:

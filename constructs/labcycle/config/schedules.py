@@ -102,6 +102,15 @@ ScheduleExpression = Annotated[
         "Write it as in cron(0 5 * * ? *), every day at five, or rate(12 hours)",
     ),
 ]
+CronExpression = Annotated[
+    str,
+    StringConstraints(pattern=r"^cron\(.*\)$", max_length=_MOST_CHARACTERS),
+    AfterValidator(as_schedule),
+    Allowed(
+        "cron(minutes hours day-of-month month day-of-week year), with ? for one of the two days",
+        "Write it as in cron(0 20 ? * MON-FRI *), from Monday to Friday at eight in the evening",
+    ),
+]
 TimeZone = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", max_length=50),

@@ -15,7 +15,7 @@ from .metrics import Metric
 from .origin import Origin
 from .problem import ConfigError
 from .ruling import obey
-from .schedules import ScheduleExpression, TimeZone, as_schedule
+from .schedules import CronExpression, ScheduleExpression, TimeZone, as_schedule
 from .vocabulary import Allowed, Email, Name, Settings, TagValue
 
 Stage = Literal["sandbox", "staging", "production"]
@@ -245,6 +245,66 @@ class ShadowPlace(Settings):
     """Requests that it scores at once; this many are kept for it of those that the account has for all functions."""
 
 
+class OffHours(Settings):
+    """Hours that come again and again, in which another number is there, no more and no less."""
+
+    begin: CronExpression
+    """When they begin, as cron(minutes hours day-of-month month day-of-week year)."""
+    end: CronExpression
+    """When they end, written alike; then all is as at other times."""
+    time_zone: TimeZone = "Etc/UTC"
+    """Time zone of both."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.off_hours_rules)
+
+
+class ConcurrencyOffHours(OffHours):
+    """Hours in which fewer functions are started ahead."""
+
+    concurrency: Annotated[int, Field(ge=0, le=1000)]
+    """Functions that are started ahead meanwhile; at 0 the first request waits for a start, and nothing is paid."""
+
+
+class TaskOffHours(OffHours):
+    """Hours in which there are fewer tasks."""
+
+    tasks: Annotated[int, Field(ge=0, le=50)]
+    """Tasks meanwhile; at 0 the API answers 503 with Retry-After."""
+
+
+class InstanceOffHours(OffHours):
+    """Hours in which there are fewer instances."""
+
+    instances: Annotated[int, Field(ge=1, le=50)]
+    """Instances meanwhile; SageMaker keeps one at least."""
+
+
+class Provisioned(Settings):
+    """Functions are started, and the live version loaded, before anybody asks."""
+
+    mode: Literal["provisioned"]
+    """How the function starts."""
+    concurrency: Annotated[int, Field(ge=1, le=1000)]
+    """Requests that are answered at once without a start (about 11 USD a month for each and GB of memory, also while idle); more
+    than that are answered as without."""
+    off_hours: ConcurrencyOffHours | None = None
+    """Hours in which fewer are started ahead; absent: there are none."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.provisioned_rules)
+
+
+class SnapStart(Settings):
+    """Functions begin from a snapshot of one that was started, with the version that was live at the deployment."""
+
+    mode: Literal["snap_start"]
+    """How the function starts (about 3.90 USD a month for each GB of memory, also while idle, and 0.14 USD for a thousand starts and
+    GB). Not in China, GovCloud, Taipei and New Zealand."""
+
+
 class ApiDelivery(Settings):
     """The model answers over HTTP."""
 
@@ -264,6 +324,11 @@ class ApiDelivery(Settings):
     """Who may ask besides the team, each with limits of its own; absent: the team alone. Needs `api_gateway_logs` in the target."""
     shadow: ShadowPlace | None = None
     """Where a version can be compared with the live one in its shadow; absent: nowhere."""
+    concurrency: Annotated[int | None, Field(ge=1, le=10000)] = None
+    """Requests that are answered at once at most; so many are kept for the model of those that the account has for all functions.
+    Absent: what the account has is shared."""
+    start: Annotated[Provisioned | SnapStart, Field(discriminator="mode")] | None = None
+    """What shortens a start of the function, for a price; absent: a start takes some seconds, and nothing is paid while idle."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -285,6 +350,8 @@ class FargateDelivery(Settings):
     """Tasks that are always there, spread over the zones; 2 or more in production."""
     maximum_tasks: Annotated[int, Field(ge=1, le=50)] = 6
     """Tasks that there are at most; each takes its share of requests_per_second."""
+    off_hours: TaskOffHours | None = None
+    """Hours in which there are fewer tasks; absent: there are none."""
     timeout_seconds: Annotated[int, Field(ge=3, le=29)] = 29
     """Longest time of one answer."""
     requests_per_second: Annotated[int, Field(ge=1, le=10000)] = 50
@@ -321,6 +388,8 @@ class RealTimeDelivery(EndpointDelivery):
     """Instances that are always there, spread over the zones; 2 or more in production."""
     maximum_instances: Annotated[int, Field(ge=1, le=50)] = 4
     """Instances that there are at most; each takes its share of requests_per_second."""
+    off_hours: InstanceOffHours | None = None
+    """Hours in which there are fewer instances; absent: there are none."""
     timeout_seconds: Annotated[int, Field(ge=3, le=29)] = 29
     """Longest time of one answer."""
 

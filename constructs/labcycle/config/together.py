@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
 from .problem import ConfigError, Problem
-from .regions import regions_with
+from .regions import has_snap_start, regions_with
 from .subjects import named_subjects
 from .target import Target
-from .team import ApiDelivery, EndpointDelivery, FargateDelivery, ServerlessDelivery, Team
+from .team import ApiDelivery, EndpointDelivery, FargateDelivery, ServerlessDelivery, SnapStart, Team
 
 _SIGN_IN_KEYS = {
     "identity_center": "identity_center_permission_set",
@@ -48,6 +48,13 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
         for j, deliver in enumerate(model.deliver):
             if isinstance(deliver, FargateDelivery | EndpointDelivery):
                 yield from _no_containers(team, target, deliver, ("models", i, "deliver", j, "runtime"))
+            snapshots = isinstance(deliver, ApiDelivery) and isinstance(deliver.start, SnapStart)
+            if snapshots and not has_snap_start(target.region):
+                yield team.origin.problem(
+                    ("models", i, "deliver", j, "start", "mode"),
+                    f"got snap_start in the target {target.target}, whose region {target.region} does not have it for Python. "
+                    "Write mode: provisioned with a concurrency, remove start, or choose a target in another region",
+                )
     for i, member in enumerate(team.members):
         needed = _SIGN_IN_KEYS.get(member.principal.kind)
         if needed and getattr(target.sign_in, needed) is None:

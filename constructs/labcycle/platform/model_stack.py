@@ -90,7 +90,9 @@ class ModelStack(Stack):
             burst=api.burst,
             app=self._model.app is not None,
             consumers=api.consumers,
+            reserved_concurrency=api.concurrency,
             shadow_concurrency=api.shadow.concurrency if api.shadow else None,
+            start=api.start,
             runtime=self._runtime,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
@@ -110,10 +112,12 @@ class ModelStack(Stack):
             artifact_bucket=self._artifacts,
             encryption_key=self._key,
             notice_topic=self._notices,
+            dead_letters=self._dead_letters,
             cpu=api.cpu,
             memory=Size.mebibytes(api.memory_mb),
             minimum_tasks=api.minimum_tasks,
             maximum_tasks=api.maximum_tasks,
+            off_hours=api.off_hours,
             timeout=Duration.seconds(api.timeout_seconds),
             requests_per_second=api.requests_per_second,
             burst=api.burst,
@@ -151,7 +155,11 @@ class ModelStack(Stack):
         if isinstance(api, ServerlessDelivery):
             return Serverless(Size.mebibytes(api.memory_mb), api.maximum_concurrency)
         return RealTime(
-            contract.network(self, self._target), api.instance_type, api.minimum_instances, api.maximum_instances
+            contract.network(self, self._target),
+            api.instance_type,
+            api.minimum_instances,
+            api.maximum_instances,
+            api.off_hours,
         )
 
     def _promotion(self) -> ModelPromotion | None:

@@ -11,18 +11,23 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as event_targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk.aws_apigatewayv2_integrations import HttpAlbIntegration
 from constructs import Construct
 
 from labcycle._acknowledge import acknowledge
 from labcycle._functions import log_group
+from labcycle._notices import let_rule_tell
 from labcycle._runtime import ModelRuntime
-from labcycle.config import names
+from labcycle.config import TaskOffHours, names
 from labcycle.config.fargate import allowed_memory_mb
+from labcycle.serving._off_hours import rest_in
 from labcycle.serving.container_api import ContainerApi
 from labcycle.serving.model_api import PERIOD, check_figures
 from labcycle.serving.server_image import PORT, USER
@@ -34,6 +39,12 @@ _CPU_PERCENT = 60
 _STOP = Duration.seconds(60)  # the process gives itself 40: labcycle_lambdas/model_server/process.py
 _DRAIN = Duration.seconds(30)  # the longest request takes 29
 _CONTAINER = "server"
+_RETRY_SECONDS = "60"
+_NOT_STARTING = (
+    "SERVICE_TASK_CONFIGURATION_FAILURE",
+    "SERVICE_TASK_PLACEMENT_FAILURE",
+    "SERVICE_TASK_START_IMPAIRED",
+)
 
 
 class FargateModelService(ContainerApi):
@@ -65,12 +76,17 @@ class FargateModelService(ContainerApi):
     notice_topic
         Gets the alarms (0.10 USD a month each). A topic of the same stack, and its key, are told to let them publish; those of
         another stack must. Absent: they only guard deployments.
+    dead_letters
+        Gets what ECS tells of tasks that cannot start where the topic cannot be reached. Absent: that is lost.
     cpu
         Units of one task, of which 1,024 are a virtual processor.
     memory
         Of one task. A promotion is refused where five times the model's files do not fit beside the runtime.
     minimum_tasks, maximum_tasks
         Between which the service scales, 1 to 50.
+    off_hours
+        Hours in which there are so many tasks, whatever is asked. Where there are none, the API answers 503 with Retry-After, which
+        is no error that its alarm counts; instead the topic hears of ECS when it cannot start tasks. Absent: there are no such hours.
     timeout
         Of one request, 3 to 29 seconds.
     requests_per_second, burst
@@ -103,10 +119,12 @@ class FargateModelService(ContainerApi):
         artifact_bucket: s3.IBucket,
         encryption_key: kms.IKey,
         notice_topic: sns.ITopic | None = None,
+        dead_letters: sqs.IQueue | None = None,
         cpu: int = 1024,
         memory: Size | None = None,
         minimum_tasks: int = 2,
         maximum_tasks: int = 6,
+        off_hours: TaskOffHours | None = None,
         timeout: Duration | None = None,
         requests_per_second: int = 50,
         burst: int = 100,
@@ -154,7 +172,7 @@ class FargateModelService(ContainerApi):
         targets = self._targets(listener)
         alarms = self._deployment_alarms(targets)
         self.service = self._service(task, targets, alarms)
-        self._scale(targets, minimum_tasks, maximum_tasks, requests_per_second)
+        self._scale(targets, minimum_tasks, maximum_tasks, requests_per_second, off_hours)
         integration = HttpAlbIntegration(
             "Tasks",
             listener,
@@ -177,6 +195,10 @@ class FargateModelService(ContainerApi):
             burst=burst,
             access_log=self._access_log(encryption_key, retain_logs),
         )
+        self._may_be_absent = off_hours is not None and off_hours.tasks == 0
+        if self._may_be_absent:
+            self._ask_again_later()
+            self._tell_of_tasks_that_do_not_start(dead_letters)
         self._announce(
             memory_mb=memory_mb,
             runtime=runtime,
@@ -351,7 +373,9 @@ class FargateModelService(ContainerApi):
         resource.add_property_deletion_override("DesiredCount")
         return service
 
-    def _scale(self, targets: elb.ApplicationTargetGroup, minimum: int, maximum: int, rate: int) -> None:
+    def _scale(
+        self, targets: elb.ApplicationTargetGroup, minimum: int, maximum: int, rate: int, off_hours: TaskOffHours | None
+    ) -> None:
         scaling = self.service.auto_scale_task_count(min_capacity=minimum, max_capacity=maximum)
         out, in_again = Duration.seconds(60), Duration.minutes(5)
         scaling.scale_on_cpu_utilization(
@@ -364,6 +388,55 @@ class FargateModelService(ContainerApi):
             scale_out_cooldown=out,
             scale_in_cooldown=in_again,
         )
+        if off_hours:
+            rest_in(scaling, off_hours, meanwhile=off_hours.tasks, least=minimum, most=maximum)
+
+    def _ask_again_later(self) -> None:
+        """What the load balancer answers without tasks says nothing of when to come again."""
+        for child in self.api.node.find_all():
+            if isinstance(child, apigateway.CfnIntegration):
+                # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-parameter-mapping.html
+                later = {"Destination": "overwrite:header.retry-after", "Source": _RETRY_SECONDS}
+                child.response_parameters = {"503": {"ResponseParameters": [later]}}
+
+    def _told_errors(self) -> cloudwatch.Metric | cloudwatch.MathExpression:
+        """Without those that the load balancer answers for want of tasks, in hours in which none are wanted."""
+        if not self._may_be_absent:
+            return super()._told_errors()
+        absent = self.load_balancer.metrics.http_code_elb(elb.HttpCodeElb.ELB_503_COUNT, statistic="Sum")
+        return cloudwatch.MathExpression(
+            expression="(errors - FILL(absent, 0)) / requests",
+            using_metrics={"errors": self.metric_errors(), "absent": absent, "requests": self.metric_requests()},
+            label="share of requests that failed while there were tasks",
+        )
+
+    def _tell_of_tasks_that_do_not_start(self, dead_letters: sqs.IQueue | None) -> None:
+        """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html"""
+        if self._topic is None:
+            return
+        events.Rule(
+            self,
+            "NotStarting",
+            description=f"Tasks of the model {self._model} (team {self._team}) that are wanted, and do not start",
+            event_pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Service Action"],
+                resources=[self.service.service_arn],
+                detail={"eventName": list(_NOT_STARTING)},
+            ),
+            targets=[
+                event_targets.SnsTopic(
+                    self._topic,
+                    dead_letter_queue=dead_letters,
+                    message=events.RuleTargetInput.from_text(
+                        f"ECS cannot start tasks of the model {self._model} (team {self._team}), which answers 503 where it has none: "
+                        f"{events.EventField.from_path('$.detail.eventName')}. See the events of the service "
+                        f"{self.service.service_name} in ECS, and the log group {self.log_group.log_group_name}."
+                    ),
+                )
+            ],
+        )
+        let_rule_tell(self, self._topic, self._key)
 
 
 def _tasks_of(scope: Construct) -> iam.IPrincipal:

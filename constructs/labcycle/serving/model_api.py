@@ -111,7 +111,7 @@ class ModelApi(Construct):
             errors_alarm(
                 self,
                 "ErrorsAlarm",
-                errors=self.metric_errors(),
+                errors=self._told_errors(),
                 what=(
                     f"The API of the model {self._model} (team {self._team}) keeps answering 5xx: consumers get no predictions. See "
                     f"which error in {errors_in}. If it began with a promotion, take the version back: labcycle models rollback "
@@ -141,6 +141,10 @@ class ModelApi(Construct):
     def metric_errors(self) -> cloudwatch.Metric:
         """Answers with a 5xx status a minute: ours, never the caller's."""
         return self._metric(self._door.errors, "Sum")
+
+    def _told_errors(self) -> cloudwatch.Metric | cloudwatch.MathExpression:
+        """What the alarm goes by: answers with 5xx, or the share of the requests that they are."""
+        return self.metric_errors()
 
     def metric_refused(self) -> cloudwatch.Metric:
         """Answers with a 4xx status a minute: malformed, not allowed, or throttled."""

@@ -22,8 +22,9 @@ from constructs import Construct
 from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
-from labcycle.config import names
+from labcycle.config import InstanceOffHours, names
 from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb
+from labcycle.serving._off_hours import rest_in
 from labcycle.serving.container_api import ContainerApi
 from labcycle.serving.model_api import PERIOD, check_figures
 
@@ -48,6 +49,7 @@ class RealTime:
     instance_type: EndpointInstance = "ml.m5.large"
     minimum_instances: int = 2
     maximum_instances: int = 4
+    off_hours: InstanceOffHours | None = None
 
 
 @dataclass(frozen=True)
@@ -365,6 +367,9 @@ class SageMakerModelService(ContainerApi):
             scale_out_cooldown=Duration.seconds(60),
             scale_in_cooldown=Duration.minutes(5),
         )
+        if endpoint.off_hours:
+            least, most = endpoint.minimum_instances, endpoint.maximum_instances
+            rest_in(target, endpoint.off_hours, meanwhile=endpoint.off_hours.instances, least=least, most=most)
 
     def _door_function(self, body_bytes: int, retain_logs: bool) -> lambda_.Function:
         stack = Stack.of(self)

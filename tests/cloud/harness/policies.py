@@ -118,10 +118,11 @@ def require_function_permission(function_arn: str, service: str, source_arn: str
     function = lambda_backends[place.account][place.region].get_function(function_arn)
     if not function.policy.statements:
         raise NotPermitted(f"{function_arn} has no policy that lets {service} in")
-    statements = [
-        {key: value for key, value in statement.items() if key != "FunctionName"}  # moto's own
-        for statement in function.policy.get_policy()["Policy"]["Statement"]
-    ]
+    statements = []
+    for statement in function.policy.get_policy()["Policy"]["Statement"]:
+        said = dict(statement)
+        named = said.pop("FunctionName", "")  # as in the template; moto takes an alias for the version behind it
+        statements.append({**said, **({"Resource": named} if named.startswith("arn:") else {})})
     policy = {"Version": "2012-10-17", "Statement": statements}
     context = {"aws:SourceArn": [source_arn]}
     require_service(policy, service, "lambda:InvokeFunction", function_arn, context)

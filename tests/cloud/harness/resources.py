@@ -152,6 +152,7 @@ def _event_source_mapping(lambda_: Any, name: str, properties: Properties, place
 
 @model("AWS::Lambda::Alias", "lambda", "Name")
 def _alias(lambda_: Any, name: str, properties: Properties, place: Place) -> Created:
+    properties.pop("ProvisionedConcurrencyConfig", None)  # nothing is started ahead here
     arn = lambda_.create_alias(**{**properties, "Name": name, "FunctionVersion": str(properties["FunctionVersion"])})[
         "AliasArn"
     ]

@@ -16,7 +16,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Match, Template
 
 from labcycle._assets import image_context, package_directory
-from labcycle.config import names
+from labcycle.config import TaskOffHours, names
 from labcycle.serving import FargateModelService
 from labcycle.serving.server_image import _PACKAGES, BASE_IMAGE, context_files
 from tests.synth.serving.surroundings import SUBNETS, around, network
@@ -268,3 +268,83 @@ def test_a_shadow_has_its_place_in_the_process_and_its_own_records(template: Tem
     ]
     kinds = ("PROFILE", "TRAFFIC", "SHADOW", "SHADOWPROFILE")
     assert written == [[f"{kind}#card-fraud#*" for kind in kinds]]
+
+
+def resting(tasks: int) -> Template:
+    stack = Stack(App(), "Stack")
+    off_hours = TaskOffHours(
+        begin="cron(0 20 ? * MON-FRI *)", end="cron(0 7 ? * MON-FRI *)", time_zone="Europe/Berlin", tasks=tasks
+    )
+    service(stack, minimum_tasks=3, maximum_tasks=5, off_hours=off_hours)
+    return Template.from_stack(stack)
+
+
+@pytest.fixture(scope="module")
+def asleep() -> Template:
+    return resting(0)
+
+
+@pytest.fixture(scope="module")
+def few() -> Template:
+    return resting(1)
+
+
+@pytest.mark.parametrize(("fixture", "tasks"), [("asleep", 0), ("few", 1)])
+def test_in_off_hours_there_are_so_many_tasks(fixture: str, tasks: int, request: pytest.FixtureRequest) -> None:
+    """No more either: a policy takes none away while its metric has no data."""
+    _, target = one(request.getfixturevalue(fixture), "AWS::ApplicationAutoScaling::ScalableTarget")
+    begin, end = target["Properties"]["ScheduledActions"]
+    assert (begin["Schedule"], begin["Timezone"]) == ("cron(0 20 ? * MON-FRI *)", "Europe/Berlin")
+    assert begin["ScalableTargetAction"] == {"MinCapacity": tasks, "MaxCapacity": tasks}
+    assert (end["Schedule"], end["Timezone"]) == ("cron(0 7 ? * MON-FRI *)", "Europe/Berlin")
+    assert end["ScalableTargetAction"] == {"MinCapacity": 3, "MaxCapacity": 5}
+
+
+def test_without_tasks_the_api_says_when_to_ask_again(asleep: Template, few: Template, template: Template) -> None:
+    _, integration = one(asleep, "AWS::ApiGatewayV2::Integration")
+    later = {"Destination": "overwrite:header.retry-after", "Source": "60"}
+    assert integration["Properties"]["ResponseParameters"] == {"503": {"ResponseParameters": [later]}}
+    for other in (few, template):
+        assert "ResponseParameters" not in one(other, "AWS::ApiGatewayV2::Integration")[1]["Properties"]
+
+
+def test_the_alarm_does_not_count_what_nobody_was_to_answer(asleep: Template, few: Template) -> None:
+    [alarm] = [
+        found["Properties"]
+        for found in asleep.find_resources("AWS::CloudWatch::Alarm").values()
+        if "Metrics" in found["Properties"]
+    ]
+    expression, *metrics = alarm["Metrics"]
+    assert expression["Expression"] == "(errors - FILL(absent, 0)) / requests"
+    found = {
+        one["Id"]: (one["MetricStat"]["Metric"]["MetricName"], one["MetricStat"]["Stat"], one["MetricStat"]["Period"])
+        for one in metrics
+    }
+    assert found == {
+        "errors": ("5xx", "Sum", 300),
+        "absent": ("HTTPCode_ELB_503_Count", "Sum", 300),
+        "requests": ("Count", "Sum", 300),
+    }
+    assert (alarm["Threshold"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (0.05, 2, 3)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["AlarmActions"]
+    assert all("Metrics" not in found["Properties"] for found in few.find_resources("AWS::CloudWatch::Alarm").values())
+
+
+def test_tasks_that_should_be_there_and_do_not_start_are_told(asleep: Template, few: Template) -> None:
+    """The alarm does not see them: to it they are absent as at night."""
+    _, rule = one(asleep, "AWS::Events::Rule", Description=Match.string_like_regexp("do not start"))
+    service_id, _ = one(asleep, "AWS::ECS::Service")
+    assert rule["Properties"]["EventPattern"] == {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Service Action"],
+        "resources": [{"Ref": service_id}],
+        "detail": {
+            "eventName": [
+                "SERVICE_TASK_CONFIGURATION_FAILURE",
+                "SERVICE_TASK_PLACEMENT_FAILURE",
+                "SERVICE_TASK_START_IMPAIRED",
+            ]
+        },
+    }
+    assert not few.find_resources("AWS::Events::Rule", {"Properties": {"EventPattern": {"source": ["aws.ecs"]}}})

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import names
+from labcycle.config import ConcurrencyOffHours, Consumer, Provisioned, SnapStart, names
 from labcycle.serving import ModelService
 
 KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -317,3 +317,136 @@ def test_live_version_and_shadow_may_do_what_they_do_and_no_more(with_shadow: Te
 def test_a_shadow_has_a_sensible_limit(concurrency: int) -> None:
     with pytest.raises(ValueError, match=rf"shadow_concurrency: got {concurrency}; allowed 1 to 100."):
         service(Stack(App(), "Stack"), shadow_concurrency=concurrency)
+
+
+OFF_HOURS: dict[str, Any] = {
+    "begin": "cron(0 20 ? * MON-FRI *)",
+    "end": "cron(0 7 ? * MON-FRI *)",
+    "time_zone": "Europe/Berlin",
+}
+AHEAD = Provisioned(mode="provisioned", concurrency=3, off_hours=ConcurrencyOffHours(**OFF_HOURS, concurrency=0))
+SNAPSHOT = SnapStart(mode="snap_start")
+
+
+def started(start: Provisioned | SnapStart, **props: Any) -> Template:
+    stack = Stack(App(), "Stack")
+    service(stack, start=start, **props)
+    return Template.from_stack(stack)
+
+
+@pytest.fixture(scope="module")
+def ahead() -> Template:
+    return started(AHEAD)
+
+
+@pytest.fixture(scope="module")
+def from_snapshot() -> Template:
+    return started(SNAPSHOT)
+
+
+def only(template: Template, kind: str) -> tuple[str, dict[str, Any]]:
+    [(logical_id, resource)] = template.find_resources(kind).items()
+    return logical_id, dict(resource["Properties"])
+
+
+def test_by_default_nothing_is_started_ahead_and_no_version_is_published(template: Template) -> None:
+    for kind in ("Alias", "Version"):
+        template.resource_count_is(f"AWS::Lambda::{kind}", 0)
+    assert "SnapStart" not in functions(template)["handler"][1]["Properties"]
+
+
+@pytest.mark.parametrize("fixture", ["ahead", "from_snapshot"])
+def test_who_calls_calls_the_alias_of_the_version_that_was_deployed(
+    fixture: str, request: pytest.FixtureRequest
+) -> None:
+    made: Template = request.getfixturevalue(fixture)
+    alias_id, alias = only(made, "AWS::Lambda::Alias")
+    version_id, version = only(made, "AWS::Lambda::Version")
+    function_id, _ = functions(made)["handler"]
+    assert version["FunctionName"] == alias["FunctionName"] == {"Ref": function_id}
+    assert alias["FunctionVersion"] == {"Fn::GetAtt": [version_id, "Version"]}
+    _, integration = only(made, "AWS::ApiGatewayV2::Integration")
+    assert integration["IntegrationUri"] == {"Ref": alias_id}
+    permissions = [one["Properties"] for one in made.find_resources("AWS::Lambda::Permission").values()]
+    assert len(permissions) == 4
+    assert all(one["FunctionName"] == {"Ref": alias_id} for one in permissions)
+
+
+def test_a_version_is_published_when_its_role_has_its_rights_and_goes_when_it_is_replaced(
+    from_snapshot: Template,
+) -> None:
+    """A start ahead reads the record and loads: before the rights were there it would find nothing."""
+    _, function = functions(from_snapshot)["handler"]
+    [version] = from_snapshot.find_resources("AWS::Lambda::Version").values()
+    assert "DeletionPolicy" not in version, "it is deleted when it is not in the template any more"
+    role = function["Properties"]["Role"]["Fn::GetAtt"][0]
+    policies = from_snapshot.find_resources("AWS::IAM::Policy")
+    [policy] = [one for one, found in policies.items() if {"Ref": role} in found["Properties"]["Roles"]]
+    assert policy in function["DependsOn"]
+
+
+@pytest.mark.parametrize("change", [{"memory": Size.mebibytes(1024)}, {"consumers": ()}, {"shadow_concurrency": 2}])
+def test_another_version_is_published_when_code_or_settings_change(
+    from_snapshot: Template, change: dict[str, Any]
+) -> None:
+    changed = started(SNAPSHOT, **change)
+    same = only(changed, "AWS::Lambda::Version")[0] == only(from_snapshot, "AWS::Lambda::Version")[0]
+    assert same == (change == {"consumers": ()})
+
+
+def test_a_limit_of_the_function_as_a_whole_publishes_nothing(from_snapshot: Template) -> None:
+    """Lambda has no second version of the same code and settings, so that the deployment would fail."""
+    limited = started(SNAPSHOT, reserved_concurrency=5)
+    assert only(limited, "AWS::Lambda::Version")[0] == only(from_snapshot, "AWS::Lambda::Version")[0]
+
+
+def test_functions_are_started_ahead_and_rest_in_off_hours(ahead: Template) -> None:
+    alias_id, alias = only(ahead, "AWS::Lambda::Alias")
+    assert alias["ProvisionedConcurrencyConfig"] == {"ProvisionedConcurrentExecutions": 3}
+    _, target = only(ahead, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 3)
+    assert target["ScalableDimension"] == "lambda:function:ProvisionedConcurrency"
+    assert json.dumps(target["ResourceId"]) == json.dumps(
+        {"Fn::Join": ["", ["function:", {"Fn::Select": [6, {"Fn::Split": [":", {"Ref": alias_id}]}]}, ":current"]]}
+    )
+    assert [(one["Schedule"], one["Timezone"], one["ScalableTargetAction"]) for one in target["ScheduledActions"]] == [
+        (OFF_HOURS["begin"], "Europe/Berlin", {"MinCapacity": 0, "MaxCapacity": 0}),
+        (OFF_HOURS["end"], "Europe/Berlin", {"MinCapacity": 3, "MaxCapacity": 3}),
+    ]
+    assert "SnapStart" not in functions(ahead)["handler"][1]["Properties"]
+
+
+def test_without_off_hours_nothing_scales() -> None:
+    made = started(Provisioned(mode="provisioned", concurrency=1))
+    made.resource_count_is("AWS::ApplicationAutoScaling::ScalableTarget", 0)
+
+
+def test_a_snapshot_is_made_of_each_version_and_nothing_is_provisioned(from_snapshot: Template) -> None:
+    function = functions(from_snapshot)["handler"][1]["Properties"]
+    assert function["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert "EphemeralStorage" not in function and "FileSystemConfigs" not in function and "PackageType" not in function
+    assert "ProvisionedConcurrencyConfig" not in only(from_snapshot, "AWS::Lambda::Alias")[1]
+
+
+def test_the_shadow_starts_as_ever() -> None:
+    made = started(SNAPSHOT, shadow_concurrency=2)
+    _, shadow = functions(made)["shadow_handler"]
+    assert "SnapStart" not in shadow["Properties"]
+    made.resource_count_is("AWS::Lambda::Version", 1)
+
+
+def test_a_rest_api_calls_the_alias_too() -> None:
+    shop = Consumer(name="shop", principal="210987654321")
+    made = started(SNAPSHOT, consumers=[shop])
+    alias_id, _ = only(made, "AWS::Lambda::Alias")
+    methods = made.find_resources("AWS::ApiGateway::Method").values()
+    assert {
+        json.dumps({"Ref": alias_id}) in json.dumps(one["Properties"]["Integration"]["Uri"]) for one in methods
+    } == {True}
+    permissions = made.find_resources("AWS::Lambda::Permission").values()
+    assert all(one["Properties"]["FunctionName"] == {"Ref": alias_id} for one in permissions)
+
+
+def test_no_more_is_started_ahead_than_is_reserved() -> None:
+    with pytest.raises(ValueError, match=r"start.concurrency: got 3; allowed 1 to 2."):
+        started(AHEAD, reserved_concurrency=2)

@@ -10,7 +10,7 @@ from aws_cdk import App, Duration, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
-from labcycle.config import names
+from labcycle.config import InstanceOffHours, names
 from labcycle.serving import RealTime, SageMakerModelService, Serverless
 from tests.synth.serving.surroundings import SUBNETS, around, network
 from tests.synth.serving.test_fargate_service import one
@@ -272,3 +272,14 @@ def test_what_an_endpoint_cannot_have_is_refused(endpoint: dict[str, Any], props
 def test_what_a_serverless_endpoint_cannot_have_is_refused(endpoint: Serverless, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         service(Stack(App(), "Stack"), endpoint)
+
+
+def test_in_off_hours_there_are_so_many_instances() -> None:
+    stack = Stack(App(), "Stack")
+    off_hours = InstanceOffHours(begin="cron(0 20 ? * MON-FRI *)", end="cron(0 7 ? * MON-FRI *)", instances=1)
+    service(stack, real_time(stack, minimum_instances=2, maximum_instances=5, off_hours=off_hours))
+    _, target = one(Template.from_stack(stack), "AWS::ApplicationAutoScaling::ScalableTarget")
+    begin, end = target["Properties"]["ScheduledActions"]
+    assert (begin["Schedule"], begin["Timezone"]) == ("cron(0 20 ? * MON-FRI *)", "Etc/UTC")
+    assert begin["ScalableTargetAction"] == {"MinCapacity": 1, "MaxCapacity": 1}
+    assert end["ScalableTargetAction"] == {"MinCapacity": 2, "MaxCapacity": 5}

@@ -32,6 +32,8 @@ RETENTION = "  artifact_retention_days: 3650"
 
 
 API = "      - {form: api, runtime: lambda}\n"
+LAMBDA = "{form: api, runtime: lambda}"
+OFF = 'off_hours: {begin: "cron(0 20 ? * * *)", end: "cron(0 7 ? * * *)",'
 LONG = f"{'a' * 87}@example.com"
 
 
@@ -192,7 +194,7 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("form: api, runtime: lambda", "form: api, runtime: lambda, schedule: rate(1 day)"),
             "models[0].deliver[0].schedule",
-            "got an unknown key; allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst, consumers or shadow",
+            "got an unknown key; allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst, consumers, shadow, concurrency or start",
         ),
         (
             ("form: api, runtime: lambda}", "form: api, runtime: lambda}\n      - {form: batch, memory_mb: 100}"),
@@ -230,7 +232,7 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("runtime: lambda", "runtime: lambda, memory: 512"),
             "models[0].deliver[0].memory",
-            "allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst, consumers or shadow. Did you mean memory_mb?",
+            "allowed form, runtime, memory_mb, timeout_seconds, requests_per_second, burst, consumers, shadow, concurrency or start. Did you mean memory_mb?",
         ),
         (
             (API, API + report()),
@@ -406,6 +408,54 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, minimum_tasks: 7}"),
             "models[0].deliver[0].minimum_tasks",
             "got minimum_tasks 7 and maximum_tasks 6",
+        ),
+        (
+            (LAMBDA, "{form: api, runtime: lambda, concurrency: 2, start: {mode: provisioned, concurrency: 3}}"),
+            "models[0].deliver[0].start.concurrency",
+            "got 3 functions that are started ahead, and a concurrency of 2; allowed no more",
+        ),
+        (
+            (LAMBDA, "{form: api, runtime: lambda, start: {mode: snap_start, concurrency: 3}}"),
+            "models[0].deliver[0].start.concurrency",
+            "got an unknown key; allowed mode. Remove it",
+        ),
+        (
+            (LAMBDA, "{form: api, runtime: lambda, start: {mode: snapstart}}"),
+            "models[0].deliver[0].start.mode",
+            "got snapstart; allowed provisioned or snap_start. Did you mean snap_start?",
+        ),
+        (
+            (LAMBDA, "{form: api, runtime: lambda, start: {concurrency: 3}}"),
+            "models[0].deliver[0].start.mode",
+            "got nothing; allowed provisioned or snap_start. Add the key mode",
+        ),
+        (
+            (
+                LAMBDA,
+                f"{{form: api, runtime: lambda, start: {{mode: provisioned, concurrency: 3, {OFF} concurrency: 4}}}}}}",
+            ),
+            "models[0].deliver[0].start.off_hours.concurrency",
+            "got 4; allowed no more than concurrency, which is 3",
+        ),
+        (
+            (LAMBDA, f"{{form: api, runtime: fargate, {OFF} tasks: 3}}}}"),
+            "models[0].deliver[0].off_hours.tasks",
+            "got 3; allowed no more than minimum_tasks, which is 2",
+        ),
+        (
+            (LAMBDA, f"{{form: api, runtime: fargate, {OFF.replace('0 7', '0 20')} tasks: 0}}}}"),
+            "models[0].deliver[0].off_hours.end",
+            "got cron(0 20 ? * * *), at which they begin; allowed another time",
+        ),
+        (
+            (LAMBDA, f"{{form: api, runtime: fargate, {OFF.replace('cron(0 7 ? * * *)', 'rate(1 day)')} tasks: 0}}}}"),
+            "models[0].deliver[0].off_hours.end",
+            "got rate(1 day); allowed cron(minutes hours day-of-month month day-of-week year)",
+        ),
+        (
+            (LAMBDA, f"{{form: api, runtime: sagemaker, mode: real_time, {OFF} instances: 0}}}}"),
+            "models[0].deliver[0].off_hours.instances",
+            "got 0; allowed 1 to 50",
         ),
         (
             ("{form: api, runtime: lambda}", "{form: api, runtime: fargate, minimum_taks: 3}"),

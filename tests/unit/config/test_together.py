@@ -112,7 +112,28 @@ def test_a_serverless_endpoint_needs_no_network() -> None:
     check_together(containers({"runtime": "sagemaker", "mode": "serverless"}), Target.model_validate(closed))
 
 
-def containers(form: dict[str, str]) -> Team:
+@pytest.mark.parametrize(
+    ("region", "has"),
+    [
+        ("eu-west-1", True),
+        ("ap-east-2", False),
+        ("ap-southeast-6", False),
+        ("cn-north-1", False),
+        ("us-gov-west-1", False),
+    ],
+)
+def test_snapshots_are_made_where_lambda_makes_them(region: str, has: bool) -> None:
+    team = containers({"runtime": "lambda", "start": {"mode": "snap_start"}})
+    place = Target.model_validate({**EU.model_dump(), "region": region, "zones": [f"{region}a", f"{region}b"]})
+    if has:
+        check_together(team, place)
+        return
+    with pytest.raises(ConfigError, match=rf"start\.mode: got snap_start .* region {region} does not have it"):
+        check_together(team, place)
+    check_together(containers({"runtime": "lambda", "start": {"mode": "provisioned", "concurrency": 1}}), place)
+
+
+def containers(form: dict[str, Any]) -> Team:
     model = {"name": "cards", "business_owner": "b@example.com", "deliver": [{"form": "api"} | form]}
     return Team.model_validate({**team_of("fraud", "ann", models=("cards",)).model_dump(), "models": [model]})
 
