@@ -43,7 +43,7 @@ _LATE_SHARE = 0.8  # of the timeout
 @dataclass(frozen=True)
 class RealTime:
     """Instances that are always there, in the private subnets of `vpc`, two or more, which need a way out: logs, images and the
-    ledger are reached by it."""
+    ledger are reached by it. In `off_hours` there are so many, whatever is asked."""
 
     vpc: ec2.IVpc
     instance_type: EndpointInstance = "ml.m5.large"
