@@ -27,6 +27,7 @@ from tests.generated.strategies import (
     shuffled,
     targets,
     teams_in,
+    without_contradictions,
     written,
 )
 
@@ -83,6 +84,7 @@ def configuration(number: int) -> Configuration:
         for of, holder in mappings(team, Team):
             run_by_turns(holder, of, regions[team["target"]], number + turns[of])
             turns[of] += 1
+        without_contradictions(team)
     return Configuration(number, tuple(homes), teams)
 
 

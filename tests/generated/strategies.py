@@ -210,6 +210,14 @@ def run_by_turns(data: Data, model: type[BaseModel], region: str, turn: int) -> 
         data["off_hours"] = {**meanwhile, what: there}
 
 
+def without_contradictions(team: Data) -> None:
+    """Take away what another key of a model, which was drawn elsewhere, excludes: a snapshot where there is a next runtime."""
+    for model in team["models"]:
+        for deliver in model["deliver"] if model.get("runtime", {}).get("next") else ():
+            if deliver.get("start", {}).get("mode") == "snap_start":
+                del deliver["start"]
+
+
 def _starts(meanwhile: Data, region: str) -> list[Data]:
     snapshot = {"start": {"mode": "snap_start"}} if has_snap_start(region) else {}
 

@@ -235,6 +235,12 @@ def model_rules(model: Any) -> Iterator[Broken]:
             )
     for i, deliver in _items(model, "deliver"):
         yield from _below(("deliver", i), _recipients(deliver))
+        if _get(_get(deliver, "start"), "mode") == "snap_start" and _get(_get(model, "runtime"), "next") is not None:
+            yield Broken(
+                ("deliver", i, "start", "mode"),
+                "got snap_start in a model with a next runtime, whose packages take more disk than a function with a snapshot may have. "
+                "Write mode: provisioned with a concurrency, or remove start until next has moved up",
+            )
     for i, reaction in _items(model, "react"):
         for needed in ("monitor", "retrain"):
             if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):

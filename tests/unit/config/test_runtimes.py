@@ -178,6 +178,13 @@ def test_the_next_runtime_obeys_the_same_rules(tmp_path: Path) -> None:
     assert "models[0].runtime.next.flavour" in unknown
 
 
+def test_a_snapshot_has_no_room_for_a_next_runtime(tmp_path: Path) -> None:
+    starts = (API, "{form: api, runtime: lambda, start: {mode: snap_start}}")
+    said = next_problem(tmp_path, SKLEARN, SKLEARN.replace("1.9.1", "1.10.0"), starts)
+    assert "start.mode: got snap_start in a model with a next runtime" in said
+    assert loaded(tmp_path, SKLEARN, starts).models[0].runtime
+
+
 def test_the_next_runtime_is_another(tmp_path: Path) -> None:
     said = next_problem(tmp_path, SKLEARN, f"# the same\n{SKLEARN}")
     assert "models[0].runtime.next: got new.txt with the flavour and the packages that the first runtime has" in said
