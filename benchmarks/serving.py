@@ -47,6 +47,7 @@ ENVIRONMENT = {
     "ARTIFACT_BUCKET": BUCKET,
     "TEAM": "fraud",
     "MODEL": MODEL,
+    "RUNS_ON": '{"runtime":"lambda","memory_mb":2048}',
     "AWS_LAMBDA_FUNCTION_NAME": "labcycle-fraud-tumour",
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",

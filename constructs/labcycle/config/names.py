@@ -103,6 +103,11 @@ def model_server_memory_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/memory-mb"
 
 
+def model_server_runs_on_parameter(team: str, model: str) -> str:
+    """SSM parameter that tells what a model's server runs on, with the keys of the team file; the life cycle function reads it."""
+    return f"/labcycle/team/{team}/model/{model}/runs-on"
+
+
 def shadow_parameter(team: str, model: str) -> str:
     """SSM parameter that tells where a model's shadow runs: `function` or `process`; the life cycle function reads it."""
     return f"/labcycle/team/{team}/model/{model}/shadow"

@@ -590,6 +590,32 @@ _FIGURES: dict[str, Schema] = {
     "iterations_per_deployed_version!": nullable(DOUBLE),
 }
 _PACE = shape({"model!": STRING, **_FIGURES, "verified!": BOOLEAN})
+_USAGE = shape(
+    {
+        "model!": STRING,
+        "days!": INT64,
+        "since!": STRING,
+        "whole!": BOOLEAN,
+        "runs_on!": nullable(ANYTHING),
+        "needed_mb!": nullable(INT64),
+        "first_at!": nullable(STRING),
+        "last_at!": nullable(STRING),
+        "observed_seconds!": INT64,
+        "requests!": INT64,
+        "failed!": INT64,
+        "starts!": INT64,
+        "servers!": INT64,
+        "most_servers_at_once!": INT64,
+        "p50_ms!": nullable(DOUBLE),
+        "p99_ms!": nullable(DOUBLE),
+        "mean_ms!": nullable(DOUBLE),
+        "cpu_ms_a_request!": nullable(DOUBLE),
+        "peak_memory_mb!": nullable(INT64),
+        "busiest_processors!": DOUBLE,
+        "busiest_processors_a_server!": DOUBLE,
+        "windows_of_other_sizes!": INT64,
+    }
+)
 _SIDE: dict[str, Schema] = {
     "version!": INT64,
     "requests!": INT64,
@@ -816,6 +842,13 @@ LIFECYCLE = (
         "Lead time, deployments and roll backs of a model in the last `days`, out of its chain of custody.",
         {"days": whole(1, 3_650, 90)},
         _PACE,
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/usage",
+        "What the servers of a model used of what they run on in the last `days`, of the size that they have now.",
+        {"days": whole(1, 92, 7)},
+        _USAGE,
     ),
     Endpoint(
         "GET",

@@ -29,7 +29,7 @@ from labcycle.config import TaskOffHours, names
 from labcycle.config.fargate import allowed_memory_mb
 from labcycle.serving._off_hours import rest_in
 from labcycle.serving.container_api import ContainerApi
-from labcycle.serving.model_api import PERIOD, check_figures
+from labcycle.serving.model_api import PERIOD, as_json, check_figures
 from labcycle.serving.server_image import PORT, USER
 
 TASKS = (1, 50)
@@ -162,6 +162,8 @@ class FargateModelService(ContainerApi):
         self._vpc = vpc
         self.log_group = log_group(self, "Log", key=encryption_key, retain=retain_logs)
         self.task_role = self._task_role()
+        size = {"runtime": "fargate", "cpu": cpu, "memory_mb": memory_mb}
+        self._environment["RUNS_ON"] = as_json(size)
         task = self._task(cpu, memory_mb)
         link_group = self._security_group("LinkGroup", vpc, "the VPC link: to the load balancer alone")
         self.load_balancer = self._load_balancer(deletion_protection)
@@ -201,6 +203,7 @@ class FargateModelService(ContainerApi):
             self._tell_of_tasks_that_do_not_start(dead_letters)
         self._announce(
             memory_mb=memory_mb,
+            runs_on={**size, "minimum_tasks": minimum_tasks, "maximum_tasks": maximum_tasks},
             runtime=runtime,
             topic=notice_topic,
             key=encryption_key,

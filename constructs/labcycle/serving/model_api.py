@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from aws_cdk import Duration, Stack, Token
@@ -35,7 +36,7 @@ _ROUTES = (
 )
 _APP_ROUTE = ("/app", apigateway.HttpMethod.GET)
 PERIOD = Duration.minutes(1)
-ANSWERING = ("PROFILE#{}#*", "TRAFFIC#{}#*")  # what a server writes of the versions that answer, by model
+ANSWERING = ("PROFILE#{}#*", "TRAFFIC#{}#*", "USAGE#{}")  # what a server writes of the versions that answer, by model
 Route = tuple[str, apigateway.HttpMethod]
 
 
@@ -90,12 +91,20 @@ class ModelApi(Construct):
         )
 
     def _announce(
-        self, *, memory_mb: int, runtime: ModelRuntime | None, topic: sns.ITopic | None, key: kms.IKey, errors_in: str
+        self,
+        *,
+        memory_mb: int,
+        runs_on: Mapping[str, object],
+        runtime: ModelRuntime | None,
+        topic: sns.ITopic | None,
+        key: kms.IKey,
+        errors_in: str,
     ) -> None:
-        """Publish the address, and memory and runtime that a promotion looks at; and tell `topic` when the API keeps failing, and where
-        the errors are."""
+        """Publish the address, memory and runtime that a promotion looks at, and the delivery that advice looks at; and tell `topic`
+        when the API keeps failing, and where the errors are."""
         for construct_id, name, value, what in (
             ("Memory", names.model_server_memory_parameter, str(memory_mb), "Memory of the model server of {} in MB"),
+            ("RunsOn", names.model_server_runs_on_parameter, as_json(runs_on), "What the model server of {} runs on"),
             ("Url", names.model_url_parameter, self.url, "Address of the API of {}"),
         ):
             ssm.StringParameter(
@@ -183,6 +192,11 @@ class ModelApi(Construct):
             period=PERIOD,
             statistic="Sum",
         )
+
+
+def as_json(runs_on: Mapping[str, object]) -> str:
+    """What a server runs on, as it and the life cycle function are told it."""
+    return json.dumps(runs_on, separators=(",", ":"))
 
 
 def publish_runtime(scope: Construct, team: str, model: str, runtime: ModelRuntime) -> None:

@@ -27,7 +27,16 @@ from labcycle.serving import _rest_api
 from labcycle.serving._door import Door
 from labcycle.serving._off_hours import rest_in
 from labcycle.serving._usage_plans import UsagePlans
-from labcycle.serving.model_api import PERIOD, PREDICTIONS, ModelApi, Route, check_figures, let_server_work, routes_of
+from labcycle.serving.model_api import (
+    PERIOD,
+    PREDICTIONS,
+    ModelApi,
+    Route,
+    as_json,
+    check_figures,
+    let_server_work,
+    routes_of,
+)
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
@@ -131,6 +140,7 @@ class ModelService(ModelApi):
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
         _check(memory, timeout, requests_per_second, burst, reserved_concurrency, shadow_concurrency, start)
+        runs_on = {"runtime": "lambda", "memory_mb": int(memory.to_mebibytes())}
         hard = [one for one in consumers if one.hard and one.quota]
         let_logs_use(encryption_key, self)
         self._ledger, self._bucket, self._key = ledger, artifact_bucket, encryption_key
@@ -147,6 +157,7 @@ class ModelService(ModelApi):
                 "LEDGER_TABLE": ledger.table_name,
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "MODEL": model,
+                "RUNS_ON": as_json(runs_on),
                 **({"CONSUMERS": _hard_quotas(hard)} if hard else {}),
                 **({"SHADOW_FUNCTION": self.shadow_function.function_name} if self.shadow_function else {}),
             },
@@ -188,6 +199,7 @@ class ModelService(ModelApi):
             )
         self._announce(
             memory_mb=int(memory.to_mebibytes()),
+            runs_on=runs_on,
             runtime=runtime,
             topic=notice_topic,
             key=encryption_key,

@@ -26,7 +26,7 @@ from labcycle.config import InstanceOffHours, names
 from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb
 from labcycle.serving._off_hours import rest_in
 from labcycle.serving.container_api import ContainerApi
-from labcycle.serving.model_api import PERIOD, check_figures
+from labcycle.serving.model_api import PERIOD, as_json, check_figures
 
 INSTANCES = (1, 50)
 CONCURRENCY = (1, 200)
@@ -146,6 +146,8 @@ class SageMakerModelService(ContainerApi):
         self.log_group = log_group(
             self, "Log", key=encryption_key, name=names.endpoint_log_group(team, model), retain=retain_logs
         )
+        size = _size(endpoint)
+        self._environment["RUNS_ON"] = as_json(size)
         self.execution_role = self._execution_role(endpoint)
         self.endpoint = self._endpoint(self._container(endpoint), endpoint)
         if isinstance(endpoint, RealTime):
@@ -160,6 +162,7 @@ class SageMakerModelService(ContainerApi):
         )
         self._announce(
             memory_mb=_memory_mb(endpoint),
+            runs_on={**size, **_count(endpoint)},
             runtime=runtime,
             topic=notice_topic,
             key=encryption_key,
@@ -394,6 +397,23 @@ class SageMakerModelService(ContainerApi):
         arn = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)
         allow(door, ["sagemaker:InvokeEndpoint"], [arn])
         return door
+
+
+def _size(endpoint: RealTime | Serverless) -> dict[str, object]:
+    """What makes one server of the endpoint, with the keys of the team file."""
+    if isinstance(endpoint, RealTime):
+        return {"runtime": "sagemaker", "mode": "real_time", "instance_type": endpoint.instance_type}
+    return {"runtime": "sagemaker", "mode": "serverless", "memory_mb": _memory_mb(endpoint)}
+
+
+def _count(endpoint: RealTime | Serverless) -> dict[str, object]:
+    """How many of them there are."""
+    if isinstance(endpoint, RealTime):
+        return {
+            "minimum_instances": endpoint.minimum_instances,
+            "maximum_instances": endpoint.maximum_instances,
+        }
+    return {"maximum_concurrency": endpoint.maximum_concurrency}
 
 
 def _memory_mb(endpoint: RealTime | Serverless) -> int:

@@ -26,6 +26,7 @@ LOAD / HEADER                                              how many calls each m
 DEPLOYMENT#<model> / CURRENT, DETAIL#<content>             the deployment record, and what its versions bring along
 PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traffic
 TRAFFIC#<model>#<version> / <start>#<sandbox>#<number>     how versions answered while one was tried
+USAGE#<model> / <start>#<sandbox>#<number>                 what model servers use of what they run on
 DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations
 REACTION#<model> / LOCK, <execution>#<mark>                reactions
 REPORT#<model> / <scheduled time>                          reports that were sent, or are under way

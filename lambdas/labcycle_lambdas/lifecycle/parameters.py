@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -32,6 +33,12 @@ def server_memory_mb(ssm: SSMClient, team: str, model: str) -> int | None:
 def shadow_place(ssm: SSMClient, team: str, model: str) -> str | None:
     """Where the shadow of a model runs: `function` or `process`; None where it has no place."""
     return parameter(ssm, f"/labcycle/team/{team}/model/{model}/shadow")
+
+
+def server_runs_on(ssm: SSMClient, team: str, model: str) -> dict[str, Any] | None:
+    """What the server of a model runs on, with the keys of the team file; None where none is deployed."""
+    value = parameter(ssm, f"/labcycle/team/{team}/model/{model}/runs-on")
+    return dict(json.loads(value)) if value is not None else None
 
 
 def server_runtime(ssm: SSMClient, team: str, model: str) -> Runtime | None:

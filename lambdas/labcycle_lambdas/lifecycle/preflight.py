@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployments
+from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployment, Deployments
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.registry import ModelVersion, PinnedFile, Registry
 from labcycle_lambdas.ledger.runs import Runs
@@ -54,7 +55,8 @@ INSTEAD = (
 class Preflight:
     """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown, and
     `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None), and
-    `server_runtime` what it is made from, None if ONNX."""
+    `server_runtime` what it is made from, None if ONNX, and `server_runs_on` its delivery as far as the size goes, with the keys of the
+    team file, None if unknown."""
 
     table: Table
     s3: S3Client
@@ -62,6 +64,7 @@ class Preflight:
     server_memory_mb: Callable[[str], int | None] = lambda model: None
     shadow_place: Callable[[str], str | None] = lambda model: None
     server_runtime: Callable[[str], Runtime | None] = lambda model: None
+    server_runs_on: Callable[[str], dict[str, Any] | None] = lambda model: None
 
     def prepare(self, model: str, version: int | str, *, as_shadow: bool = False) -> Deployed:
         """The version, ready for `Deployments.promote`, or for `begin_shadow`.
@@ -203,22 +206,32 @@ class Preflight:
         if digest.hexdigest() != file.sha256:
             raise Refused(f"the bytes of {file.path} are not those that were registered")
 
-    def _check_size(
+    def needed_mb(self, model: str) -> int | None:
+        """Memory that the server of a model must have so that a version as large as those of its deployment record is not refused, as
+        live version or as shadow, of whichever runtime; None where nothing is live. Raises `Throttled`."""
+        record = Deployments(self.table).current(model)
+        if record.live is None:
+            return None
+        beside = [one.deployed for one in (record.canary, record.shadow) if one]
+        size = max(_size_mb(one) for one in (record.live, *beside))
+        runtime = self.server_runtime(model)
+        how = {"digest": runtime.next.digest} if runtime and runtime.next else None
+        needs = [self._need(model, record, 0, size, runtime, how, as_shadow=as_shadow) for as_shadow in (False, True)]
+        return math.ceil(max(need.mb for need in needs))
+
+    def _need(
         self,
-        label: str,
         model: str,
-        found: ModelVersion,
+        record: Deployment,
+        version: int,
+        size: float,
         runtime: Runtime | None,
-        how: dict[str, Any] | None,
+        how: Mapping[str, Any] | None,
         *,
         as_shadow: bool,
-    ) -> None:
-        memory = self.server_memory_mb(model)
-        if memory is None:
-            return
-        size = sum(file.size for file in found.files) / 1e6
+    ) -> _Need:
+        """What a version with `size` MB of files, loaded as `how` says, needs beside those that stand in the deployment record."""
         copies, what = COPIES, "while versions are switched"
-        record = Deployments(self.table).current(model)
         if not as_shadow:
             beside = [record.shadow.deployed] if record.shadow and record.shadow.in_process else []
         elif self.shadow_place(model) == "process":
@@ -232,15 +245,32 @@ class Preflight:
             apart = [_digest(one) == runtime.next.digest for one in (how, *(one.runtime for one in (*live, *beside)))]
             runtime_mb += LOCKED_RUNTIME_MB if any(apart) else 0  # a process of its own
             copies += apart[0]  # the bytes pass through the server
-        held = [sum(file.size for file in one.files) / 1e6 for one in beside if one.version != found.version]
+        held = [_size_mb(one) for one in beside if one.version != version]
         others_mb = HELD * sum(held) + (QUEUE_MB if held else 0)
-        needed = runtime_mb + copies * size + others_mb
-        if needed > memory:
-            others = f", {others_mb:.0f} MB for what runs beside it" if held else ""
+        return _Need(runtime_mb + copies * size + others_mb, copies, what, runtime_mb, others_mb)
+
+    def _check_size(
+        self,
+        label: str,
+        model: str,
+        found: ModelVersion,
+        runtime: Runtime | None,
+        how: Mapping[str, Any] | None,
+        *,
+        as_shadow: bool,
+    ) -> None:
+        memory = self.server_memory_mb(model)
+        if memory is None:
+            return
+        size = sum(file.size for file in found.files) / 1e6
+        record = Deployments(self.table).current(model)
+        need = self._need(model, record, found.version, size, runtime, how, as_shadow=as_shadow)
+        if need.mb > memory:
+            others = f", {need.others_mb:.0f} MB for what runs beside it" if need.others_mb else ""
             raise Refused(
-                f"{label} is too large for its model server: {size:.0f} MB of files need {needed:.0f} MB of memory "
-                f"({copies} times the files {what}, and {runtime_mb} MB{others}), the server has {memory} MB: "
-                f"{needed - memory:.0f} MB too few. Raise memory_mb of the model, deploy, and "
+                f"{label} is too large for its model server: {size:.0f} MB of files need {need.mb:.0f} MB of memory "
+                f"({need.copies} times the files {need.what}, and {need.runtime_mb} MB{others}), the server has {memory} MB: "
+                f"{need.mb - memory:.0f} MB too few. Raise memory_mb of the model, deploy, and "
                 f"{'begin the shadow' if as_shadow else 'promote'} again."
             )
 
@@ -303,8 +333,23 @@ def _flavour(runtime: Mapping[str, Any] | None) -> str | None:
     return runtime.get("flavour") if runtime else None
 
 
+@dataclass(frozen=True)
+class _Need:
+    """Memory in MB, and of what it is the sum."""
+
+    mb: float
+    copies: int
+    what: str
+    runtime_mb: int
+    others_mb: float
+
+
 class _Gone(Exception):
     pass
+
+
+def _size_mb(deployed: Deployed) -> float:
+    return sum(file.size for file in deployed.files) / 1e6
 
 
 def _s3(call: Callable[[], Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.lifecycle import consumers, custody, decisions, lineage, models, pace, shadow, trial
+from labcycle_lambdas.lifecycle import consumers, custody, decisions, lineage, models, pace, shadow, trial, usage
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -39,6 +39,7 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/models/{model}/overview"): models.overview,
     ("GET", "/models/{model}/completeness"): models.completeness,
     ("GET", "/models/{model}/pace"): pace.of_model,
+    ("GET", "/models/{model}/usage"): usage.usage,
     ("GET", "/pace"): pace.of_team,
     ("GET", "/custody/subjects"): custody.subjects,
     ("GET", "/custody/events"): custody.events,

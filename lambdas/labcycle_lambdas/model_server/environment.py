@@ -17,6 +17,7 @@ class Environment:
     model: str
     shadow_function: str = ""  # which is shown what the live version answers, while a version is shadow
     consumers: str = ""  # those whose requests are counted here, as `quota.HardQuota.several` reads them
+    runs_on: str = ""  # form and size of what the server runs on, in JSON, with the keys of the team file
     suspended: bool = False  # whether a process may stand still between requests
 
     @classmethod
@@ -31,5 +32,6 @@ class Environment:
             model,
             variables.get("SHADOW_FUNCTION", ""),
             variables.get("CONSUMERS", ""),
+            variables.get("RUNS_ON", ""),
             bool(variables.get("SUSPENDED")),
         )

@@ -40,6 +40,8 @@ class Flushing:
         self._end.set()
         self._thread.join()
         self.write(profiles=True)
+        if metering := self._server.metering:
+            self._try("what the server uses", lambda: metering.flush(all_of_it=True))
 
     def write_in_request(self) -> None:
         """Write all, unless a request did so less than a second ago, or it is being done; a timer may have stood still since."""
@@ -57,6 +59,8 @@ class Flushing:
 
     def _write(self, *, profiles: bool) -> None:
         self._try("the tally of the answers", self._server.counting.flush)
+        if self._server.metering:
+            self._try("what the server uses", self._server.metering.flush)
         if self._beside:
             self._try("what the shadow saw", self._beside.write)
         if profiles:

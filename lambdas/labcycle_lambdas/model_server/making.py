@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from labcycle_lambdas.ledger.shadows import Shadows
+    from labcycle_lambdas.model_server.metering import Metering
     from labcycle_lambdas.model_server.offering import Offering
     from labcycle_lambdas.model_server.quota import Quota
     from labcycle_lambdas.model_server.shadow import Shadow
@@ -80,6 +82,7 @@ def make_server(
         journal,
         quota=_quota(environment, table),
         offering=_offering(environment, session, table, loader, journal, sandbox, by_timer=by_timer),
+        metering=_metering(environment, table, sandbox, by_timer=by_timer),
     )
 
 
@@ -146,6 +149,17 @@ def _offering(
     from labcycle_lambdas.model_server.offering import INVOKE, ToFunction
 
     return ToFunction(lambda: client("lambda", INVOKE, session), environment.shadow_function, offered, journal)
+
+
+def _metering(environment: Environment, table: Table, sandbox: str, *, by_timer: bool) -> Metering | None:
+    """None where the stack does not tell what the server runs on."""
+    if not environment.runs_on:
+        return None
+    from labcycle_lambdas.ledger.usage import Usage
+    from labcycle_lambdas.model_server.metering import Metering
+
+    runs_on = json.loads(environment.runs_on)
+    return Metering(Usage(table), environment.model, sandbox, runs_on, monotonic=time.monotonic, by_timer=by_timer)
 
 
 def _quota(environment: Environment, table: Table) -> Quota | None:

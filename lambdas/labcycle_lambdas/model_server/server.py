@@ -30,6 +30,7 @@ from labcycle_lambdas.model_server.runnable import CannotCompute
 from labcycle_lambdas.model_server.scoring import score
 
 if TYPE_CHECKING:
+    from labcycle_lambdas.model_server.metering import Metering
     from labcycle_lambdas.model_server.offering import Offering
     from labcycle_lambdas.model_server.quota import Quota
 
@@ -46,7 +47,7 @@ _METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET", "/openapi
 @dataclass(frozen=True)
 class Server:
     """Answers requests for `model`. `monotonic` tells seconds. `quota` counts requests of those whose quota is hard,
-    `offering` shows a shadow what was answered."""
+    `offering` shows a shadow what was answered, `metering` measures what all of it takes."""
 
     model: str
     live: Live
@@ -57,6 +58,7 @@ class Server:
     monotonic: Callable[[], float] = time.monotonic
     quota: Quota | None = None
     offering: Offering | None = None
+    metering: Metering | None = None
 
     def answer(self, request: Request) -> Response:
         """The answer; also to what goes wrong on our side."""
@@ -84,7 +86,7 @@ class Server:
             if serving.pause:
                 return Response(200, self._paused(request, serving, serving.pause), headers)
             assert serving.live
-            answer, version = self._answer(request, serving, serving.live)
+            answer, version = self._metered(request, serving, serving.live)
             return Response(200, answer, {**headers, VERSION_HEADER: str(version)})
         except MlflowError as error:
             return error.response(headers)
@@ -125,6 +127,26 @@ class Server:
             raise MlflowError(TEMPORARILY_UNAVAILABLE, f"{self.model} cannot be served: {error}") from None
         except Throttled as error:
             raise MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}") from None
+
+    def _metered(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, int]:
+        """The answer, and the version that gave it; its time is counted, however it ends."""
+        if self.metering is None:
+            return self._answer(request, serving, live)
+        began, failed = self.monotonic(), False
+        try:
+            return self._answer(request, serving, live)
+        except Exception as error:
+            failed = isinstance(error, CannotCompute) or not isinstance(error, MlflowError)
+            raise
+        finally:
+            self._meter(self.metering, request, self.monotonic() - began, failed=failed)
+
+    def _meter(self, metering: Metering, request: Request, seconds: float, *, failed: bool) -> None:
+        """Measuring must never cost anybody an answer."""
+        try:
+            metering.count(seconds * 1000, failed=failed)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._unwritten("what the server uses", request.request_id, error)
 
     def _answer(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, int]:
         """The answer, and the version that gave it. While a version is tried, what each does is counted; what it cannot answer

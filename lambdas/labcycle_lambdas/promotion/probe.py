@@ -20,6 +20,7 @@ from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.apart import Apart
 from labcycle_lambdas.model_server.loading import graph_of
+from labcycle_lambdas.model_server.metering import peak_memory_mb
 from labcycle_lambdas.model_server.model_files import EXAMPLE, example_of
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.model_server.scoring import score
@@ -62,7 +63,7 @@ def measure(folder: Path, candidate: Mapping[str, Any], live: Mapping[str, Any] 
     times = list(_answers(graph, bodies, made_up=origin != EXAMPLE))
     usual = list(_answers(serving, bodies, made_up=True)) if serving else []
     return {
-        "peak_mb": _peak_mb() + sum(one.peak_mb for one in (graph, serving) if isinstance(one, Apart)),
+        "peak_mb": peak_memory_mb() + sum(one.peak_mb for one in (graph, serving) if isinstance(one, Apart)),
         "load_seconds": round(seconds, 2),
         "rows_from": origin,
         "answers": len(times),
@@ -138,13 +139,6 @@ def _answers(graph: Runnable, bodies: list[bytes], *, made_up: bool) -> Iterator
 
 def _is_short_of_memory(error: Exception) -> bool:
     return any(word in str(error) for word in _NO_MEMORY)
-
-
-def _peak_mb() -> int:
-    """Of this program alone: what `getrusage` tells begins with the program that started it."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024 // _MB
 
 
 def _median(times: list[float]) -> float | None:

@@ -254,6 +254,8 @@ def promote(team: Team) -> None:
         body = {"dataframe_split": {"columns": COLUMNS, "data": [[1.0, 12]]}}
         answer = team.model(MODEL).call("POST", "/invocations", member.caller, body=body)
         assert answer.status == 200, str(answer)
+        used = member.call("GET", f"/labcycle/1.0/models/{MODEL}/usage").json()
+        assert used["requests"] > 0 and used["runs_on"]["runtime"] == "lambda"
 
 
 def promote_in_steps_in_vain(team: Team) -> None:

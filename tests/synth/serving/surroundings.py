@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from aws_cdk import Stack
@@ -10,6 +12,9 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+from labcycle.config import names
 
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 
@@ -38,3 +43,29 @@ def around(stack: Stack) -> dict[str, Any]:
         "encryption_key": key,
         "notice_topic": sns.Topic(stack, "Topic", master_key=key),
     }
+
+
+def published_and_told(template: Template, kind: str) -> tuple[Any, Any]:
+    """What the parameter says that the model's server runs on, and what the server itself is told: a resource of `kind`."""
+    (published,) = [
+        one["Properties"]["Value"]
+        for one in template.find_resources("AWS::SSM::Parameter").values()
+        if one["Properties"]["Name"] == names.model_server_runs_on_parameter("fraud", "card-fraud")
+    ]
+    told = set(_values_of("RUNS_ON", template.find_resources(kind)))
+    assert len(told) == 1
+    return json.loads(published), json.loads(told.pop())
+
+
+def _values_of(variable: str, part: Any) -> Iterator[str]:
+    """As a function, a container of ECS and one of SageMaker have their variables."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _values_of(variable, one)
+    elif isinstance(part, dict):
+        if variable in part:
+            yield part[variable]
+        elif part.get("Name") == variable:
+            yield part["Value"]
+        for one in part.values():
+            yield from _values_of(variable, one)

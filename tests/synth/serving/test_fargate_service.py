@@ -19,7 +19,7 @@ from labcycle._assets import image_context, package_directory
 from labcycle.config import TaskOffHours, names
 from labcycle.serving import FargateModelService
 from labcycle.serving.server_image import _PACKAGES, BASE_IMAGE, context_files
-from tests.synth.serving.surroundings import SUBNETS, around, network
+from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
 
 
 def service(stack: Stack, *, subnets: int = 2, **props: Any) -> FargateModelService:
@@ -54,6 +54,7 @@ def test_a_container_may_do_little(template: Template) -> None:
         "MODEL": "card-fraud",
         "TEAM": "fraud",
         "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
+        "RUNS_ON": '{"runtime":"fargate","cpu":1024,"memory_mb":2048}',
     }
     assert container["StopTimeout"] > 40  # what the process takes to end: labcycle_lambdas.model_server.process
 
@@ -178,6 +179,12 @@ def test_promotions_know_the_memory_of_a_task(template: Template) -> None:
     )
 
 
+def test_a_task_knows_its_size_and_advice_how_many_there_are(template: Template) -> None:
+    size = {"runtime": "fargate", "cpu": 1024, "memory_mb": 2048}
+    parameter, variable = published_and_told(template, "AWS::ECS::TaskDefinition")
+    assert (variable, parameter) == (size, {**size, "minimum_tasks": 3, "maximum_tasks": 5})
+
+
 @pytest.mark.parametrize(
     ("props", "message"),
     [
@@ -267,7 +274,9 @@ def test_a_shadow_has_its_place_in_the_process_and_its_own_records(template: Tem
         if statement["Action"] == "dynamodb:PutItem"
     ]
     kinds = ("PROFILE", "TRAFFIC", "SHADOW", "SHADOWPROFILE")
-    assert written == [[f"{kind}#card-fraud#*" for kind in kinds]]
+    assert [sorted(keys) for keys in written] == [
+        sorted(["USAGE#card-fraud", *(f"{kind}#card-fraud#*" for kind in kinds)])
+    ]
 
 
 def resting(tasks: int) -> Template:

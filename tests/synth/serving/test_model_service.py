@@ -16,6 +16,7 @@ from aws_cdk.assertions import Match, Template
 
 from labcycle.config import ConcurrencyOffHours, Consumer, Provisioned, SnapStart, names
 from labcycle.serving import ModelService
+from tests.synth.serving.surroundings import published_and_told
 
 KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
@@ -171,7 +172,7 @@ def test_the_server_reads_one_record_writes_its_profiles_and_fetches_artifacts(t
     assert read["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["DEPLOYMENT#card-fraud"]}}
     (write,) = statements(template, "dynamodb:PutItem")
     assert write["Resource"] == table
-    written = ["PROFILE#card-fraud#*", "TRAFFIC#card-fraud#*"]
+    written = ["PROFILE#card-fraud#*", "TRAFFIC#card-fraud#*", "USAGE#card-fraud"]
     assert write["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": written}}
     (fetch,) = statements(template, "s3:GetObjectVersion")
     assert fetch["Action"] == "s3:GetObjectVersion"
@@ -208,6 +209,11 @@ def test_the_memory_is_published_for_the_preflight(template: Template) -> None:
         "AWS::SSM::Parameter",
         {"Name": names.model_server_memory_parameter("fraud", "card-fraud"), "Value": "1024", "Type": "String"},
     )
+
+
+def test_the_function_knows_its_size_as_advice_does(template: Template) -> None:
+    parameter, variable = published_and_told(template, "AWS::Lambda::Function")
+    assert variable == parameter == {"runtime": "lambda", "memory_mb": 1024}
 
 
 def test_logs_can_be_retained_and_concurrency_reserved() -> None:
@@ -301,7 +307,12 @@ def test_live_version_and_shadow_may_do_what_they_do_and_no_more(with_shadow: Te
     def as_keys(value: Any) -> list[str]:
         return value if isinstance(value, list) else [value]
 
-    assert keys(live, "dynamodb:PutItem") == ["PROFILE#card-fraud#*", "SHADOW#card-fraud#*", "TRAFFIC#card-fraud#*"]
+    assert keys(live, "dynamodb:PutItem") == [
+        "PROFILE#card-fraud#*",
+        "SHADOW#card-fraud#*",
+        "TRAFFIC#card-fraud#*",
+        "USAGE#card-fraud",
+    ]
     assert keys(shadow, "dynamodb:PutItem") == [
         "SHADOW#card-fraud#*",
         "SHADOWED#card-fraud",

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Template
 
 from labcycle.config import InstanceOffHours, names
 from labcycle.serving import RealTime, SageMakerModelService, Serverless
-from tests.synth.serving.surroundings import SUBNETS, around, network
+from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
 from tests.synth.serving.test_fargate_service import one
 from tests.synth.serving.test_model_service import statements
 
@@ -52,6 +52,7 @@ def test_the_endpoint_runs_our_container_in_the_network(template: Template) -> N
         "MODEL": "card-fraud",
         "TEAM": "fraud",
         "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
+        "RUNS_ON": '{"runtime":"sagemaker","mode":"real_time","instance_type":"ml.m5.large"}',
     }
     group, _ = one(template, "AWS::EC2::SecurityGroup")
     assert model["Properties"]["VpcConfig"] == {
@@ -236,6 +237,25 @@ def test_promotions_know_the_memory_of_a_server(mode: str, memory_mb: str, reque
         "AWS::SSM::Parameter",
         {"Name": names.model_server_memory_parameter("fraud", "card-fraud"), "Value": memory_mb},
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "count"),
+    [
+        (
+            "template",
+            {"mode": "real_time", "instance_type": "ml.m5.large"},
+            {"minimum_instances": 3, "maximum_instances": 5},
+        ),
+        ("serverless", {"mode": "serverless", "memory_mb": 4096}, {"maximum_concurrency": 7}),
+    ],
+)
+def test_a_server_knows_its_size_and_advice_how_many_there_are(
+    mode: str, size: dict[str, Any], count: dict[str, int], request: pytest.FixtureRequest
+) -> None:
+    size = {"runtime": "sagemaker", **size}
+    parameter, variable = published_and_told(request.getfixturevalue(mode), "AWS::SageMaker::Model")
+    assert (variable, parameter) == (size, {**size, **count})
 
 
 def test_names_keep_within_what_sagemaker_takes() -> None:

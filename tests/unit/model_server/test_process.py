@@ -22,6 +22,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from labcycle_lambdas.envelope import opened
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
+from labcycle_lambdas.ledger.usage import Usage
 from labcycle_lambdas.model_server.payload import BODY_BYTES
 from labcycle_lambdas.model_server.wsgi import PAYLOAD_BYTES
 from tests.unit.model_server.bench import LABELS, SPLIT
@@ -201,6 +202,25 @@ def test_what_may_stand_still_between_requests_has_written_when_it_answers(
         if served.popen.poll() is None:
             served.popen.kill()
             served.popen.wait()
+
+
+def test_it_has_written_what_it_used_when_it_ends(world: World, process: Process, tmp_path: Path) -> None:
+    world.promote(world.register(classifier()))  # without a reference, by which it has no profile
+    size = {"runtime": "fargate", "cpu": 1024, "memory_mb": 2048}
+    measured = Process(process.endpoint, tmp_path / "measured", {**TOLD, "RUNS_ON": json.dumps(size)})
+    try:
+        measured.wait()
+        for _ in range(7):
+            assert measured.ask("POST", "/invocations", SPLIT)[0] == 200
+        assert measured.end() == 0, measured.log()
+    finally:
+        if measured.popen.poll() is None:
+            measured.popen.kill()
+            measured.popen.wait()
+    (stored,) = Usage(world.table).newest_first(MODEL, datetime.now(UTC) - timedelta(hours=1))
+    used = stored.used
+    assert (used.runs_on, used.tally.requests, used.tally.failed, used.began) == (size, 7, 0, True)
+    assert used.peak_mb > 50 and used.cpu_ms > 0 and used.answered_ms > 0
 
 
 def test_a_connection_is_kept(world: World, process: Process) -> None:
