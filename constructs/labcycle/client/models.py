@@ -60,6 +60,10 @@ class ModelsClient(TeamApi):
         """The figures of one model."""
         return self.call("GET", f"{model_path(model)}/pace", query={"days": str(days)})
 
+    def usage(self, model: str, days: int) -> dict[str, Any]:
+        """What the servers of one model used of what they run on."""
+        return self.call("GET", f"{model_path(model)}/usage", query={"days": str(days)})
+
     def pace_of_team(self, days: int) -> dict[str, Any]:
         """The figures of each model, and of all: `{"team", "models": [...], "together", "whole": bool}`."""
         return self.call("GET", f"{LIFECYCLE}/pace", query={"days": str(days)})
@@ -124,6 +128,21 @@ def pace(
         typer.echo(f"broken: the chain of custody of {name}; see labcycle models history {quote(name)}", err=True)
     if broken:
         raise typer.Exit(1)
+
+
+@app.command("advise")
+def advise_size(
+    model: ModelName,
+    days: Annotated[int, typer.Option(min=1, max=92, help="How far to look back.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the servers of a model use of what they run on, and which size to give them in the team file."""
+    from labcycle.client import advice_view
+    from labcycle.client.advice import advise
+
+    usage = ModelsClient().usage(model, days)
+    advice = advise(usage)
+    print_json({"usage": usage, "advice": advice.to_doc()}) if as_json else advice_view.show(usage, advice)
 
 
 @app.command("import")

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-how-it-work
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, get_args
 
 # Without accelerators, since the server computes on processors, and without disks of their own, which take no key of ours.
 EndpointInstance = Literal["ml.c5.xlarge", "ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.r5.xlarge"]
@@ -17,6 +18,20 @@ _MEMORY_GIB: dict[EndpointInstance, int] = {
     "ml.m5.2xlarge": 32,
     "ml.r5.xlarge": 32,
 }
+_PROCESSORS: dict[EndpointInstance, int] = {
+    "ml.c5.xlarge": 4,
+    "ml.m5.large": 2,
+    "ml.m5.xlarge": 4,
+    "ml.m5.2xlarge": 8,
+    "ml.r5.xlarge": 4,
+}
+SERVERLESS_MEMORY_MB: tuple[ServerlessMemory, ...] = get_args(ServerlessMemory)
+
+
+def endpoint_sizes() -> Iterator[tuple[EndpointInstance, int, int]]:
+    """All instance types, each with its virtual processors and its memory in MB."""
+    for instance_type, processors in _PROCESSORS.items():
+        yield instance_type, processors, endpoint_memory_mb(instance_type)
 
 
 def endpoint_memory_mb(instance_type: EndpointInstance) -> int:

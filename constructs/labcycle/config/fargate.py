@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-servic
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 CpuUnits = Literal[256, 512, 1024, 2048, 4096, 8192, 16384]
@@ -18,6 +19,13 @@ _MEMORY_MB: dict[CpuUnits, tuple[int, ...]] = {
     8192: tuple(range(16384, 61440 + 1, 4096)),
     16384: tuple(range(32768, 122880 + 1, 8192)),
 }
+
+
+def task_sizes() -> Iterator[tuple[CpuUnits, int]]:
+    """All sizes of tasks: units of processor, and memory in MB."""
+    for cpu, memories in _MEMORY_MB.items():
+        for memory_mb in memories:
+            yield cpu, memory_mb
 
 
 def allowed_memory_mb(cpu: int) -> tuple[int, ...]:

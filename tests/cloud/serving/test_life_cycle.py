@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from labcycle.client.advice import advise
 from tests.cloud.harness import Answer
 from tests.cloud.team import COLUMNS, Member, Rows, Team
 
@@ -64,6 +65,21 @@ def test_promote_score_promote_roll_back(scientist: Member, reviewer: Member, fr
         "promoted": "reviewer-1",
         "rolled_back": "reviewer-1",
     }
+
+
+def test_what_the_server_used_is_known(scientist: Member, reviewer: Member, fraud: Team) -> None:
+    reviewer.promote(MODEL, scientist.log_model(MODEL, LARGE))
+    fraud.restart_servers()
+    for _ in range(4):
+        assert score(reviewer, 2.0).status == 200
+    fraud.restart_servers()
+    assert score(reviewer, 2.0).status == 200
+    used = scientist.call("GET", f"/labcycle/1.0/models/{MODEL}/usage").json()
+    assert used["runs_on"]["runtime"] == "lambda" and used["runs_on"]["memory_mb"] >= 512
+    assert (used["requests"], used["starts"], used["failed"], used["windows_of_other_sizes"]) == (5, 2, 0, 0)
+    assert used["peak_memory_mb"] > 50 and used["needed_mb"] > 256
+    advice = advise(used)
+    assert (advice.verdict, "5 requests of at least 100" in advice.reasons) == ("not_enough", True)
 
 
 def decide(member: Member, step: str, **body: Any) -> Any:
