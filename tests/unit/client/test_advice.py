@@ -119,6 +119,12 @@ def test_tasks(figures: dict[str, Any], change: dict[str, int], reason: str) -> 
     assert (advice.change, reason in said(advice)) == ({k: v for k, v in change.items() if TASK[k] != v}, True), advice
 
 
+def test_processors_are_halved_at_most() -> None:
+    large = {**TASK, "cpu": 4096, "memory_mb": 8192}
+    advice = advise(usage(large, busiest_processors_a_server=0.01, cpu_ms_a_request=1.0))
+    assert advice.change == {"cpu": 2048, "memory_mb": 4096}
+
+
 def test_fewer_tasks_but_never_less_than_two() -> None:
     many = {**TASK, "minimum_tasks": 5}
     advice = advise(usage(many, busiest_processors=1.5))

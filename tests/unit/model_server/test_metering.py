@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.usage import Used
+from labcycle_lambdas.model_server.flushing import Flushing
 from labcycle_lambdas.model_server.metering import WINDOW_SECONDS, WRITE_SECONDS, Metering, peak_memory_mb
 from tests.unit.model_server.clock import Clock
 
@@ -140,6 +142,7 @@ def test_an_idle_process_ends_its_window_and_begins_none() -> None:
     bench = Bench(by_timer=True)
     bench.answer()
     bench.answer()
+    bench.metering.flush()
     bench.clock.pass_seconds(WINDOW_SECONDS)
     bench.cpu_ms += 5
     bench.metering.flush()
@@ -150,6 +153,38 @@ def test_an_idle_process_ends_its_window_and_begins_none() -> None:
         bench.metering.flush(all_of_it=True)
     (used,) = bench.store.all
     assert (used.cpu_ms, used.seconds, bench.store.writes) == (20, WINDOW_SECONDS, writes)
+
+
+def test_windows_wait_for_a_ledger_that_is_busy_for_long() -> None:
+    bench = Bench()
+    bench.store.failing = 3
+    for _ in range(3):
+        with pytest.raises(Throttled):
+            bench.answer()
+        bench.clock.pass_seconds(WINDOW_SECONDS)
+    bench.store.windows.clear()
+    bench.answer()
+    assert [one.tally.requests for one in bench.store.all] == [1, 1, 1, 1]
+
+
+def test_the_end_writes_what_was_not_due() -> None:
+    bench = Bench(by_timer=True)
+    server: Any = SimpleNamespace(
+        metering=bench.metering,
+        offering=None,
+        counting=SimpleNamespace(flush=lambda: None),
+        capture=SimpleNamespace(flush=lambda: None),
+        canary_capture=SimpleNamespace(flush=lambda: None),
+    )
+    flushing = Flushing(server, wait=lambda seconds: True)
+    flushing.start()
+    bench.answer()
+    flushing.write(profiles=False)
+    bench.answer()
+    flushing.write(profiles=False)
+    assert [one.tally.requests for one in bench.store.all] == [1]
+    flushing.stop()
+    assert [one.tally.requests for one in bench.store.all] == [2]
 
 
 def test_threads_lose_no_answer() -> None:
