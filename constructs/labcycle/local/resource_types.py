@@ -29,16 +29,28 @@ def _recorded(reason: str) -> Standing:
 
 _NETWORK = _recorded("no packet is routed; the functions and services of the platform do not run in the network")
 
+_BEHIND = _recorded("the API asks the service's processes directly, those that are healthy in turn")
+_SERVED = "the same server runs as a process of the host's Python"
+
 TYPES: dict[str, Standing] = {
     "AWS::ApiGatewayV2::Api": REAL,
     "AWS::ApiGatewayV2::Authorizer": REAL,
     "AWS::ApiGatewayV2::Integration": REAL,
     "AWS::ApiGatewayV2::Route": REAL,
     "AWS::ApiGatewayV2::Stage": REAL,
+    "AWS::ApiGatewayV2::VpcLink": Standing("placeholder", "the API asks the service's processes directly"),
+    "AWS::ApplicationAutoScaling::ScalableTarget": Standing(
+        "placeholder",
+        "nothing scales: of a service the least count of tasks runs, up to two; of an endpoint one server",
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": Standing("placeholder", "nothing scales"),
     "AWS::CDK::Metadata": Standing("placeholder", "carries no behaviour on AWS either"),
     "AWS::CloudFormation::WaitConditionHandle": Standing("placeholder", "carries no behaviour on AWS either"),
     "AWS::CloudWatch::Alarm": REAL,
     "AWS::CloudWatch::Dashboard": _recorded("there is no console to show it"),
+    "AWS::CodeBuild::Project": _recorded(
+        "nothing is built: the context is unpacked, and the packages of its lock are the host's"
+    ),
     "AWS::DynamoDB::Table": REAL,
     "AWS::EC2::EIP": _NETWORK,
     "AWS::EC2::FlowLog": _NETWORK,
@@ -55,7 +67,15 @@ TYPES: dict[str, Standing] = {
     "AWS::EC2::VPC": _NETWORK,
     "AWS::EC2::VPCEndpoint": _NETWORK,
     "AWS::EC2::VPCGatewayAttachment": _NETWORK,
-    "AWS::ECR::Repository": _recorded("no image is ever pushed or run: there is no Docker"),
+    "AWS::ECR::Repository": _recorded("it keeps names of images and nothing that could run: there is no Docker"),
+    "AWS::ECS::Cluster": _recorded("tasks are placed nowhere"),
+    "AWS::ECS::Service": _recorded(f"{_SERVED}, one or two times, and is begun again when it ends or is not healthy"),
+    "AWS::ECS::TaskDefinition": _recorded(
+        "its roles, variables and log are the process's; processor, memory, user and file system are not limited"
+    ),
+    "AWS::ElasticLoadBalancingV2::Listener": _BEHIND,
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": _BEHIND,
+    "AWS::ElasticLoadBalancingV2::TargetGroup": _BEHIND,
     "AWS::Events::EventBus": REAL,
     "AWS::Events::EventBusPolicy": _recorded("one account: nobody from outside sends events"),
     "AWS::Events::Rule": REAL,
@@ -83,6 +103,9 @@ TYPES: dict[str, Standing] = {
     "AWS::SQS::Queue": REAL,
     "AWS::SQS::QueuePolicy": REAL,
     "AWS::SSM::Parameter": REAL,
+    "AWS::SageMaker::Endpoint": _recorded(f"{_SERVED}, once, and InvokeEndpoint asks it; instances are not started"),
+    "AWS::SageMaker::EndpointConfig": _recorded("instances and memory are not had; concurrency of serverless is held"),
+    "AWS::SageMaker::Model": _recorded("its role and variables are the process's; its network is not"),
     "AWS::Scheduler::Schedule": REAL,
     "AWS::Scheduler::ScheduleGroup": REAL,
     "AWS::StepFunctions::StateMachine": REAL,

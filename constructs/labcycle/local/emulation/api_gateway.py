@@ -1,4 +1,4 @@
-"""The front door of HTTP APIs: what Amazon API Gateway does between the client and the function.
+"""The front door of HTTP APIs: what Amazon API Gateway does between the client and the function, or the load balancer.
 
 Order of the checks: size of request line and headers, route, signature and policy or token, throttle, size of the body, function.
 Sources: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html (sizes, time-out),
@@ -18,15 +18,16 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from ministack.core.concurrency import run_reentrant
 from ministack.core.responses import request_scope
-from ministack.services import apigateway, cloudwatch, cloudwatch_logs, lambda_svc
+from ministack.services import apigateway, cloudwatch, lambda_svc
 
 from labcycle.local import tokens
-from labcycle.local.emulation import issuers, policies
+from labcycle.local.emulation import issuers, log_groups, policies, private_integration
 from labcycle.local.settings import Settings
 from labcycle.local.signature import SentRequest, SignatureRefused
 from labcycle.local.throttle import Limit, Throttle
@@ -116,6 +117,8 @@ class FrontDoor:
         )
         await self._authorize(exchange, route)
         self._admit(exchange, stage)
+        if _is_private(integration):
+            return await _forward(exchange, integration)
         event = _event(exchange, self._settings, parameters, stage)
         return await _invoke(exchange, integration, event, self._settings)
 
@@ -188,8 +191,8 @@ def _find(exchange: Exchange) -> tuple[dict[str, Any], dict[str, Any], dict[str,
         raise Refused(404, "Not Found")
     exchange.route_key = route["routeKey"]
     integration = apigateway._integrations.get(exchange.api_id, {}).get(route.get("target", "").rsplit("/", 1)[-1])
-    if integration is None or integration.get("integrationType") != "AWS_PROXY":
-        raise Refused(500, "Internal Server Error", reason="the route has no function behind it")
+    if integration is None or not (integration.get("integrationType") == "AWS_PROXY" or _is_private(integration)):
+        raise Refused(500, "Internal Server Error", reason="the route has neither a function nor a VPC link behind it")
     _, _, template = exchange.route_key.partition(" ")
     return route, integration, stage, (apigateway._extract_path_params(template, path) or {}) if template else {}
 
@@ -338,7 +341,7 @@ async def _invoke(
     if len(json.dumps(event).encode()) > EVENT_LIMIT_BYTES:
         raise Refused(413, "Request Entity Too Large", reason="the event is over Lambda's 6 MB")
     record = lambda_svc._execution_record_for_config(function, config)
-    seconds = min(TIME_OUT_SECONDS, float(integration.get("timeoutInMillis") or TIME_OUT_SECONDS * 1000) / 1000)
+    seconds = _seconds(integration)
     call = asyncio.ensure_future(
         run_reentrant(lambda_svc._execute_function_with_config_scope, record, event, thread_name="labcycle-api")
     )
@@ -347,6 +350,39 @@ async def _invoke(
     except TimeoutError:
         raise Refused(503, "Service Unavailable", reason=f"no answer from {name} in {seconds:g} s") from None
     return _answer_of(exchange, name, result)
+
+
+def _is_private(integration: Mapping[str, Any]) -> bool:
+    kinds = (integration.get("integrationType"), integration.get("connectionType"))
+    return kinds == ("HTTP_PROXY", "VPC_LINK")
+
+
+async def _forward(exchange: Exchange, integration: Mapping[str, Any]) -> Answer:
+    """Through the VPC link; its time-out is the client's 503, as a function's is."""
+    seconds = _seconds(integration)
+    query = f"?{exchange.request.query}" if exchange.request.query else ""
+    forward = partial(
+        private_integration.forward,
+        integration,
+        exchange.request,
+        target=quote(exchange.raw_path, safe="/:@!$&'()*+,;=~") + query,
+        source_ip=exchange.source_ip,
+        context={"requestId": exchange.request_id},
+        seconds=seconds,
+    )
+    call = asyncio.ensure_future(run_reentrant(forward, thread_name="labcycle-link"))
+    try:
+        status, headers, body = await asyncio.wait_for(asyncio.shield(call), timeout=seconds)
+    except TimeoutError:
+        raise Refused(503, "Service Unavailable", reason=f"no answer through the VPC link in {seconds:g} s") from None
+    except private_integration.NoTarget as error:
+        raise Refused(error.status, error.message, reason=str(error)) from None
+    exchange.function_status = status
+    return Answer(status, body, tuple(headers))
+
+
+def _seconds(integration: Mapping[str, Any]) -> float:
+    return min(TIME_OUT_SECONDS, float(integration.get("timeoutInMillis") or TIME_OUT_SECONDS * 1000) / 1000)
 
 
 def _answer_of(exchange: Exchange, name: str, result: Mapping[str, Any]) -> Answer:
@@ -434,29 +470,8 @@ def _record(exchange: Exchange, answer: Answer) -> None:
     }
     line = _VARIABLE.sub(lambda found: _quoted(known.get(found[1], "-")), str(logging.get("format", "")))
     group = str(logging["destinationarn"]).removesuffix(":*").split(":log-group:")[-1]
-    append_log(group, f"{exchange.api_id}_{exchange.stage}", line)
+    log_groups.append(group, f"{exchange.api_id}_{exchange.stage}", line)
 
 
 def _quoted(value: str) -> str:
     return json.dumps(value)[1:-1]
-
-
-def append_log(group: str, stream: str, line: str) -> None:
-    """Write a line to a log group that exists; one that does not is AWS's business to refuse, not ours to make."""
-    record = cloudwatch_logs._log_groups.get(group)
-    if record is None:
-        return
-    now = int(time.time() * 1000)
-    found = record["streams"].setdefault(
-        stream,
-        {
-            "events": [],
-            "uploadSequenceToken": "1",
-            "creationTime": now,
-            "firstEventTimestamp": None,
-            "lastEventTimestamp": None,
-        },
-    )
-    found["events"].append({"timestamp": now, "message": line, "ingestionTime": now})
-    found["firstEventTimestamp"] = found["firstEventTimestamp"] or now
-    found["lastEventTimestamp"] = now

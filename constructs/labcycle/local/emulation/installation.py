@@ -22,6 +22,7 @@ def install(settings: Settings) -> Application:
         clock,
         deliveries,
         encryption,
+        endpoints,
         lambda_runtime,
         metrics,
         moto_services,
@@ -31,6 +32,7 @@ def install(settings: Settings) -> Application:
         request_keys,
         resources,
         schedules,
+        server_images,
         state_machines,
         training,
     )
@@ -48,6 +50,8 @@ def install(settings: Settings) -> Application:
     schedules.install()
     moto_services.install(settings)
     training.install(settings)
+    server_images.install(settings)
+    endpoints.install()
     state_machines.install(settings)
     parameters.install(settings)
     door = api_gateway.FrontDoor(settings, clock=time.monotonic)

@@ -88,8 +88,15 @@ def without_vendored(key: str, code: bytes) -> bytes:
             for item in archive.infolist():
                 if item.filename.split("/")[0] not in names:
                     kept.writestr(item, archive.read(item))
-    _swaps[key] = {"asset": key, "packages": _versions(manifest.get("lock") or [])}
+    swapped(key, manifest.get("lock") or [])
     return out.getvalue()
+
+
+def swapped(asset: str, lock: list[str]) -> list[dict[str, str | None]]:
+    """The packages that `lock` pins, with the host's versions of them; kept for the deploy report."""
+    _swaps[asset] = {"asset": asset, "packages": _versions(lock)}
+    packages: list[dict[str, str | None]] = _swaps[asset]["packages"]
+    return packages
 
 
 def _versions(lock: list[str]) -> list[dict[str, str | None]]:
@@ -106,12 +113,16 @@ def _versions(lock: list[str]) -> list[dict[str, str | None]]:
     return found
 
 
-def _isolate() -> None:
-    original = lambda_runtime._detect_runtime_binary
+def isolation(runtime_packages: tuple[str, ...]) -> str:
+    """Source that a process runs first, in the folder of its code: only what may be imported can be from then on."""
     paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     library = sorted({*(p for p in sys.path if p.endswith(("lib-dynload", ".zip"))), *paths})
-    calls = f"isolate({MANIFEST!r}, {RUNTIME_PACKAGES!r}, {library!r})\nlog_as_lambda_does()\n"
-    bootstrap = inspect.getsource(function_bootstrap) + calls
+    return f"{inspect.getsource(function_bootstrap)}isolate({MANIFEST!r}, {runtime_packages!r}, {library!r})\n"
+
+
+def _isolate() -> None:
+    original = lambda_runtime._detect_runtime_binary
+    bootstrap = isolation(RUNTIME_PACKAGES) + "log_as_lambda_does()\n"
 
     def detect(runtime: str) -> tuple[str, str]:
         binary, script = original(runtime)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, router
+from ministack.core.concurrency import run_reentrant
 
 from labcycle.local.settings import Settings
 
@@ -21,13 +23,22 @@ Response = tuple[int, dict[str, str], bytes]
 # service -> prefix of X-Amz-Target
 SERVICES = {"sagemaker": "SageMaker."}
 
+_INVOCATION = re.compile(r"/endpoints/([A-Za-z0-9-]+)/invocations")
+
 _lock = threading.Lock()
+_invoke: Callable[[str, Mapping[str, str], bytes], Response] | None = None
 _operations: dict[str, Callable[[dict[str, Any], Mapping[str, str]], Response]] = {}
 
 
 def operation(target: str, handler: Callable[[dict[str, Any], Mapping[str, str]], Response]) -> None:
     """Answer one operation (`SageMaker.CreateTrainingJob`) by `handler(input, headers)` in place of moto."""
     _operations[target] = handler
+
+
+def invocations(handler: Callable[[str, Mapping[str, str], bytes], Response]) -> None:
+    """Answer SageMaker's InvokeEndpoint by `handler(endpoint, headers, body)`."""
+    global _invoke
+    _invoke = handler
 
 
 def install(settings: Settings) -> None:
@@ -42,10 +53,27 @@ def install(settings: Settings) -> None:
     ) -> Any:
         if service != "sagemaker":
             return original(service, method, path, headers, body, query, region, account)
+        endpoint = endpoint_of(method, path)
+        if endpoint:
+            return f"arn:aws:sagemaker:{region}:{account}:endpoint/{endpoint.lower()}"
         name = json.loads(body or b"{}").get("TrainingJobName")
         return f"arn:aws:sagemaker:{region}:{account}:training-job/{name}" if name else "*"
 
     iam_actions.extract_resource_arn = resource_arn
+    action_of = iam_actions.extract_iam_action
+
+    def action(service: str, method: str, path: str, *rest: Any) -> Any:
+        if service == "sagemaker" and endpoint_of(method, path):
+            return "sagemaker:InvokeEndpoint"
+        return action_of(service, method, path, *rest)
+
+    iam_actions.extract_iam_action = action
+
+
+def endpoint_of(method: str, path: str) -> str | None:
+    """Name of the endpoint that a request to SageMaker's runtime asks; None where it is another request."""
+    found = _INVOCATION.fullmatch(path)
+    return found[1] if found and method == "POST" else None
 
 
 def call(target: str, asked: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
@@ -58,6 +86,10 @@ def call(target: str, asked: Mapping[str, Any], headers: Mapping[str, str]) -> R
 
 def _handler() -> Callable[..., Awaitable[Response]]:
     async def handle(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any) -> Response:
+        endpoint = endpoint_of(method, path)
+        if endpoint and _invoke:
+            answer: Response = await run_reentrant(_invoke, endpoint, headers, body)  # the container asks this server
+            return answer
         target = headers.get("x-amz-target", "")
         asked = json.loads(body or b"{}")
         wanted = {"Content-Type": "application/x-amz-json-1.1"}

@@ -25,7 +25,7 @@ from typing import Any
 from ministack.services import cloudwatch_logs, eventbridge
 
 from labcycle.local.clients import client
-from labcycle.local.emulation import api_gateway, moto_services, policies
+from labcycle.local.emulation import log_groups, moto_services, policies
 from labcycle.local.settings import START_ID, Settings, bare_environment, client_environment
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -168,7 +168,7 @@ class TrainingJob:
         timer.start()
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            api_gateway.append_log(LOG_GROUP, self._log, line.decode(errors="replace").rstrip("\n"))
+            log_groups.append(LOG_GROUP, self._log, line.decode(errors="replace").rstrip("\n"))
         timer.cancel()
         return self._process.wait()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ministack.services.cloudformation import provisioners
 
-from labcycle.local.emulation.resources import addresses, identity, messaging, network, storage
+from labcycle.local.emulation.resources import addresses, containers, identity, messaging, network, storage
 from labcycle.local.resource_types import TYPES
 from labcycle.local.settings import Settings
 
@@ -17,6 +17,7 @@ def install(settings: Settings) -> None:
     for part in (storage, identity, messaging, network):
         part.install()
     addresses.install(settings)
+    containers.install(settings)
     handlers = provisioners._RESOURCE_HANDLERS
     for unlisted in [name for name in handlers if name not in TYPES]:
         del handlers[unlisted]
