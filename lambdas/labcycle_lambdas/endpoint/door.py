@@ -67,7 +67,7 @@ class Door:
         try:
             said = self.runtime.invoke_endpoint(
                 EndpointName=environment.endpoint,
-                ContentType=_content_type(request.headers),
+                ContentType=content_type(request.headers),
                 CustomAttributes=attributes_of(request),
                 Body=request.body or _NO_BODY,
             )
@@ -82,31 +82,13 @@ class Door:
 
     def _refusal(self, error: ClientError) -> Response:
         """The answer to a call that failed, or raised."""
-        said: Mapping[str, Any] = error.response
-        code, message = said["Error"].get("Code", ""), said["Error"].get("Message", "")
-        if code == "ModelError":
-            return self._failed(int(said.get("OriginalStatusCode") or 0), str(said.get("OriginalMessage") or ""))
-        if code in _THROTTLED:
-            raise MlflowError(REQUEST_LIMIT_EXCEEDED, "The endpoint has too much to do; try again.") from None
-        if code in _NOT_READY:
-            raise NotReady(f"The endpoint {self.environment.endpoint} is not ready ({code}).") from None
-        if code in ("ValidationError", "ValidationException"):
-            # So it tells of an endpoint that is missing, too, and of one that is being made.
-            if self.environment.endpoint in message:
-                raise NotReady(f"The endpoint {self.environment.endpoint} is not there or not ready.") from None
-            raise MlflowError(BAD_REQUEST, f"The endpoint takes no such request: {message[:500]}") from None
-        raise error
-
-    def _failed(self, status: int, message: str) -> Response:
-        """What the container answered with 4xx or 5xx. Without a status it has not answered at all."""
-        if not 400 <= status <= 599:
-            raise self._too_slow()
-        try:
-            return opened(message.encode())
-        except ValueError:  # the container's own refusal, or cut off by SageMaker
-            code = INTERNAL_ERROR if status >= 500 else BAD_REQUEST
-            said = message[:500] or "no message"
-            raise MlflowError(code, f"The container answered with {status}: {said}", status=status) from None
+        if error.response["Error"].get("Code", "") == "ModelError":
+            said: Mapping[str, Any] = error.response
+            status = int(said.get("OriginalStatusCode") or 0)
+            if not 400 <= status <= 599:  # it has not answered at all
+                raise self._too_slow()
+            return failed(status, str(said.get("OriginalMessage") or ""))
+        raise refusal(self.environment.endpoint, error) from None
 
     def _too_slow(self) -> MlflowError:
         return MlflowError(
@@ -116,7 +98,32 @@ class Door:
         )
 
 
-def _content_type(headers: Mapping[str, str]) -> str:
+def refusal(endpoint: str, error: ClientError) -> Exception:
+    """What to raise where SageMaker refused to ask `endpoint`: the error itself where it is none of those that are expected."""
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    if code in _THROTTLED:
+        return MlflowError(REQUEST_LIMIT_EXCEEDED, "The endpoint has too much to do; try again.")
+    if code in _NOT_READY:
+        return NotReady(f"The endpoint {endpoint} is not ready ({code}).")
+    if code in ("ValidationError", "ValidationException"):
+        # So it tells of an endpoint that is missing, too, and of one that is being made.
+        if endpoint in message:
+            return NotReady(f"The endpoint {endpoint} is not there or not ready.")
+        return MlflowError(BAD_REQUEST, f"The endpoint takes no such request: {message[:500]}")
+    return error
+
+
+def failed(status: int, message: str) -> Response:
+    """What the container answered with 4xx or 5xx. Raises `MlflowError` where it is not the model server's answer."""
+    try:
+        return opened(message.encode())
+    except ValueError:  # the container's own refusal, or cut off by SageMaker
+        code = INTERNAL_ERROR if status >= 500 else BAD_REQUEST
+        said = message[:500] or "no message"
+        raise MlflowError(code, f"The container answered with {status}: {said}", status=status) from None
+
+
+def content_type(headers: Mapping[str, str]) -> str:
     """SageMaker takes visible ASCII alone; the model server says what it thinks of the rest."""
     given = headers.get("content-type", "").encode("ascii", "replace").decode()
     return given[:1024] or "application/json"

@@ -35,11 +35,22 @@ _ERRORS = {
     "500": "The server failed (`INTERNAL_ERROR`); its log has the cause.",
     "503": "The model is paused, or cannot be loaded (`TEMPORARILY_UNAVAILABLE`).",
 }
+_ALREADY = "The idempotency key was sent with another request before (`RESOURCE_CONFLICT`)."
+_LATER_ERRORS = {
+    **_ERRORS,
+    "404": "No version is live, or nothing was asked by the id (`RESOURCE_DOES_NOT_EXIST`).",
+    "409": _ALREADY,
+    "410": "The answer is no longer kept (`RESOURCE_DOES_NOT_EXIST`).",
+    "504": "The model has not answered in time (`TEMPORARILY_UNAVAILABLE`).",
+}
+_IDEMPOTENCY = "Any text of at most 255 characters: a request that is sent again with the same one is scored once."
 _OF_ANY = ("403", "404", "429", "500", "503")
 
 
-def document(model: str, version: int | None, schema: Schema | None) -> dict[str, Any]:
-    """The document. `version` is None while the model is paused and none is loaded; `schema` where there is no signature."""
+def document(model: str, version: int | None, schema: Schema | None, *, later: bool = False) -> dict[str, Any]:
+    """The document. `version` is None while the model is paused and none is loaded; `schema` where there is no signature. `later`:
+    predictions are fetched by an id."""
+    errors = _LATER_ERRORS if later else _ERRORS
     components: dict[str, Any] = {
         "securitySchemes": {
             # As tools that know it expect it:
@@ -53,7 +64,7 @@ def document(model: str, version: int | None, schema: Schema | None) -> dict[str
             }
         },
         "headers": {name: {"description": about, "schema": _TEXT} for name, about in _HEADERS.items()},
-        "responses": {status: _answer(about, _ref("schemas", "Error")) for status, about in _ERRORS.items()},
+        "responses": {status: _answer(about, _ref("schemas", "Error")) for status, about in errors.items()},
         "schemas": {
             "Request": request_schema(schema),
             "Answer": {
@@ -66,6 +77,7 @@ def document(model: str, version: int | None, schema: Schema | None) -> dict[str
                 "properties": {"error_code": _TEXT, "message": _TEXT},
                 "required": ["message"],
             },
+            **({"Waiting": {"type": "object", "properties": {"id": _TEXT}, "required": ["id"]}} if later else {}),
             "Version": {
                 "type": "object",
                 "properties": {
@@ -92,7 +104,7 @@ def document(model: str, version: int | None, schema: Schema | None) -> dict[str
         "openapi": "3.1.0",
         "info": {"title": model, "version": "none" if version is None else str(version), "description": _ABOUT},
         "paths": {
-            "/invocations": {"post": _invocations()},
+            **(_later() if later else {"/invocations": {"post": _invocations()}}),
             "/ping": {"get": _told("ping", "Whether a version can answer, or its pause.")},
             "/version": {"get": _told("version", "Which version is live, and what stands beside it.")},
             "/openapi.json": {
@@ -247,6 +259,32 @@ def _invocations() -> dict[str, Any]:
             **{status: _ref("responses", status) for status in _ERRORS},
         },
     }
+
+
+def _later() -> dict[str, Any]:
+    """A request, and its answer."""
+    asked = _invocations()
+    asked["parameters"].append(
+        {"name": "idempotency-key", "in": "header", "description": _IDEMPOTENCY, "schema": _TEXT}
+    )
+    waits = _answer("The request waits: its answer is fetched by its id.", _ref("schemas", "Waiting"))
+    waits["headers"] = {
+        **waits.get("headers", {}),
+        "location": {"description": "Path of the answer.", "schema": _TEXT},
+        "retry-after": {"description": "Seconds.", "schema": _TEXT},
+    }
+    refused = {status: _ref("responses", status) for status in _LATER_ERRORS}
+    answered = asked["responses"]["200"]
+    asked["responses"] = {"202": waits, **{s: r for s, r in refused.items() if s not in ("410", "504")}}
+    fetched = {
+        "operationId": "answer",
+        "summary": "The answer to a request, as the model server gave it.",
+        "parameters": [
+            {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+        ],
+        "responses": {"200": answered, "202": waits, **refused},
+    }
+    return {"/invocations": {"post": asked}, "/answers/{id}": {"get": fetched}}
 
 
 def _told(name: str, summary: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
