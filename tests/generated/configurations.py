@@ -25,6 +25,7 @@ from tests.generated.strategies import (
     run_by_turns,
     sample,
     shuffled,
+    spread,
     targets,
     teams_in,
     without_contradictions,
@@ -77,7 +78,7 @@ def configuration(number: int) -> Configuration:
     for model in ROTATED:
         holders = [holder for team in teams for of, holder in mappings(team, Team) if of is model]
         for place, holder in enumerate(holders):
-            rotate(holder, model, number + place)
+            rotate(holder, model, 3 * number + place)
     regions = {home["target"]: home["region"] for home in homes}
     turns: Counter[type[BaseModel]] = Counter()
     for team in teams:
@@ -85,6 +86,7 @@ def configuration(number: int) -> Configuration:
             run_by_turns(holder, of, regions[team["target"]], number + turns[of])
             turns[of] += 1
         without_contradictions(team)
+        spread(team)
     return Configuration(number, tuple(homes), teams)
 
 

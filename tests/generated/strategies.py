@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 from labcycle.config import (
     ApiDelivery,
     AppDelivery,
+    AsynchronousDelivery,
     BatchDelivery,
     Consumer,
     Drift,
@@ -161,14 +162,37 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
 """What has no pattern, or what a limit of AWS or another key bounds further."""
 
 
-ROTATED = (BatchDelivery, ReportDelivery, ServerlessDelivery)
-"""Few teams have them, and no key of theirs depends on another: what can be counted takes its values in turn, in place of chance."""
+ROTATED = (
+    AsynchronousDelivery,
+    BatchDelivery,
+    FargateDelivery,
+    RealTimeDelivery,
+    ReportDelivery,
+    ServerlessDelivery,
+)
+"""Few teams have them: what can be counted takes its values in turn, in place of chance."""
+_COUNTS = [(1, 1), (2, 50), (50, 50), (1, 7), (None, None)]
+_SIZES = [(cpu, allowed_memory_mb(cpu)[-1 if cpu > 1024 else 0]) for cpu in get_args(CpuUnits)]
+# Keys that depend on another, and the values that they take together.
+_TOGETHER: dict[type[BaseModel], dict[tuple[str, str], list[Any]]] = {
+    AsynchronousDelivery: {("minimum_instances", "maximum_instances"): [(0, 1), *_COUNTS[1:]]},
+    FargateDelivery: {
+        ("minimum_tasks", "maximum_tasks"): _COUNTS,
+        ("cpu", "memory_mb"): [*_SIZES, (None, None)],
+    },
+    RealTimeDelivery: {("minimum_instances", "maximum_instances"): _COUNTS},
+}
 
 
 def rotate(data: Data, model: type[BaseModel], turn: int) -> None:
     """Let each number and word in `data`, of `model` of `ROTATED`, take the value whose turn it is: a limit, between them, absent."""
+    taken: dict[str, Any] = {}
+    for keys, several in _TOGETHER.get(model, {}).items():
+        taken |= dict(zip(keys, several[turn % len(several)], strict=True))
     for key, field in model.model_fields.items():
         kind = plain(field.annotation)
+        if key in taken:
+            continue
         if get_origin(kind) is Literal:
             turns: list[Any] = list(get_args(kind))
         elif (
@@ -181,7 +205,8 @@ def rotate(data: Data, model: type[BaseModel], turn: int) -> None:
             continue
         if not field.is_required():
             turns.append(None)
-        value = turns[turn % len(turns)]
+        taken[key] = turns[turn % len(turns)]
+    for key, value in taken.items():
         if value is None:
             data.pop(key, None)
         else:
@@ -429,11 +454,11 @@ def _issuers() -> st.SearchStrategy[list[Data]]:
 
 
 def spread(team: Data) -> None:
-    """In production a service has two tasks or instances at least."""
+    """In production a service that answers at once has two tasks or instances at least."""
     for model in team.get("models") or [] if team["stage"] == "production" else []:
         for deliver in model["deliver"]:
             for what in ("tasks", "instances"):
-                if deliver.get(f"minimum_{what}") == 1:
+                if deliver.get(f"minimum_{what}") == 1 and deliver.get("mode") != "asynchronous":
                     deliver[f"minimum_{what}"] = 2
                     deliver[f"maximum_{what}"] = max(2, deliver[f"maximum_{what}"])
 
@@ -518,48 +543,30 @@ def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
     """An API, and sometimes batches, reports or a page beside it. Containers need CodeBuild, and unless they are serverless a network
     with a way out."""
     api, batch, report, page = (mapping(one) for one in (ApiDelivery, BatchDelivery, ReportDelivery, AppDelivery))
+    alone = api  # without a page, which waits for its answer
     if target["region"] in regions_with("codebuild"):
-        kinds = [api, api, mapping(ServerlessDelivery)]
+        few, tasks, instances = [api, mapping(ServerlessDelivery)], [], []
         if target["network"]["egress"] != "none":
-            kinds += [_fargate()] * 5 + [_real_time()] * 4
-        api = st.sampled_from(kinds).flatmap(lambda kind: kind)
+            tasks, instances = [_fitting(FargateDelivery)] * 6, [_fitting(RealTimeDelivery)] * 3
+        later = [_fitting(AsynchronousDelivery)] * 4 if tasks else []
+        kinds = [*few, *tasks, *instances]
+        api, alone = (st.sampled_from(some).flatmap(lambda kind: kind) for some in ([api, *kinds], kinds + later))
     forms_of = (
-        (api,),
-        (report, batch, api),
+        (alone,),
+        (report, batch, alone),
         (batch, page, api),
-        (report, api, batch),
-        (report, api),
+        (report, alone, batch),
+        (report, alone),
         (report, batch, page, api),
-        (report, batch, api),
+        (report, batch, alone),
     )
     return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))
 
 
-_LEAST_AND_MOST = [(1, 1), (2, 50), (50, 50), (1, 7)]
-
-
-@st.composite
-def _fargate(draw: st.DrawFn) -> Data:
-    """Often the smallest and the largest memory, and one task, or 50."""
-    data = draw(mapping(FargateDelivery))
-    every = [(cpu, memory) for cpu in get_args(CpuUnits) for memory in allowed_memory_mb(cpu)]
-    ends = [(cpu, memory[at]) for cpu in get_args(CpuUnits) for memory in [allowed_memory_mb(cpu)] for at in (0, -1)]
-    size = draw(st.sampled_from([ends[0], ends[-1]]) | st.sampled_from(ends) | st.sampled_from(every))
-    least, most = draw(st.sampled_from(_LEAST_AND_MOST))
-    data |= {"cpu": size[0], "memory_mb": size[1], "minimum_tasks": least, "maximum_tasks": most}
-    absent = draw(st.sampled_from([(), (), (), ("cpu", "memory_mb"), ("minimum_tasks", "maximum_tasks")]))
-    return {key: value for key, value in data.items() if key not in absent}
-
-
-@st.composite
-def _real_time(draw: st.DrawFn) -> Data:
-    """Often one instance, or 50, and of all types."""
-    data = draw(mapping(RealTimeDelivery))
-    least, most = draw(st.sampled_from(_LEAST_AND_MOST))
-    kind = draw(values(RealTimeDelivery, "instance_type"))
-    data |= {"instance_type": kind, "minimum_instances": least, "maximum_instances": most}
-    absent = draw(st.sampled_from([(), (), (), ("instance_type", "minimum_instances", "maximum_instances")]))
-    return {key: value for key, value in data.items() if key not in absent}
+def _fitting(model: type[BaseModel]) -> st.SearchStrategy[Data]:
+    """Without what depends on another key: `rotate` adds it."""
+    apart = {key for keys in _TOGETHER[model] for key in keys}
+    return mapping(model).map(lambda data: {key: value for key, value in data.items() if key not in apart})
 
 
 @st.composite

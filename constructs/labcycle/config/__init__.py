@@ -11,6 +11,7 @@ from .target import Network, SignIn, Target
 from .team import (
     ApiDelivery,
     AppDelivery,
+    AsynchronousDelivery,
     BatchDelivery,
     ConcurrencyOffHours,
     Consumer,
@@ -52,6 +53,7 @@ __all__ = [
     "TIERS",
     "ApiDelivery",
     "AppDelivery",
+    "AsynchronousDelivery",
     "BatchDelivery",
     "ConcurrencyOffHours",
     "ConfigError",

@@ -6,10 +6,12 @@ Everything else gets its name from CloudFormation.
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 _STATE_MACHINE_LENGTH = 80
 _ENDPOINT_LENGTH = 63
 BOUNDARY_PATH = "/"
+Waiting = Literal["asked", "in", "out", "failed"]
 # Keys of a template's metadata, by which the gate learns what a file says.
 COMPLIANCE_METADATA = "labcycle:compliance"
 QUOTAS_METADATA = "labcycle:quotas"
@@ -160,6 +162,11 @@ def endpoint(team: str, model: str) -> str:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
     """
     return _cut(f"labcycle-{team}-{model}", _ENDPOINT_LENGTH, model)
+
+
+def asynchronous_prefix(kind: Waiting, model: str = "") -> str:
+    """Where in the artifact bucket lies what was asked of a model that answers later, and its answers; without a model, of all."""
+    return f"asynchronous/{kind}/{model}/" if model else f"asynchronous/{kind}/"
 
 
 def endpoint_log_group(team: str, model: str) -> str:

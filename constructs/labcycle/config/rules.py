@@ -233,6 +233,14 @@ def model_rules(model: Any) -> Iterator[Broken]:
                 "got app in a model without an api; allowed beside the form api, which answers what the page asks. "
                 "Add {form: api, runtime: lambda} to deliver, or remove app",
             )
+    if any(_get(deliver, "mode") == "asynchronous" for _, deliver in _items(model, "deliver")):
+        for i, form in forms:
+            if form == "app":
+                yield Broken(
+                    ("deliver", i, "form"),
+                    "got app beside an api with mode: asynchronous; allowed beside one that answers at once, since the page waits for "
+                    "its answer. Remove app, or write mode: real_time or mode: serverless",
+                )
     for i, deliver in _items(model, "deliver"):
         yield from _below(("deliver", i), _recipients(deliver))
         if _get(_get(deliver, "start"), "mode") == "snap_start" and _get(_get(model, "runtime"), "next") is not None:
@@ -355,9 +363,10 @@ def fargate_rules(deliver: Any) -> Iterator[Broken]:
 
 
 def endpoint_rules(deliver: Any) -> Iterator[Broken]:
-    if _get(deliver, "runtime") == "sagemaker" and _get(deliver, "mode") == "real_time":
-        yield from _least_and_most(deliver, "instances", 2, 4)
-        yield from _no_more_in_off_hours(deliver, "instances", "minimum_instances", 2)
+    usual = {"real_time": 2, "asynchronous": 0}.get(str(_get(deliver, "mode")))
+    if _get(deliver, "runtime") == "sagemaker" and usual is not None:
+        yield from _least_and_most(deliver, "instances", usual, 4)
+        yield from _no_more_in_off_hours(deliver, "instances", "minimum_instances", usual)
 
 
 def _least_and_most(deliver: Any, what: str, usual_least: int, usual_most: int) -> Iterator[Broken]:
@@ -385,7 +394,7 @@ def _enough_of_them(team: Any) -> Iterator[Broken]:
         for j, deliver in _items(model, "deliver"):
             key = {"fargate": "minimum_tasks", "sagemaker": "minimum_instances"}.get(str(_get(deliver, "runtime")), "")
             least = _get(deliver, key)
-            if isinstance(least, int) and least == 1:
+            if isinstance(least, int) and least == 1 and _get(deliver, "mode") != "asynchronous":  # where requests wait
                 yield Broken(
                     ("models", i, "deliver", j, key),
                     "got 1 in the stage production; allowed 2 or more, so that a zone may fail. Write 2, or remove the key",

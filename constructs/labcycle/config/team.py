@@ -416,6 +416,32 @@ class ServerlessDelivery(EndpointDelivery):
     """Longest time of one answer; a cold start takes much of it."""
 
 
+class AsynchronousDelivery(EndpointDelivery):
+    """The model answers over HTTP, but later: a request waits for an instance of SageMaker, and its answer is fetched by its id."""
+
+    mode: Literal["asynchronous"]
+    """When there are instances."""
+    instance_type: EndpointInstance = "ml.m5.large"
+    """SageMaker instance type (about 0.12 USD an hour for one ml.m5.large)."""
+    minimum_instances: Annotated[int, Field(ge=0, le=50)] = 0
+    """Instances that are always there; 0: none, and the first request waits some minutes for one."""
+    maximum_instances: Annotated[int, Field(ge=1, le=50)] = 4
+    """Instances that there are at most."""
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 4
+    """Requests that an instance answers at once."""
+    timeout_seconds: Annotated[int, Field(ge=3, le=3600)] = 900
+    """Longest time of one answer, without the time that its request waits."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.endpoint_rules)
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of one instance in MB."""
+        return endpoint_memory_mb(self.instance_type)
+
+
 class BatchDelivery(Settings):
     """The model scores objects that lie in the artifact bucket, below `batch/<model>/in/`."""
 
@@ -457,10 +483,12 @@ class AppDelivery(Settings):
     """How the model is delivered."""
 
 
-OverHttp = ApiDelivery | FargateDelivery | RealTimeDelivery | ServerlessDelivery
+OverHttp = ApiDelivery | FargateDelivery | RealTimeDelivery | ServerlessDelivery | AsynchronousDelivery
 Delivery = Annotated[
     Annotated[
-        ApiDelivery | FargateDelivery | Annotated[RealTimeDelivery | ServerlessDelivery, Field(discriminator="mode")],
+        ApiDelivery
+        | FargateDelivery
+        | Annotated[RealTimeDelivery | ServerlessDelivery | AsynchronousDelivery, Field(discriminator="mode")],
         Field(discriminator="runtime"),
     ]
     | BatchDelivery

@@ -178,7 +178,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
             "DescribeResourcePolicies FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
             "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",
-            sagemaker="AddTags CreateTrainingJob DescribeTrainingJob InvokeEndpoint ListTags "
+            sagemaker="AddTags CreateTrainingJob DescribeTrainingJob InvokeEndpoint InvokeEndpointAsync ListTags "
             "ListTrainingJobs StopTrainingJob",
             ssm="DescribeInstanceInformation DescribeSessions GetConnectionStatus ResumeSession StartSession TerminateSession "
             "UpdateInstanceInformation",

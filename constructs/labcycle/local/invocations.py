@@ -32,9 +32,12 @@ def invoked(headers: Mapping[str, str], body: bytes, container: Container) -> An
     if status == 200:
         return 200, {"Content-Type": "application/octet-stream", "x-Amzn-Invoked-Production-Variant": "all"}, content
     said = content.decode(errors="replace")
-    blamed = "client" if status < 500 else "server"
-    about = f'Received {blamed} error ({status}) from primary with message "{said}".'
-    return failed(status, about, said)
+    return failed(status, received(status, said), said)
+
+
+def received(status: int, said: str) -> str:
+    """The message about what a container answered."""
+    return f'Received {"client" if status < 500 else "server"} error ({status}) from primary with message "{said}".'
 
 
 def failed(original_status: int, message: str, original_message: str) -> Answered:

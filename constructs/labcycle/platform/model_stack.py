@@ -11,6 +11,7 @@ from constructs import Construct
 from labcycle._grants import allow
 from labcycle.config import (
     ApiDelivery,
+    AsynchronousDelivery,
     Drift,
     EndpointDelivery,
     FargateDelivery,
@@ -25,6 +26,7 @@ from labcycle.monitoring import ModelMonitor, Retraining
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
 from labcycle.serving import (
+    Asynchronous,
     BatchScoring,
     FargateModelService,
     ModelPromotion,
@@ -130,7 +132,9 @@ class ModelStack(Stack):
         CfnOutput(self, "ServerService", value=service.service.service_name)
         return service
 
-    def _sagemaker_service(self, api: RealTimeDelivery | ServerlessDelivery) -> SageMakerModelService:
+    def _sagemaker_service(
+        self, api: RealTimeDelivery | ServerlessDelivery | AsynchronousDelivery
+    ) -> SageMakerModelService:
         service = SageMakerModelService(
             self,
             "Service",
@@ -151,16 +155,15 @@ class ModelStack(Stack):
         CfnOutput(self, "ServerEndpoint", value=service.endpoint_name)
         return service
 
-    def _endpoint(self, api: RealTimeDelivery | ServerlessDelivery) -> RealTime | Serverless:
+    def _endpoint(
+        self, api: RealTimeDelivery | ServerlessDelivery | AsynchronousDelivery
+    ) -> RealTime | Serverless | Asynchronous:
         if isinstance(api, ServerlessDelivery):
             return Serverless(Size.mebibytes(api.memory_mb), api.maximum_concurrency)
-        return RealTime(
-            contract.network(self, self._target),
-            api.instance_type,
-            api.minimum_instances,
-            api.maximum_instances,
-            api.off_hours,
-        )
+        vpc = contract.network(self, self._target)
+        if isinstance(api, AsynchronousDelivery):
+            return Asynchronous(vpc, api.instance_type, api.minimum_instances, api.maximum_instances, api.concurrency)
+        return RealTime(vpc, api.instance_type, api.minimum_instances, api.maximum_instances, api.off_hours)
 
     def _promotion(self) -> ModelPromotion | None:
         policy, api = self._model.promotion, self._model.api

@@ -66,13 +66,14 @@ class ModelApi(Construct):
         requests_per_second: int,
         burst: int,
         access_log: logs.ILogGroup,
+        more: Sequence[Route] = (),
     ) -> apigateway.HttpApi:
-        """The HTTP API before the server, by which it is reached."""
+        """The HTTP API before the server, by which it is reached; with `more` routes than those of every model."""
         api = http_api(
             self,
             "Api",
             description=f"Scoring API of {self._model}, team {self._team}",
-            routes=[(path, method, behind) for path, method in routes_of(app)],
+            routes=[(path, method, behind) for path, method in (*routes_of(app), *more)],
             requests_per_second=requests_per_second,
             burst=burst,
             access_log=access_log,
@@ -221,13 +222,7 @@ def let_server_work(
     written: Sequence[str] = ANSWERING,
 ) -> None:
     """The deployment record of this model is read, what it counts is written, pinned object versions are fetched."""
-    record = f"DEPLOYMENT#{model}"
-    allow(
-        server,
-        ["dynamodb:GetItem"],
-        [ledger.table_arn],
-        {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [record]}},
-    )
+    let_read_record(server, model, ledger)
     allow(
         server,
         ["dynamodb:PutItem"],
@@ -236,6 +231,12 @@ def let_server_work(
     )
     allow(server, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
     allow_key(server, key, "read and write items", "read objects", region=region)
+
+
+def let_read_record(reader: iam.IGrantable, model: str, ledger: dynamodb.ITable) -> None:
+    """What is live."""
+    record = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"DEPLOYMENT#{model}"]}}
+    allow(reader, ["dynamodb:GetItem"], [ledger.table_arn], record)
 
 
 def check_figures(*figures: tuple[str, float, float, float]) -> None:

@@ -19,11 +19,22 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
 from labcycle.config import InstanceOffHours, names
 from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb
+from labcycle.serving._asynchronous import (
+    ANSWERS,
+    LATER_CONCURRENCY,
+    Asynchronous,
+    async_config,
+    let_ask,
+    let_take,
+    scale_by_backlog,
+    waiting_alarm,
+)
 from labcycle.serving._off_hours import rest_in
 from labcycle.serving.container_api import ContainerApi
 from labcycle.serving.model_api import PERIOD, as_json, check_figures
@@ -32,6 +43,7 @@ INSTANCES = (1, 50)
 CONCURRENCY = (1, 200)
 SERVERLESS_MIB = (1024, 6144)
 TIMEOUT_SECONDS = (3, 29)
+LATER_TIMEOUT_SECONDS = (3, 3600)  # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 _VARIANT = "all"  # the same always: SageMaker keeps counts, and takes a deployment back, by the variant's name
 _BODY_BYTES = 6_000_000  # what a function takes
 _SERVERLESS_BODY_BYTES = 4_000_000  # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
@@ -60,6 +72,10 @@ class Serverless:
     maximum_concurrency: int = 10
 
 
+Endpoint = RealTime | Serverless | Asynchronous
+_OnInstances = RealTime | Asynchronous
+
+
 class SageMakerModelService(ContainerApi):
     """The version of `model` that is live, as on Lambda, from an endpoint of SageMaker that runs our own container.
 
@@ -72,7 +88,8 @@ class SageMakerModelService(ContainerApi):
     left to scaling.
 
     `RealTime`: an ml.m5.large costs about 84 USD a month, whether anybody calls or not. `Serverless`: nothing while idle; a request
-    of 100 ms at 3,072 MiB about 6 USD a million. Beside it 1.00 USD a million requests for the API, and about 1 USD for the door
+    of 100 ms at 3,072 MiB about 6 USD a million. `Asynchronous`: an instance by the hour while there is something to do; the door
+    queues a request, answers 202, and has the answer at `GET /answers/{id}` for a week. Beside it 1.00 USD a million requests for the API, and about 1 USD for the door
     (us-east-1, January 2026, estimate).
 
     Parameters
@@ -92,11 +109,11 @@ class SageMakerModelService(ContainerApi):
         Gets the alarms (0.10 USD a month each). A topic of the same stack, and its key, are told to let them publish; those of
         another stack must. Absent: they only guard deployments.
     timeout
-        Of one request, 3 to 29 seconds.
+        Of one request, 3 to 29 seconds, which is the default; 3 to 3,600 where it is `Asynchronous`.
     requests_per_second, burst
         The stage answers 429 above these rates. Each instance is meant to take its share of the first.
     app
-        Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md.
+        Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md. Not where it is `Asynchronous`.
     runtime
         What versions are loaded with: a flavour of MLflow and a lock of its packages, with hashes. Absent: ONNX Runtime.
     retain_logs
@@ -105,7 +122,7 @@ class SageMakerModelService(ContainerApi):
     Raises
     ------
     ValueError
-        If a figure is outside its range, or the VPC has fewer than two private subnets.
+        If a figure is outside its range, the VPC has fewer than two private subnets, or `app` is asked of what answers later.
     """
 
     def __init__(
@@ -115,7 +132,7 @@ class SageMakerModelService(ContainerApi):
         *,
         team: str,
         model: str,
-        endpoint: RealTime | Serverless,
+        endpoint: Endpoint,
         ledger: dynamodb.ITable,
         artifact_bucket: s3.IBucket,
         encryption_key: kms.IKey,
@@ -128,7 +145,7 @@ class SageMakerModelService(ContainerApi):
         runtime: ModelRuntime | None = None,
     ) -> None:
         timeout = timeout or Duration.seconds(29)
-        _check(endpoint, timeout, requests_per_second, burst)
+        _check(endpoint, timeout, requests_per_second, burst, app=app)
         super().__init__(
             scope,
             construct_id,
@@ -152,13 +169,20 @@ class SageMakerModelService(ContainerApi):
         self.endpoint = self._endpoint(self._container(endpoint), endpoint)
         if isinstance(endpoint, RealTime):
             self._scale(endpoint, requests_per_second)
-        self.door = self._door_function(_body_bytes(endpoint), retain_logs)
+        if isinstance(endpoint, Asynchronous):
+            scale_by_backlog(self, self._instances(endpoint), self.endpoint_name, endpoint)
+            if notice_topic is not None:
+                waiting_alarm(self, self.endpoint_name, team=team, model=model, topic=notice_topic, key=encryption_key)
+            self.door = self._queueing_door(retain_logs)
+        else:
+            self.door = self._door_function(_body_bytes(endpoint), retain_logs)
         self.api = self._http_api(
             self.door,
             app=app,
             requests_per_second=requests_per_second,
             burst=burst,
             access_log=self._access_log(encryption_key, retain_logs),
+            more=[ANSWERS] if isinstance(endpoint, Asynchronous) else [],
         )
         self._announce(
             memory_mb=_memory_mb(endpoint),
@@ -168,7 +192,7 @@ class SageMakerModelService(ContainerApi):
             key=encryption_key,
             errors_in=f"the log groups of the function {self.door.function_name} and {self.log_group.log_group_name}",
         )
-        if isinstance(endpoint, RealTime):
+        if isinstance(endpoint, _OnInstances):
             self._has_place_for_shadow("process")
 
     def metric_model_latency(self, statistic: str = "p99") -> cloudwatch.Metric:
@@ -193,7 +217,7 @@ class SageMakerModelService(ContainerApi):
             statistic=statistic,
         )
 
-    def _execution_role(self, endpoint: RealTime | Serverless) -> iam.Role:
+    def _execution_role(self, endpoint: Endpoint) -> iam.Role:
         """What SageMaker needs, and what the server does:
         https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createmodel-perms
         """
@@ -207,7 +231,7 @@ class SageMakerModelService(ContainerApi):
             ),
             description=f"Endpoint with the model server of {self._model}, team {self._team}",
         )
-        self._let_serve(role, shadow=isinstance(endpoint, RealTime))
+        self._let_serve(role, shadow=isinstance(endpoint, _OnInstances))
         self._let_fetch_and_log(role)
         # CloudWatch Logs names a group with an empty stream: https://github.com/aws/sagemaker-python-sdk/issues/2253
         group = stack.format_arn(
@@ -220,7 +244,9 @@ class SageMakerModelService(ContainerApi):
         # The action cannot be scoped to a resource; the namespace is what can be.
         namespace = {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}}
         allow(role, ["cloudwatch:PutMetricData"], ["*"], namespace)
-        if isinstance(endpoint, RealTime):
+        if isinstance(endpoint, Asynchronous):
+            let_take(role, model=self._model, bucket=self._bucket, key=self._key)
+        if isinstance(endpoint, _OnInstances):
             self._let_join_network(role, endpoint.vpc)
             # The disks of its instances.
             allow(role, ["kms:CreateGrant"], [self._key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
@@ -248,11 +274,11 @@ class SageMakerModelService(ContainerApi):
         looked_at = ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
         allow(role, [f"ec2:Describe{what}" for what in looked_at], ["*"])  # they take no resource
 
-    def _container(self, endpoint: RealTime | Serverless) -> sagemaker.CfnModel:
+    def _container(self, endpoint: Endpoint) -> sagemaker.CfnModel:
         # Nothing says that a serverless container runs between requests; that of an instance does.
         environment = {**self._environment, **({"SUSPENDED": "true"} if isinstance(endpoint, Serverless) else {})}
         network = None
-        if isinstance(endpoint, RealTime):
+        if isinstance(endpoint, _OnInstances):
             network = sagemaker.CfnModel.VpcConfigProperty(
                 security_group_ids=[self._group.security_group_id],
                 subnets=[subnet.subnet_id for subnet in endpoint.vpc.private_subnets],
@@ -269,13 +295,15 @@ class SageMakerModelService(ContainerApi):
         model.node.add_dependency(self.image.ready, self.execution_role)
         return model
 
-    def _endpoint(self, model: sagemaker.CfnModel, endpoint: RealTime | Serverless) -> sagemaker.CfnEndpoint:
+    def _endpoint(self, model: sagemaker.CfnModel, endpoint: Endpoint) -> sagemaker.CfnEndpoint:
         """CloudFormation replaces the configuration at each change, so that the endpoint gets one of another name."""
         runs_on: dict[str, Any]
-        if isinstance(endpoint, RealTime):
+        if isinstance(endpoint, _OnInstances):
             runs_on = {
                 "instance_type": endpoint.instance_type,
-                "initial_instance_count": endpoint.minimum_instances,
+                "initial_instance_count": max(
+                    1, endpoint.minimum_instances
+                ),  # SageMaker begins with one; scaling may end it
             }
         else:
             runs_on = {
@@ -295,16 +323,27 @@ class SageMakerModelService(ContainerApi):
                     **runs_on,
                 )
             ],
-            kms_key_id=self._key.key_arn if isinstance(endpoint, RealTime) else None,
+            kms_key_id=self._key.key_arn if isinstance(endpoint, _OnInstances) else None,
+            async_inference_config=async_config(endpoint, self._model, self._bucket, self._key)
+            if isinstance(endpoint, Asynchronous)
+            else None,
         )
+        # A deployment begins with an instance, however many scaling has left: without one nothing of it would be tried.
+        begins_anew = isinstance(endpoint, Asynchronous) and endpoint.minimum_instances == 0
         made = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
             endpoint_name=self.endpoint_name,
             endpoint_config_name=config.attr_endpoint_config_name,
-            retain_all_variant_properties=True,
+            retain_all_variant_properties=not begins_anew,
             deployment_config=self._guarded(),
         )
+        if begins_anew:
+            acknowledge(
+                made,
+                sagemaker_endpoint_keeps_capacity="A count of none would be kept, and a deployment accepted untried; requests wait "
+                "meanwhile.",
+            )
         made.node.add_dependency(self.log_group)
         return made
 
@@ -343,7 +382,8 @@ class SageMakerModelService(ContainerApi):
             ),
         ]
 
-    def _scale(self, endpoint: RealTime, rate: int) -> None:
+    def _instances(self, endpoint: _OnInstances) -> scaling.ScalableTarget:
+        """Their count, which scaling sets."""
         stack = Stack.of(self)
         # AWS's own role, which it makes itself:
         # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
@@ -353,7 +393,7 @@ class SageMakerModelService(ContainerApi):
             resource="role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com",
             resource_name="AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
         )
-        target = scaling.ScalableTarget(
+        return scaling.ScalableTarget(
             self,
             "Scaling",
             service_namespace=scaling.ServiceNamespace.SAGEMAKER,
@@ -363,7 +403,10 @@ class SageMakerModelService(ContainerApi):
             max_capacity=endpoint.maximum_instances,
             role=iam.Role.from_role_arn(self, "ScalingRole", role),
         )
-        target.scale_to_track_metric(
+
+    def _scale(self, endpoint: RealTime, rate: int) -> None:
+        instances = self._instances(endpoint)
+        instances.scale_to_track_metric(
             "Requests",
             target_value=max(1, math.ceil(60 * rate / endpoint.maximum_instances)),  # a minute
             predefined_metric=scaling.PredefinedMetric.SAGEMAKER_VARIANT_INVOCATIONS_PER_INSTANCE,
@@ -372,10 +415,9 @@ class SageMakerModelService(ContainerApi):
         )
         if endpoint.off_hours:
             least, most = endpoint.minimum_instances, endpoint.maximum_instances
-            rest_in(target, endpoint.off_hours, meanwhile=endpoint.off_hours.instances, least=least, most=most)
+            rest_in(instances, endpoint.off_hours, meanwhile=endpoint.off_hours.instances, least=least, most=most)
 
     def _door_function(self, body_bytes: int, retain_logs: bool) -> lambda_.Function:
-        stack = Stack.of(self)
         seconds = int(self._timeout.to_seconds())
         door = python_function(
             self,
@@ -394,30 +436,55 @@ class SageMakerModelService(ContainerApi):
             key=self._key,
             retain_logs=retain_logs,
         )
-        arn = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)
-        allow(door, ["sagemaker:InvokeEndpoint"], [arn])
+        allow(door, ["sagemaker:InvokeEndpoint"], [self._endpoint_arn()])
         return door
 
+    def _queueing_door(self, retain_logs: bool) -> lambda_.Function:
+        """It answers at once whatever the endpoint does."""
+        door = python_function(
+            self,
+            "Door",
+            folder="endpoint",
+            handler="asynchronous_handler",
+            team=self._team,
+            description=f"Door of the endpoint of {self._model}, team {self._team}, which answers later",
+            environment={
+                "MODEL": self._model,
+                "ENDPOINT": self.endpoint_name,
+                "LEDGER_TABLE": self._ledger.table_name,
+                "ARTIFACT_BUCKET": self._bucket.bucket_name,
+                "TIMEOUT_SECONDS": str(int(self._timeout.to_seconds())),
+            },
+            memory_mib=_DOOR_MIB,
+            timeout=Duration.seconds(TIMEOUT_SECONDS[1]),
+            key=self._key,
+            retain_logs=retain_logs,
+        )
+        allow(door, ["sagemaker:InvokeEndpointAsync"], [self._endpoint_arn()])
+        let_ask(door, model=self._model, ledger=self._ledger, bucket=self._bucket, key=self._key)
+        return door
 
-def _size(endpoint: RealTime | Serverless) -> dict[str, object]:
+    def _endpoint_arn(self) -> str:
+        return Stack.of(self).format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)
+
+
+def _size(endpoint: Endpoint) -> dict[str, object]:
     """What makes one server of the endpoint, with the keys of the team file."""
-    if isinstance(endpoint, RealTime):
-        return {"runtime": "sagemaker", "mode": "real_time", "instance_type": endpoint.instance_type}
-    return {"runtime": "sagemaker", "mode": "serverless", "memory_mb": _memory_mb(endpoint)}
+    if isinstance(endpoint, Serverless):
+        return {"runtime": "sagemaker", "mode": "serverless", "memory_mb": _memory_mb(endpoint)}
+    mode = "asynchronous" if isinstance(endpoint, Asynchronous) else "real_time"
+    return {"runtime": "sagemaker", "mode": mode, "instance_type": endpoint.instance_type}
 
 
-def _count(endpoint: RealTime | Serverless) -> dict[str, object]:
+def _count(endpoint: Endpoint) -> dict[str, object]:
     """How many of them there are."""
-    if isinstance(endpoint, RealTime):
-        return {
-            "minimum_instances": endpoint.minimum_instances,
-            "maximum_instances": endpoint.maximum_instances,
-        }
-    return {"maximum_concurrency": endpoint.maximum_concurrency}
+    if isinstance(endpoint, Serverless):
+        return {"maximum_concurrency": endpoint.maximum_concurrency}
+    return {"minimum_instances": endpoint.minimum_instances, "maximum_instances": endpoint.maximum_instances}
 
 
-def _memory_mb(endpoint: RealTime | Serverless) -> int:
-    if isinstance(endpoint, RealTime):
+def _memory_mb(endpoint: Endpoint) -> int:
+    if isinstance(endpoint, _OnInstances):
         return endpoint_memory_mb(endpoint.instance_type)
     return int(endpoint.memory.to_mebibytes())
 
@@ -426,23 +493,31 @@ def _body_bytes(endpoint: RealTime | Serverless) -> int:
     return _SERVERLESS_BODY_BYTES if isinstance(endpoint, Serverless) else _BODY_BYTES
 
 
-def _check(endpoint: RealTime | Serverless, timeout: Duration, requests_per_second: int, burst: int) -> None:
+def _check(endpoint: Endpoint, timeout: Duration, requests_per_second: int, burst: int, *, app: bool) -> None:
+    later = isinstance(endpoint, Asynchronous)
     figures: list[tuple[str, float, float, float]] = [
-        ("timeout (seconds)", timeout.to_seconds(), *TIMEOUT_SECONDS),
+        ("timeout (seconds)", timeout.to_seconds(), *(LATER_TIMEOUT_SECONDS if later else TIMEOUT_SECONDS)),
         ("requests_per_second", requests_per_second, 1, 10_000),
         ("burst", burst, 1, 5_000),
     ]
-    if isinstance(endpoint, RealTime):
+    if isinstance(endpoint, _OnInstances):
         least, most = endpoint.minimum_instances, endpoint.maximum_instances
-        figures += [("minimum_instances", least, *INSTANCES), ("maximum_instances", most, least, INSTANCES[1])]
-    else:
+        figures += [
+            ("minimum_instances", least, 0 if later else INSTANCES[0], INSTANCES[1]),
+            ("maximum_instances", most, max(1, least), INSTANCES[1]),
+        ]
+    if isinstance(endpoint, Asynchronous):
+        figures.append(("concurrency", endpoint.concurrency, *LATER_CONCURRENCY))
+    if isinstance(endpoint, Serverless):
         memory_mib = endpoint.memory.to_mebibytes()
         figures += [
             ("memory (MiB)", memory_mib, *SERVERLESS_MIB),
             ("maximum_concurrency", endpoint.maximum_concurrency, *CONCURRENCY),
         ]
     check_figures(*figures)
-    if isinstance(endpoint, RealTime) and len(endpoint.vpc.private_subnets) < 2:
+    if isinstance(endpoint, _OnInstances) and len(endpoint.vpc.private_subnets) < 2:
         raise ValueError("vpc: got fewer than two private subnets; instances run in two zones or more.")
     if isinstance(endpoint, Serverless) and not Token.is_unresolved(memory_mib) and memory_mib % 1024:
         raise ValueError(f"memory (MiB): got {memory_mib:g}; allowed 1024 to 6144 in steps of 1024.")
+    if later and app:
+        raise ValueError("app: got a page for a model that answers later; allowed where a request is answered at once.")

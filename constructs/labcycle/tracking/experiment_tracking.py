@@ -270,7 +270,8 @@ class ExperimentTracking(Construct):
                     id="retention",
                     noncurrent_version_expiration=retention,
                     abort_incomplete_multipart_upload_after=_UNFINISHED,
-                )
+                ),
+                *_of_what_is_answered_later(),
             ],
             # Not retained where the deployment that made it fails: its name would be taken at the next attempt.
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
@@ -342,3 +343,18 @@ _ASKED_BY_POST = (
     "runs/search",
 )
 _CHANGING = ("DELETE", "PATCH", "POST", "PUT")
+
+
+def _of_what_is_answered_later() -> list[s3.LifecycleRule]:
+    """Requests and answers go after a week; what was asked is known for a month, so that who comes late is told so. Of rules that
+    both fit, S3 takes the earlier end."""
+    days: dict[names.Waiting, int] = {"in": 7, "out": 7, "failed": 7, "asked": 30}
+    return [
+        s3.LifecycleRule(
+            id=f"asynchronous-{kind}",
+            prefix=names.asynchronous_prefix(kind),
+            expiration=Duration.days(kept),
+            noncurrent_version_expiration=Duration.days(1),
+        )
+        for kind, kept in days.items()
+    ]

@@ -47,7 +47,7 @@ class Cloud:
         self.faults = Faults(self.functions)
         self.guard = Guard()
         self.training = TrainingJobs(self.guard)
-        self.endpoints = Endpoints()
+        self.endpoints = Endpoints(self.guard)
         self.meanwhile: Callable[[float], object] = lambda seconds: None  # what happens while a state machine waits
         self.outputs: dict[str, dict[str, str]] = {}
         self.places: dict[str, Place] = {}

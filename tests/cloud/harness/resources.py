@@ -313,7 +313,7 @@ def _endpoint_config(sagemaker: Any, name: str, properties: Properties, place: P
 
 @model("AWS::SageMaker::Endpoint", "sagemaker", "EndpointName")
 def _endpoint(sagemaker: Any, name: str, properties: Properties, place: Place) -> Created:
-    properties.pop("RetainAllVariantProperties")  # concerns updates alone
+    properties.pop("RetainAllVariantProperties", None)  # concerns updates alone
     arn = sagemaker.create_endpoint(**{**properties, "EndpointName": properties.get("EndpointName", name)})[
         "EndpointArn"
     ]

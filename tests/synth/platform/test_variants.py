@@ -34,6 +34,7 @@ API = {"form": "api", "runtime": "lambda"}
 TASKS = {"form": "api", "runtime": "fargate", "cpu": 4096, "memory_mb": 16384}
 INSTANCES = {"form": "api", "runtime": "sagemaker", "mode": "real_time", "instance_type": "ml.r5.xlarge"}
 SERVERLESS = {"form": "api", "runtime": "sagemaker", "mode": "serverless", "memory_mb": 2048}
+LATER = {"form": "api", "runtime": "sagemaker", "mode": "asynchronous", "minimum_instances": 0}
 CONSUMERS = [
     {
         "name": "shop",
@@ -255,6 +256,7 @@ def endpoints(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) 
     models = [
         model("on-instances", deliver=[INSTANCES, *others], promotion={}),
         model("on-demand", deliver=[SERVERLESS, *others], promotion={}),
+        model("later", deliver=[LATER, BATCH], promotion={}),
     ]
     config = folder(tmp_path_factory.mktemp("endpoints"), TEAM | {"models": models})
     return {name: stack for name, stack in read(synthesize(config=config)).items() if "-target-" not in name}

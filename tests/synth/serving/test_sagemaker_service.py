@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aws_cdk import App, Duration, Size, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Match, Template
 
 from labcycle.config import InstanceOffHours, names
-from labcycle.serving import RealTime, SageMakerModelService, Serverless
+from labcycle.serving import Asynchronous, RealTime, SageMakerModelService, Serverless
 from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
 from tests.synth.serving.test_fargate_service import one
 from tests.synth.serving.test_model_service import statements
@@ -23,7 +23,7 @@ def real_time(stack: Stack, *, subnets: int = 2, **props: Any) -> RealTime:
     return RealTime(network(stack, subnets), **props)
 
 
-def service(stack: Stack, endpoint: RealTime | Serverless, **props: Any) -> SageMakerModelService:
+def service(stack: Stack, endpoint: RealTime | Serverless | Asynchronous, **props: Any) -> SageMakerModelService:
     return SageMakerModelService(stack, "Service", endpoint=endpoint, **around(stack), **props)
 
 
@@ -40,6 +40,18 @@ def template() -> Template:
 def serverless() -> Template:
     stack = Stack(App(), "Stack")
     service(stack, Serverless(Size.mebibytes(4096), 7))
+    return Template.from_stack(stack)
+
+
+def later(stack: Stack, **props: Any) -> Asynchronous:
+    return Asynchronous(network(stack), **props)
+
+
+@pytest.fixture(scope="module")
+def asynchronous() -> Template:
+    stack = Stack(App(), "Stack")
+    endpoint = later(stack, instance_type="ml.m5.xlarge", maximum_instances=3, concurrency=2)
+    service(stack, endpoint, timeout=Duration.minutes(10))
     return Template.from_stack(stack)
 
 
@@ -86,16 +98,21 @@ def test_a_change_makes_a_new_configuration(template: Template) -> None:
     assert endpoint["Properties"]["EndpointConfigName"] == {"Fn::GetAtt": [config, "EndpointConfigName"]}
 
 
-@pytest.mark.parametrize(("mode", "slow"), [("template", 16_000_000), ("serverless", 23_200_000)])
+@pytest.mark.parametrize(
+    ("mode", "slow"), [("template", 16_000_000), ("serverless", 23_200_000), ("asynchronous", 480_000_000)]
+)
 def test_a_deployment_that_fails_is_taken_back(mode: str, slow: int, request: pytest.FixtureRequest) -> None:
     template = request.getfixturevalue(mode)
     _, endpoint = one(template, "AWS::SageMaker::Endpoint")
-    alarms = template.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"Namespace": "AWS/SageMaker"}})
+    of_variant = {"Dimensions": Match.array_with([Match.object_like({"Name": "VariantName"})])}
+    alarms = template.find_resources(
+        "AWS::CloudWatch::Alarm", {"Properties": {"Namespace": "AWS/SageMaker", **of_variant}}
+    )
     rollback = endpoint["Properties"]["DeploymentConfig"]["AutoRollbackConfiguration"]
     assert {alarm["AlarmName"]["Ref"] for alarm in rollback["Alarms"]} == set(alarms)
     assert {alarm["Properties"]["MetricName"]: alarm["Properties"]["Threshold"] for alarm in alarms.values()} == {
         "Invocation5XXErrors": 10,
-        "ModelLatency": slow,  # microseconds: four fifths of 20 and of 29 seconds
+        "ModelLatency": slow,  # microseconds: four fifths of 20 and of 29 seconds, and of ten minutes
     }
     _, config = one(template, "AWS::SageMaker::EndpointConfig")
     [variant] = config["Properties"]["ProductionVariants"]
@@ -159,7 +176,7 @@ def test_the_door_asks_this_endpoint_alone(template: Template) -> None:
     )
 
 
-@pytest.mark.parametrize("mode", ["template", "serverless"])
+@pytest.mark.parametrize("mode", ["template", "serverless", "asynchronous"])
 def test_the_server_may_do_what_it_may_on_fargate(mode: str, request: pytest.FixtureRequest) -> None:
     from tests.synth.serving import test_fargate_service as on_fargate
 
@@ -168,9 +185,12 @@ def test_the_server_may_do_what_it_may_on_fargate(mode: str, request: pytest.Fix
     tasks = Template.from_stack(stack)
     template = request.getfixturevalue(mode)
     same = ("dynamodb:GetItem", "s3:GetObjectVersion")
-    for action in (*same, "dynamodb:PutItem") if mode == "template" else same:
-        expected, found = (statements(one, action) for one in (tasks, template))
-        assert found == expected
+    for action in (*same, "dynamodb:PutItem") if mode != "serverless" else same:
+        [expected], found = (statements(one, action) for one in (tasks, template))
+        assert found.count(expected) == (
+            2 if (mode, action) == ("asynchronous", "dynamodb:GetItem") else 1
+        )  # the door reads it too
+        assert {str(one) for one in found} == {str(expected)}
 
 
 def test_what_may_stand_still_between_requests_writes_in_them_and_has_no_shadow(
@@ -303,3 +323,126 @@ def test_in_off_hours_there_are_so_many_instances() -> None:
     assert (begin["Schedule"], begin["Timezone"]) == ("cron(0 20 ? * MON-FRI *)", "Etc/UTC")
     assert begin["ScalableTargetAction"] == {"MinCapacity": 1, "MaxCapacity": 1}
     assert end["ScalableTargetAction"] == {"MinCapacity": 2, "MaxCapacity": 5}
+
+
+def test_what_is_asked_waits_and_its_answer_lies_in_the_bucket(asynchronous: Template) -> None:
+    _, config = one(asynchronous, "AWS::SageMaker::EndpointConfig")
+    key, _ = one(asynchronous, "AWS::KMS::Key")
+    assert config["Properties"]["AsyncInferenceConfig"] == {
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 2},
+        "OutputConfig": {
+            "KmsKeyId": {"Fn::GetAtt": [key, "Arn"]},
+            "S3OutputPath": "s3://artifacts/asynchronous/out/card-fraud",
+            "S3FailurePath": "s3://artifacts/asynchronous/failed/card-fraud",
+        },
+    }
+    routes = asynchronous.find_resources("AWS::ApiGatewayV2::Route").values()
+    answers = {route["Properties"]["RouteKey"]: route["Properties"]["AuthorizationType"] for route in routes}
+    assert answers["GET /answers/{id}"] == "AWS_IAM" and "GET /app" not in answers
+    asynchronous.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Handler": "labcycle_lambdas.endpoint.asynchronous_handler.handle",
+            "Timeout": 29,
+            "Environment": {
+                "Variables": {
+                    "TEAM": "fraud",
+                    "MODEL": "card-fraud",
+                    "ENDPOINT": NAME,
+                    "LEDGER_TABLE": "labcycle-fraud-ledger",
+                    "ARTIFACT_BUCKET": "artifacts",
+                    "TIMEOUT_SECONDS": "600",
+                }
+            },
+        },
+    )
+
+
+def test_door_and_endpoint_have_this_models_objects_alone(asynchronous: Template) -> None:
+    [asks] = statements(asynchronous, "sagemaker:InvokeEndpointAsync")
+    assert json.dumps(asks["Resource"]).endswith(f':endpoint/{NAME}"]]}}')
+    assert statements(asynchronous, "sagemaker:InvokeEndpoint") == []
+
+    def places(action: str) -> list[list[str]]:
+        found = [statement["Resource"] for statement in statements(asynchronous, action)]
+        ends = [[json.dumps(one) for one in (some if isinstance(some, list) else [some])] for some in found]
+        return sorted(
+            [one.split("/asynchronous/")[1].rstrip('"]}') for one in some]
+            for some in ends
+            if "/asynchronous/" in some[0]
+        )
+
+    door_reads = ["asked/card-fraud/*", "out/card-fraud/*", "failed/card-fraud/*"]
+    assert places("s3:GetObject") == [door_reads, ["in/card-fraud/*"]]
+    assert places("s3:PutObject") == [
+        ["asked/card-fraud/*", "in/card-fraud/*"],
+        ["out/card-fraud/*", "failed/card-fraud/*"],
+    ]
+
+
+def test_instances_come_when_something_waits_and_go(asynchronous: Template) -> None:
+    _, config = one(asynchronous, "AWS::SageMaker::EndpointConfig")
+    assert config["Properties"]["ProductionVariants"][0]["InitialInstanceCount"] == 1  # SageMaker begins with no less
+    _, target = one(asynchronous, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["Properties"]["MinCapacity"], target["Properties"]["MaxCapacity"]) == (0, 3)
+    policies = asynchronous.find_resources("AWS::ApplicationAutoScaling::ScalingPolicy")
+    by_kind = {one["Properties"]["PolicyType"]: (name, one["Properties"]) for name, one in policies.items()}
+    tracked = by_kind["TargetTrackingScaling"][1]["TargetTrackingScalingPolicyConfiguration"]
+    of_endpoint = [{"Name": "EndpointName", "Value": NAME}]
+    assert tracked["CustomizedMetricSpecification"] == {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Dimensions": of_endpoint,
+        "Statistic": "Average",
+    }
+    assert (tracked["TargetValue"], tracked["ScaleInCooldown"]) == (5, 300)
+    name, step = by_kind["StepScaling"]
+    assert step["StepScalingPolicyConfiguration"] == {
+        "AdjustmentType": "ChangeInCapacity",
+        "Cooldown": 300,
+        "MetricAggregationType": "Average",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+    }
+    asynchronous.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "MetricName": "HasBacklogWithoutCapacity",
+            "Dimensions": of_endpoint,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "AlarmActions": [{"Ref": name}],
+        },
+    )
+    asynchronous.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {"MetricName": "ApproximateAgeOfOldestRequest", "Dimensions": of_endpoint, "AlarmActions": Match.any_value()},
+    )
+
+
+@pytest.mark.parametrize(("least", "retained", "policies"), [(0, False, 2), (1, True, 1)])
+def test_a_deployment_is_tried_on_an_instance(least: int, retained: bool, policies: int) -> None:
+    """Of no instances, which scaling may have left, none would be retained."""
+    stack = Stack(App(), "Stack")
+    service(stack, later(stack, minimum_instances=least))
+    template = Template.from_stack(stack)
+    _, endpoint = one(template, "AWS::SageMaker::Endpoint")
+    assert endpoint["Properties"]["RetainAllVariantProperties"] is retained
+    template.resource_count_is("AWS::ApplicationAutoScaling::ScalingPolicy", policies)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "props", "message"),
+    [
+        ({"minimum_instances": -1}, {}, "minimum_instances: got -1; allowed 0 to 50"),
+        ({"maximum_instances": 0}, {}, "maximum_instances: got 0; allowed 1 to 50"),
+        ({"concurrency": 9}, {}, "concurrency: got 9; allowed 1 to 8"),
+        ({}, {"timeout": Duration.seconds(3601)}, "timeout .seconds.: got 3601; allowed 3 to 3600"),
+        ({}, {"app": True}, "app: got a page for a model that answers later"),
+    ],
+)
+def test_what_answers_later_cannot_have_is_refused(
+    endpoint: dict[str, Any], props: dict[str, Any], message: str
+) -> None:
+    stack = Stack(App(), "Stack")
+    with pytest.raises(ValueError, match=message):
+        service(stack, later(stack, **endpoint), **props)

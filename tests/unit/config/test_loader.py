@@ -465,12 +465,12 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker}"),
             "models[0].deliver[0].mode",
-            "got nothing; allowed real_time or serverless. Add the key mode",
+            "got nothing; allowed real_time, serverless or asynchronous. Add the key mode",
         ),
         (
             ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: realtime}"),
             "models[0].deliver[0].mode",
-            "got realtime; allowed real_time or serverless. Did you mean real_time?",
+            "got realtime; allowed real_time, serverless or asynchronous. Did you mean real_time?",
         ),
         (
             (
@@ -499,6 +499,35 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: serverless, memory_mb: 1536}"),
             "models[0].deliver[0].memory_mb",
             "got 1536; allowed 1024, 2048, 3072, 4096, 5120 or 6144",
+        ),
+        (
+            (
+                "{form: api, runtime: lambda}",
+                "{form: api, runtime: sagemaker, mode: asynchronous, minimum_instances: 5}",
+            ),
+            "models[0].deliver[0].minimum_instances",
+            "got minimum_instances 5 and maximum_instances 4",
+        ),
+        (
+            (
+                "{form: api, runtime: lambda}",
+                "{form: api, runtime: sagemaker, mode: asynchronous, maximum_instances: 0}",
+            ),
+            "models[0].deliver[0].maximum_instances",
+            "got 0; allowed 1 to 50",
+        ),
+        (
+            ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: asynchronous, concurrency: 9}"),
+            "models[0].deliver[0].concurrency",
+            "got 9; allowed 1 to 8",
+        ),
+        (
+            (
+                "{form: api, runtime: lambda}",
+                "{form: api, runtime: sagemaker, mode: asynchronous}\n      - {form: app}",
+            ),
+            "models[0].deliver[1].form",
+            "got app beside an api with mode: asynchronous; allowed beside one that answers at once",
         ),
     ],
 )

@@ -85,6 +85,7 @@ WITHOUT_BUILDS = {"region": "ap-east-2", "zones": ["ap-east-2a", "ap-east-2b"]}
         ({"runtime": "sagemaker", "mode": "real_time"}, CLOSED, "whose network has egress: none; its instances"),
         ({"runtime": "sagemaker", "mode": "real_time"}, WITHOUT_BUILDS, "has no CodeBuild"),
         ({"runtime": "sagemaker", "mode": "serverless"}, WITHOUT_BUILDS, "has no CodeBuild"),
+        ({"runtime": "sagemaker", "mode": "asynchronous"}, CLOSED, "whose network has egress: none; its instances"),
     ],
 )
 def test_containers_need_a_way_out_and_codebuild(form: dict[str, str], target: dict[str, Any], told: str) -> None:
