@@ -53,6 +53,7 @@ from labcycle.config import (
     names,
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
+from labcycle.config.endpoints import is_accelerated
 from labcycle.config.fargate import CpuUnits, allowed_memory_mb
 from labcycle.config.locks import FLAVOURS
 from labcycle.config.regions import has_snap_start, known_regions, regions_with
@@ -454,7 +455,11 @@ def _issuers() -> st.SearchStrategy[list[Data]]:
 
 
 def spread(team: Data) -> None:
-    """In production a service that answers at once has two tasks or instances at least."""
+    """In production a service that answers at once has two tasks or instances at least; and a GPU is for models in ONNX."""
+    for model in team.get("models") or []:
+        for deliver in model["deliver"]:
+            if model.get("runtime") and is_accelerated(deliver.get("instance_type", "")):
+                deliver["instance_type"] = "ml.m5.large"
     for model in team.get("models") or [] if team["stage"] == "production" else []:
         for deliver in model["deliver"]:
             for what in ("tasks", "instances"):
@@ -548,7 +553,7 @@ def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
         few, tasks, instances = [api, mapping(ServerlessDelivery)], [], []
         if target["network"]["egress"] != "none":
             tasks, instances = [_fitting(FargateDelivery)] * 6, [_fitting(RealTimeDelivery)] * 3
-        later = [_fitting(AsynchronousDelivery)] * 4 if tasks else []
+        later = [_fitting(AsynchronousDelivery)] * 8 if tasks else []
         kinds = [*few, *tasks, *instances]
         api, alone = (st.sampled_from(some).flatmap(lambda kind: kind) for some in ([api, *kinds], kinds + later))
     forms_of = (

@@ -14,6 +14,7 @@ from ipaddress import IPv4Network
 from itertools import chain, pairwise
 from typing import Any
 
+from .endpoints import is_accelerated
 from .fargate import allowed_memory_mb
 from .names import token_url_output
 from .problem import Path
@@ -241,6 +242,14 @@ def model_rules(model: Any) -> Iterator[Broken]:
                     "got app beside an api with mode: asynchronous; allowed beside one that answers at once, since the page waits for "
                     "its answer. Remove app, or write mode: real_time or mode: serverless",
                 )
+    for i, deliver in _items(model, "deliver"):
+        kind = _get(deliver, "instance_type")
+        if _get(model, "runtime") is not None and isinstance(kind, str) and is_accelerated(kind):
+            yield Broken(
+                ("deliver", i, "instance_type"),
+                f"got {kind}, which has a GPU, in a model with a runtime; allowed for models in ONNX, since the others compute on "
+                "processors. Choose a type without one, such as ml.m5.xlarge, or remove runtime and log the model as ONNX",
+            )
     for i, deliver in _items(model, "deliver"):
         yield from _below(("deliver", i), _recipients(deliver))
         if _get(_get(deliver, "start"), "mode") == "snap_start" and _get(_get(model, "runtime"), "next") is not None:

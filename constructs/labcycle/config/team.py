@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from . import rules
-from .endpoints import EndpointInstance, ServerlessMemory, endpoint_memory_mb
+from .endpoints import EndpointInstance, LaterInstance, ServerlessMemory, endpoint_memory_mb
 from .fargate import CpuUnits
 from .hardware import TierName
 from .locks import Flavour, Lock
@@ -421,8 +421,8 @@ class AsynchronousDelivery(EndpointDelivery):
 
     mode: Literal["asynchronous"]
     """When there are instances."""
-    instance_type: EndpointInstance = "ml.m5.large"
-    """SageMaker instance type (about 0.12 USD an hour for one ml.m5.large)."""
+    instance_type: LaterInstance = "ml.m5.large"
+    """SageMaker instance type (about 0.12 USD an hour for one ml.m5.large, 0.74 for one ml.g4dn.xlarge with a GPU)."""
     minimum_instances: Annotated[int, Field(ge=0, le=50)] = 0
     """Instances that are always there; 0: none, and the first request waits some minutes for one."""
     maximum_instances: Annotated[int, Field(ge=1, le=50)] = 4

@@ -24,11 +24,14 @@ from constructs import Construct
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
 from labcycle.config import names
-from labcycle.config.endpoints import EndpointInstance
+from labcycle.config.endpoints import LaterInstance
 from labcycle.serving.model_api import PERIOD, let_read_record
 
 ANSWERS = ("/answers/{id}", apigateway.HttpMethod.GET)
 LATER_CONCURRENCY = (1, 8)  # the server's threads
+# Driver 580, CUDA 13.0: what ONNX Runtime for GPUs is built for.
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
+GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 _BACKLOG_AN_INSTANCE = 5
 _COOL_DOWN = Duration.minutes(5)
 _LONG_SECONDS = 1800  # an instance is there within ten minutes or so
@@ -40,7 +43,7 @@ class Asynchronous:
     `concurrency` requests at once, 1 to 8. `minimum_instances` may be 0: then the first request waits for an instance."""
 
     vpc: ec2.IVpc
-    instance_type: EndpointInstance = "ml.m5.large"
+    instance_type: LaterInstance = "ml.m5.large"
     minimum_instances: int = 0
     maximum_instances: int = 4
     concurrency: int = 4

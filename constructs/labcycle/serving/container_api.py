@@ -41,6 +41,7 @@ class ContainerApi(ModelApi):
         notice_topic: sns.ITopic | None,
         runtime: ModelRuntime | None,
         retain_logs: bool,
+        accelerated: bool = False,
     ) -> None:
         super().__init__(scope, construct_id, team=team, model=model)
         self._ledger, self._bucket, self._key, self._topic = ledger, artifact_bucket, encryption_key, notice_topic
@@ -53,6 +54,7 @@ class ContainerApi(ModelApi):
             encryption_key=encryption_key,
             retain_logs=retain_logs,
             runtime=runtime,
+            accelerated=accelerated,
         )
         self._environment = {
             "LEDGER_TABLE": ledger.table_name,

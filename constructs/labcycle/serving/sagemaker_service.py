@@ -24,9 +24,10 @@ from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
 from labcycle.config import InstanceOffHours, names
-from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb
+from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb, is_accelerated
 from labcycle.serving._asynchronous import (
     ANSWERS,
+    GPU_AMI,
     LATER_CONCURRENCY,
     Asynchronous,
     async_config,
@@ -145,7 +146,7 @@ class SageMakerModelService(ContainerApi):
         runtime: ModelRuntime | None = None,
     ) -> None:
         timeout = timeout or Duration.seconds(29)
-        _check(endpoint, timeout, requests_per_second, burst, app=app)
+        _check(endpoint, timeout, requests_per_second, burst, app=app, runtime=runtime)
         super().__init__(
             scope,
             construct_id,
@@ -157,6 +158,7 @@ class SageMakerModelService(ContainerApi):
             notice_topic=notice_topic,
             runtime=runtime,
             retain_logs=retain_logs,
+            accelerated=_on_gpu(endpoint),
         )
         self._timeout = timeout
         self.endpoint_name = names.endpoint(team, model)
@@ -304,6 +306,7 @@ class SageMakerModelService(ContainerApi):
                 "initial_instance_count": max(
                     1, endpoint.minimum_instances
                 ),  # SageMaker begins with one; scaling may end it
+                "inference_ami_version": GPU_AMI if _on_gpu(endpoint) else None,
             }
         else:
             runs_on = {
@@ -483,6 +486,10 @@ def _count(endpoint: Endpoint) -> dict[str, object]:
     return {"minimum_instances": endpoint.minimum_instances, "maximum_instances": endpoint.maximum_instances}
 
 
+def _on_gpu(endpoint: Endpoint) -> bool:
+    return isinstance(endpoint, Asynchronous) and is_accelerated(endpoint.instance_type)
+
+
 def _memory_mb(endpoint: Endpoint) -> int:
     if isinstance(endpoint, _OnInstances):
         return endpoint_memory_mb(endpoint.instance_type)
@@ -493,7 +500,15 @@ def _body_bytes(endpoint: RealTime | Serverless) -> int:
     return _SERVERLESS_BODY_BYTES if isinstance(endpoint, Serverless) else _BODY_BYTES
 
 
-def _check(endpoint: Endpoint, timeout: Duration, requests_per_second: int, burst: int, *, app: bool) -> None:
+def _check(
+    endpoint: Endpoint,
+    timeout: Duration,
+    requests_per_second: int,
+    burst: int,
+    *,
+    app: bool,
+    runtime: ModelRuntime | None,
+) -> None:
     later = isinstance(endpoint, Asynchronous)
     figures: list[tuple[str, float, float, float]] = [
         ("timeout (seconds)", timeout.to_seconds(), *(LATER_TIMEOUT_SECONDS if later else TIMEOUT_SECONDS)),
@@ -519,5 +534,9 @@ def _check(endpoint: Endpoint, timeout: Duration, requests_per_second: int, burs
         raise ValueError("vpc: got fewer than two private subnets; instances run in two zones or more.")
     if isinstance(endpoint, Serverless) and not Token.is_unresolved(memory_mib) and memory_mib % 1024:
         raise ValueError(f"memory (MiB): got {memory_mib:g}; allowed 1024 to 6144 in steps of 1024.")
+    if runtime and _on_gpu(endpoint):
+        raise ValueError(
+            "runtime: got one for instances with a GPU; allowed without, since only models in ONNX compute on it."
+        )
     if later and app:
         raise ValueError("app: got a page for a model that answers later; allowed where a request is answered at once.")

@@ -59,6 +59,8 @@ class ServerImage(Construct):
         What the image begins with, by digest.
     runtime
         What versions are loaded with. Absent: ONNX Runtime.
+    accelerated
+        ONNX Runtime for GPUs of NVIDIA, with its libraries of CUDA (about 3 GB). Absent: for processors.
 
     Raises
     ------
@@ -77,10 +79,11 @@ class ServerImage(Construct):
         base_image: str = BASE_IMAGE,
         retain_logs: bool = False,
         runtime: ModelRuntime | None = None,
+        accelerated: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         self._team, self._key = team, encryption_key
-        folder = str(image_context(context_files(base_image, runtime), _PACKAGES))
+        folder = str(image_context(context_files(base_image, runtime, accelerated=accelerated), _PACKAGES))
         context = s3_assets.Asset(self, "Context", path=folder, exclude=["__pycache__"])  # who runs it there leaves one
         self.tag = context.asset_hash
         self.repository = ecr.Repository(
@@ -174,18 +177,35 @@ class ServerImage(Construct):
         return project
 
 
-def context_files(base_image: str = BASE_IMAGE, runtime: ModelRuntime | None = None) -> dict[str, str]:
-    """What lies beside the server's code where the image is built. Raises `ValueError` where a lock of `runtime` has no hashes."""
-    file = package_directory("labcycle_templates") / "serving" / "container-requirements.txt"
-    own = file.read_text(encoding="utf-8")
+def context_files(
+    base_image: str = BASE_IMAGE, runtime: ModelRuntime | None = None, *, accelerated: bool = False
+) -> dict[str, str]:
+    """What lies beside the server's code where the image is built. Raises `ValueError` where a lock of `runtime` has no hashes, or is to
+    compute on a GPU."""
+    folder = package_directory("labcycle_templates") / "serving"
+    own = (folder / "container-requirements.txt").read_text(encoding="utf-8")
     beside = runtime.next if runtime else None
     if any(one is not None and not one.lock.hashed for one in (runtime, beside)):
         raise ValueError(
             "lock: got pins without hashes; the image is built in the account, where nothing else holds them."
         )
-    folder = f"{RUNTIMES_FOLDER}/{beside.digest}" if beside else ""
+    if runtime is not None and accelerated:
+        raise ValueError(
+            "accelerated: got it with a lock; allowed without, since only models in ONNX compute on a GPU."
+        )
+    if accelerated:
+        for_processors = [line for line in own.splitlines(keepends=True) if not line.startswith("onnxruntime==")]
+        own = "".join(for_processors) + (folder / "gpu-requirements.txt").read_text(encoding="utf-8")
+    next_folder = f"{RUNTIMES_FOLDER}/{beside.digest}" if beside else ""
     return {
-        "Dockerfile": render("serving/Dockerfile.j2", base_image=base_image, port=PORT, user=USER, next_folder=folder),
+        "Dockerfile": render(
+            "serving/Dockerfile.j2",
+            base_image=base_image,
+            port=PORT,
+            user=USER,
+            next_folder=next_folder,
+            accelerated=accelerated,
+        ),
         "requirements.txt": own if runtime is None else beside_lock(own, runtime.lock) + runtime.lock.text,
         **({"next-requirements.txt": beside.lock.text} if beside else {}),
     }

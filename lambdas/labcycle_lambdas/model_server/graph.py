@@ -27,6 +27,7 @@ from labcycle_lambdas.model_server.runnable import CannotCompute, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 
 _LARGEST = {np.float32: float(np.finfo(np.float32).max), np.float64: float(np.finfo(np.float64).max)}
+_GPU, _PROCESSORS = "CUDAExecutionProvider", "CPUExecutionProvider"
 _MEMORY_MB_A_CPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _DTYPES: Mapping[str, Any] = {
     "tensor(float)": np.float32,
@@ -45,6 +46,14 @@ def load(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Graph:
     _, *weights = loaded_files(deployed)
     external = {str(PurePosixPath(file.path).relative_to(folder)): read(file) for file in weights}
     return Graph(read(deployed.model_file), Schema.of(deployed.signature), external)
+
+
+def _providers() -> list[str]:
+    """What computes: the GPU where onnxruntime is the one for GPUs, and processors for what it cannot."""
+    if _GPU not in onnxruntime.get_available_providers():
+        return [_PROCESSORS]
+    onnxruntime.preload_dlls()  # of CUDA, which lie beside it as packages
+    return [_GPU, _PROCESSORS]
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,13 @@ class Graph:
             options.add_external_initializers_from_files_in_memory(
                 names, [external[name] for name in names], [len(external[name]) for name in names]
             )
+        providers = _providers()
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # onnxruntime has no common base class for what it raises
             raise Unusable(f"onnxruntime cannot load it: {_said(error)}") from error
+        if providers[0] not in self._session.get_providers():  # it goes on with processors, and only warns
+            raise Unusable("onnxruntime is the one for GPUs, and does not reach one")
         self.schema = schema
         self._inputs = [_input(i) for i in self._session.get_inputs()]
         self._outputs = [output.name for output in self._session.get_outputs()]

@@ -16,8 +16,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Match, Template
 
 from labcycle._assets import image_context, package_directory
-from labcycle.config import TaskOffHours, names
-from labcycle.serving import FargateModelService
+from labcycle.config import Lock, TaskOffHours, names
+from labcycle.serving import FargateModelService, ModelRuntime
 from labcycle.serving.server_image import _PACKAGES, BASE_IMAGE, context_files
 from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
 
@@ -228,6 +228,24 @@ def test_the_image_has_what_the_function_has() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+==\S+ --hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
     function = (package_directory("labcycle_lambdas") / "model_server" / "requirements.txt").read_text().split()
     assert set(function) <= {pin.split()[0] for pin in pins}
+
+
+def test_the_image_for_gpus_has_the_other_onnx_runtime() -> None:
+    usual, files = context_files(), context_files(accelerated=True)
+    assert ("ENV", "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility") in instructions(
+        files["Dockerfile"]
+    )
+    lock = [line for line in files["requirements.txt"].splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==\S+ --hash=sha256:[0-9a-f]{64}", pin) for pin in lock)
+    assert len(lock) == len({pin.partition("==")[0] for pin in lock})
+    names = {pin.partition("==")[0] for pin in lock}
+    before = {line.partition("==")[0] for line in usual["requirements.txt"].splitlines() if not line.startswith("#")}
+    assert before - names == {"onnxruntime"}
+    assert {"onnxruntime-gpu", "nvidia-cudnn-cu13", "nvidia-cublas", "nvidia-cuda-runtime"} <= names - before
+    assert "NVIDIA" not in usual["Dockerfile"]
+    hashed = Lock.read(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ValueError, match="only models in ONNX compute on a GPU"):
+        context_files(runtime=ModelRuntime("sklearn", hashed), accelerated=True)
 
 
 def test_the_server_starts_from_what_the_image_holds(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from aws_cdk import App, Duration, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import InstanceOffHours, names
-from labcycle.serving import Asynchronous, RealTime, SageMakerModelService, Serverless
+from labcycle.config import InstanceOffHours, Lock, names
+from labcycle.serving import Asynchronous, ModelRuntime, RealTime, SageMakerModelService, Serverless
 from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
 from tests.synth.serving.test_fargate_service import one
 from tests.synth.serving.test_model_service import statements
@@ -446,3 +446,23 @@ def test_what_answers_later_cannot_have_is_refused(
     stack = Stack(App(), "Stack")
     with pytest.raises(ValueError, match=message):
         service(stack, later(stack, **endpoint), **props)
+
+
+def test_a_gpu_has_its_driver_and_its_onnx_runtime(asynchronous: Template) -> None:
+    stack = Stack(App(), "Stack")
+    service(stack, later(stack, instance_type="ml.g5.xlarge"))
+    accelerated = Template.from_stack(stack)
+    amis = [
+        one(made, "AWS::SageMaker::EndpointConfig")[1]["Properties"]["ProductionVariants"][0].get("InferenceAmiVersion")
+        for made in (accelerated, asynchronous)
+    ]
+    assert amis == ["al2023-ami-sagemaker-inference-gpu-4-1", None]
+    tags = [one(made, "Custom::LabcycleImage")[1]["Properties"]["Tag"] for made in (accelerated, asynchronous)]
+    assert tags[0] != tags[1]
+
+
+def test_a_gpu_is_for_models_in_onnx() -> None:
+    stack = Stack(App(), "Stack")
+    runtime = ModelRuntime("sklearn", Lock.read("six==1.0"))
+    with pytest.raises(ValueError, match="only models in ONNX compute on it"):
+        service(stack, later(stack, instance_type="ml.g5.xlarge"), runtime=runtime)

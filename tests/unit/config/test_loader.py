@@ -517,6 +517,14 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "got 0; allowed 1 to 50",
         ),
         (
+            (
+                "{form: api, runtime: lambda}",
+                "{form: api, runtime: sagemaker, mode: asynchronous, instance_type: ml.p5.48xlarge}",
+            ),
+            "models[0].deliver[0].instance_type",
+            "ml.g4dn.xlarge, ml.g5.xlarge, ml.g5.2xlarge or ml.g6.xlarge",
+        ),
+        (
             ("{form: api, runtime: lambda}", "{form: api, runtime: sagemaker, mode: asynchronous, concurrency: 9}"),
             "models[0].deliver[0].concurrency",
             "got 9; allowed 1 to 8",

@@ -123,6 +123,12 @@ def test_in_containers_pins_have_hashes(tmp_path: Path) -> None:
     assert "got hashes for some packages alone" in problem(tmp_path, hashed + "six==1.0\n", fargate)
 
 
+def test_a_gpu_is_for_models_in_onnx(tmp_path: Path) -> None:
+    hashed = "".join(f"{line.partition(' #')[0]} \\\n    {HASH}\n" for line in SKLEARN.splitlines())
+    form = (API, "{form: api, runtime: sagemaker, mode: asynchronous, instance_type: ml.g5.xlarge}")
+    assert "got ml.g5.xlarge, which has a GPU, in a model with a runtime" in problem(tmp_path, hashed, form)
+
+
 def test_a_lock_that_no_variable_can_hold(tmp_path: Path) -> None:
     many = "".join(f"package-{number}==1.0.{number}\n" for number in range(150))
     assert "characters; allowed 2,800" in problem(tmp_path, SKLEARN + many)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 from unittest import mock
 
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.graph import Graph
 from labcycle_lambdas.model_server.payload import Table
+from labcycle_lambdas.model_server.runnable import Unusable
 from tests.unit.serving.workshop import FEATURES, classifier
 
 
@@ -54,3 +56,15 @@ def test_a_graph_has_a_thread_a_cpu(memory: str | None, threads: int, monkeypatc
     if memory:
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)
     assert graph()._session.get_session_options().intra_op_num_threads == threads
+
+
+def test_a_runtime_for_gpus_that_reaches_none_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on with processors, on an instance that costs ten times as much."""
+    preloaded = []
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: preloaded.append(True))
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(Unusable, match="does not reach one"):
+        graph()
+    assert preloaded == [True]
