@@ -11,7 +11,8 @@ from typing import Any
 from labcycle_lambdas.batch.environment import Environment
 from labcycle_lambdas.batch.places import Places
 from labcycle_lambdas.batch.store import Store
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.times import stamp
 
 # An execution has 25,000 events, and an object takes 7 of them, 10 where it is tried a second time:

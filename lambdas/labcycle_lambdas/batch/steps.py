@@ -13,7 +13,8 @@ from labcycle_lambdas.batch.places import Places
 from labcycle_lambdas.batch.plan import CannotBegin, Plan, Planning
 from labcycle_lambdas.batch.scoring import Scoring
 from labcycle_lambdas.batch.store import Store
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.notice import Notice

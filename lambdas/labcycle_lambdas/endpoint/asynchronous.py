@@ -32,8 +32,9 @@ from labcycle_lambdas.mlflow_error import (
     invalid,
 )
 from labcycle_lambdas.model_server.columns import enforce
+from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.openapi import document
-from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, read
+from labcycle_lambdas.model_server.payload import BODY_BYTES, read
 from labcycle_lambdas.model_server.schema import Schema
 
 IDEMPOTENCY_HEADER = "idempotency-key"

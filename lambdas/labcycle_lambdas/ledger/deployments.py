@@ -17,8 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from labcycle_lambdas.ledger.deployed import Deployed as Deployed  # noqa: PLC0414 - who asks for a deployment has them from here
-from labcycle_lambdas.ledger.deployed import DeployedFile as DeployedFile  # noqa: PLC0414
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.table import Create, Doc, Item, Put, Replace, Table, Write
 from labcycle_lambdas.ledger.times import stamp

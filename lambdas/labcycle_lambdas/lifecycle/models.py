@@ -10,7 +10,8 @@ from itertools import islice, takewhile
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments, Previous
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployments, Previous
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles

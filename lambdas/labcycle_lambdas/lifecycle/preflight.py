@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployment, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployments import Deployment, Deployments
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.registry import ModelVersion, PinnedFile, Registry
 from labcycle_lambdas.ledger.runs import Runs

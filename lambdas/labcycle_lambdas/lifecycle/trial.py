@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.table import Table

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody, Event
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import json_number
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry

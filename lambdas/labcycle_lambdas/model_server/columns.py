@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from labcycle_lambdas.mlflow_error import invalid, kind_of
-from labcycle_lambdas.model_server.payload import Table
+from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.schema import RANGES, Column, Schema, listed
 
 _FLOAT_MAX = {"float": RANGES["float"][1], "double": math.inf}

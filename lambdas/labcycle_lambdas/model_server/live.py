@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments, Pause
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 

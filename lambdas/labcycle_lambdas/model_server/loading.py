@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.flavours import ONNX, load_here, module_of
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable

@@ -15,7 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from labcycle_lambdas.ledger.deployments import Deployed, Pause
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Pause
 from labcycle_lambdas.model_server.openapi import is_needed
 from labcycle_lambdas.model_server.schema import RANGES, Column, Schema
 from labcycle_lambdas.profiles import PREDICTION, Reference

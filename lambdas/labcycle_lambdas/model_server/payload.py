@@ -17,8 +17,7 @@ import msgspec
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, MlflowError, invalid, json_body, kind_of
-from labcycle_lambdas.model_server.data import Table as Table  # noqa: PLC0414 - who reads requests has them from here
-from labcycle_lambdas.model_server.data import Tensors as Tensors  # noqa: PLC0414
+from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.schema import Schema
 
 BODY_BYTES = 6_000_000  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB each way

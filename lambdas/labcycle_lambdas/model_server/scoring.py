@@ -7,7 +7,8 @@ from typing import Any
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.model_server.columns import enforce
-from labcycle_lambdas.model_server.payload import Table, Tensors, read
+from labcycle_lambdas.model_server.data import Table, Tensors
+from labcycle_lambdas.model_server.payload import read
 from labcycle_lambdas.model_server.runnable import Runnable
 
 

@@ -23,9 +23,10 @@ from labcycle_lambdas.mlflow_error import (
 )
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.counting import Counting
+from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, QUOTA_REFUSALS, Journal
 from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Shadowing
-from labcycle_lambdas.model_server.payload import BODY_BYTES, Table, read
+from labcycle_lambdas.model_server.payload import BODY_BYTES, read
 from labcycle_lambdas.model_server.runnable import CannotCompute
 from labcycle_lambdas.model_server.scoring import score
 

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.shadows import Comparison, Seen
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.comparing import Sums, compared
+from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.journal import Journal
 from labcycle_lambdas.model_server.live import Loaded
-from labcycle_lambdas.model_server.payload import Table
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.model_server.scoring import Scored, score
 from labcycle_lambdas.model_server.shown import Shown

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from labcycle_lambdas.http import Request
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.apart import Apart
 from labcycle_lambdas.model_server.loading import graph_of

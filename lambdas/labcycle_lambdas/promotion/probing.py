@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.model_server.loading import fetch_packages

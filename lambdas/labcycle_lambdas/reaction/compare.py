@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployment, Deployments
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.reactions import Reactions
@@ -19,8 +20,8 @@ from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.columns import enforce
+from labcycle_lambdas.model_server.data import Table as Rows
 from labcycle_lambdas.model_server.loading import Loader
-from labcycle_lambdas.model_server.payload import Table as Rows
 from labcycle_lambdas.model_server.runnable import Unusable
 from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
 from labcycle_lambdas.reaction.environment import AUTOMATIC, Environment

@@ -10,7 +10,8 @@ from itertools import takewhile
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody, Event
-from labcycle_lambdas.ledger.deployments import Deployed, Deployment, Deployments, Pause
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, population_stability_index

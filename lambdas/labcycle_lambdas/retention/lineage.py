@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from labcycle_lambdas.ledger.deployments import Deployed, Deployments, Previous
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployments, Previous
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.logged_models import LoggedModels
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry

@@ -8,7 +8,8 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.deployments import PREVIOUS_KEPT, Change, Deployed, DeployedFile, Deployments
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployments import PREVIOUS_KEPT, Change, Deployments
 from labcycle_lambdas.ledger.errors import InUse, NotFound, Refused
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.table import Table

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from labcycle_lambdas.lifecycle.inputs import refused
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.columns import enforce
-from labcycle_lambdas.model_server.payload import Table
+from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.schema import COLUMN_TYPES, Column, Schema, Tensor
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

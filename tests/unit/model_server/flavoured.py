@@ -28,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import labcycle_lambdas
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.lifecycle.flavours import Runtime
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from tests.unit.serving.workshop import FEATURES, LABELS, MODEL, ROWS, Trained, World

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.apart import Apart

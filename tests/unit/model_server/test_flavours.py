@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from mlflow.pyfunc.scoring_server import predictions_to_json
 
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server import predicting
 from labcycle_lambdas.model_server.flavours import module_of

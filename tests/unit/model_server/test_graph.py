@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labcycle_lambdas.mlflow_error import MlflowError
+from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.graph import Graph
-from labcycle_lambdas.model_server.payload import Table
 from labcycle_lambdas.model_server.runnable import Unusable
 from tests.unit.serving.workshop import FEATURES, classifier
 

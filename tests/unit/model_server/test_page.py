@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from labcycle_lambdas.ledger.deployments import Deployed, DeployedFile, Deployments, Pause
+from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
+from labcycle_lambdas.ledger.deployments import Deployments, Pause
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.model_server.live import CACHE_SECONDS
 from labcycle_lambdas.model_server.page import page, policy, usual

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from labcycle_lambdas.http import Request
 from labcycle_lambdas.mlflow_error import MlflowError
-from labcycle_lambdas.model_server.payload import Table, Tensors, read
+from labcycle_lambdas.model_server.data import Table, Tensors
+from labcycle_lambdas.model_server.payload import read
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.shadows import Comparison, Offered, Shadows
 from labcycle_lambdas.ledger.table import Throttled

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.deployments import Deployed, Deployment
+from labcycle_lambdas.ledger.deployed import Deployed
+from labcycle_lambdas.ledger.deployments import Deployment
 from labcycle_lambdas.ledger.promotions import Promotion, Promotions
 from labcycle_lambdas.ledger.traffic import BINS, Tally, Traffic
 from labcycle_lambdas.ledger.who import Who

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.ledger.promotions import LEASE
 from labcycle_lambdas.ledger.runs import Runs

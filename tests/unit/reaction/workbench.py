@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from labcycle.config import names
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.deployments import Deployed
+from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.experiments import Experiments
 from labcycle_lambdas.ledger.promotions import Promotions
 from labcycle_lambdas.ledger.reactions import Reactions
