@@ -38,6 +38,7 @@ _ARNS = {
     "AWS::ApiGatewayV2::Api": "apigateway:{region}::/apis/{name}",
     "AWS::CloudWatch::Alarm": "cloudwatch:{place}:alarm:{name}",
     "AWS::CloudWatch::CompositeAlarm": "cloudwatch:{place}:alarm:{name}",
+    "AWS::CodeBuild::Project": "codebuild:{place}:project/{name}",
     "AWS::DynamoDB::GlobalTable": "dynamodb:{place}:table/{name}",
     "AWS::DynamoDB::Table": "dynamodb:{place}:table/{name}",
     "AWS::ECR::Repository": "ecr:{place}:repository/{name}",

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,33 @@ def report(templates: list[Template]) -> IsolationReport:
 def test_no_role_can_do_anything_to_what_is_another_teams(report: IsolationReport) -> None:
     assert [str(one) for one in report.breaks] == []
     assert report.uncovered == ()
+
+
+API = "{form: api, runtime: lambda, memory_mb: 2048}"
+OF_EACH_FORM = {
+    "fraud": "{form: api, runtime: fargate}",
+    "frau": "{form: api, runtime: sagemaker, mode: real_time}",
+    "fra": "{form: api, runtime: sagemaker, mode: serverless}",
+    "fr": "{form: api, runtime: sagemaker, mode: asynchronous}",
+    "f": "{form: api, runtime: lambda, start: {mode: provisioned, concurrency: 1}}",
+}
+
+
+def test_models_of_other_forms_are_kept_apart_too(synthesize: Synthesize, tmp_path: Path) -> None:
+    shutil.copytree(HERE / "targets", tmp_path / "targets")
+    (tmp_path / "teams").mkdir()
+    fraud = (HERE / "teams" / "fraud.yaml").read_text()
+    assert API in fraud
+    for team, api in OF_EACH_FORM.items():
+        file = tmp_path / "teams" / f"{team}.yaml"
+        file.write_text(fraud.replace("team: fraud", f"team: {team}").replace(API, api))
+    report = isolation(Estate(templates_at(synthesize(config=str(tmp_path)))))
+    assert [str(one) for one in report.breaks] == []
+    assert report.uncovered == ()
+    assert {"codebuild", "ecs", "elasticloadbalancing", "application-autoscaling"} <= set(
+        report.checks["frau", "fraud"]
+    )
+    assert report.checks["fr", "frau"]["sagemaker"] > report.checks["fr", "fraud"]["sagemaker"]
 
 
 def test_every_pair_and_every_service_is_checked(report: IsolationReport) -> None:
