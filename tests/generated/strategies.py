@@ -230,15 +230,16 @@ def run_by_turns(data: Data, model: type[BaseModel], region: str, turn: int) -> 
         data |= _starts(meanwhile, region)[turn % 8]
     elif model in (FargateDelivery, RealTimeDelivery) and (place := turn % 4):
         what, least = ("tasks", 0) if model is FargateDelivery else ("instances", 1)
-        there = (least, least + 1, 50)[place - 1]
-        if place > 1:
-            data |= {f"minimum_{what}": max(2, there), f"maximum_{what}": 50}
-        data["off_hours"] = {**meanwhile, what: there}
+        usual = data.get(f"minimum_{what}", 2)
+        data["off_hours"] = {
+            **meanwhile,
+            what: usual if usual == 50 else min(usual, (least, least + 1, least)[place - 1]),
+        }
 
 
 def without_contradictions(team: Data) -> None:
     """Take away what another key of a model, which was drawn elsewhere, excludes: a snapshot where there is a next runtime."""
-    for model in team["models"]:
+    for model in team.get("models") or []:
         for deliver in model["deliver"] if model.get("runtime", {}).get("next") else ():
             if deliver.get("start", {}).get("mode") == "snap_start":
                 del deliver["start"]
