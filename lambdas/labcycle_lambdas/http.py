@@ -38,7 +38,7 @@ class Request:
         issuer = subject = ""
         body = event.get("body") or ""
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-        headers = event.get("headers") or {}
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         if event.get("version") == "2.0":
             http = context["http"]
             asked = event.get("rawQueryString")
@@ -50,7 +50,6 @@ class Request:
             path = event["rawPath"]
             method = http["method"]
         else:
-            headers = {name.lower(): value for name, value in headers.items()}  # which 2.0 has in lower case
             method, path = event["httpMethod"], unquote(event["path"])
             pairs = event.get("multiValueQueryStringParameters") or {}
             query = parse_qsl(urlencode([(k, v) for k, vs in pairs.items() for v in vs]), keep_blank_values=True)
