@@ -166,6 +166,8 @@ def wrong_type(draw: Draw, files: Files) -> None:
     site = _any_site(draw, files, lambda site: True)
     if _is_number(site):
         wrong = ["7", "", True, [7], {"x": 7}] + ([1.5, 60.0] if site.kind is int else [])
+    elif site.kind is bool:
+        wrong = ["x", "true", 7, ["x"], {"x": "y"}]
     elif _is_text(site) or get_origin(site.kind) is Literal:
         wrong = [7, 1.5, True, ["x"], {"x": "y"}]
     elif get_origin(site.kind) is tuple:

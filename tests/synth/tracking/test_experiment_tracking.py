@@ -134,8 +134,13 @@ def test_the_bucket_keeps_versions_and_is_private(assertions: Assertions, templa
                                 "NoncurrentVersionExpiration": {"NoncurrentDays": 3650},
                                 "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
                                 "ExpirationInDays": Match.absent(),
+                                "Prefix": Match.absent(),
                             }
-                        )
+                        ),
+                        *(
+                            Match.object_like({"Prefix": f"asynchronous/{kind}/", "ExpirationInDays": days})
+                            for kind, days in (("in", 7), ("out", 7), ("failed", 7), ("asked", 30))
+                        ),
                     ]
                 },
             },
