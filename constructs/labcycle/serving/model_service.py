@@ -169,6 +169,11 @@ class ModelService(ModelApi):
             runtime=runtime,
             snap_start=isinstance(start, SnapStart),
         )
+        if isinstance(start, SnapStart):
+            acknowledge(
+                self.function,
+                E2530="The team file is held against the regions that AWS names; one of two checkers of AWS knows older ones.",
+            )
         let_server_work(
             self.function,
             model=model,
