@@ -44,6 +44,13 @@ MEMORY_MIB = (512, 10_240)  # below 512 the runtime and a small model do not fit
 TIMEOUT_SECONDS = (3, 30)
 SHADOW_CONCURRENCY = (1, 100)
 _ALIAS = "current"
+# Which have snapshots of functions in Python; cloudformation-validate takes them for regions without.
+_YOUNGER_REGIONS = frozenset(
+    {
+        *("ap-south-2", "ap-southeast-4", "ap-southeast-5", "ap-southeast-7", "ca-west-1"),
+        *("eu-central-2", "eu-south-2", "il-central-1", "me-central-1", "mx-central-1"),
+    }
+)
 # The shortest that Lambda has: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
 _EVENT_AGE = Duration.seconds(60)
 
@@ -169,11 +176,8 @@ class ModelService(ModelApi):
             runtime=runtime,
             snap_start=isinstance(start, SnapStart),
         )
-        if isinstance(start, SnapStart):
-            acknowledge(
-                self.function,
-                E2530="The team file is held against the regions that AWS names; one of two checkers of AWS knows older ones.",
-            )
+        if isinstance(start, SnapStart) and Stack.of(self).region in _YOUNGER_REGIONS:
+            acknowledge(self.function, E2530="AWS's documentation and cfn-lint say that this region has snapshots.")
         let_server_work(
             self.function,
             model=model,
