@@ -77,7 +77,9 @@ def let_ask(door: iam.IGrantable, *, model: str, ledger: dynamodb.ITable, bucket
 def let_take(role: iam.IGrantable, *, model: str, bucket: s3.IBucket, key: kms.IKey) -> None:
     """What SageMaker does in the endpoint's name: it reads requests, and writes answers."""
     allow(role, ["s3:GetObject"], [_of(bucket, "in", model)])
-    allow(role, ["s3:PutObject"], [_of(bucket, "out", model), _of(bucket, "failed", model)])
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-create-endpoint-prerequisites.html
+    written = ["s3:AbortMultipartUpload", "s3:PutObject"]
+    allow(role, written, [_of(bucket, "out", model), _of(bucket, "failed", model)])
     allow_key(role, key, "write objects", region=Stack.of(bucket).region)
 
 

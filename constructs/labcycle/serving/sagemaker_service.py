@@ -250,7 +250,7 @@ class SageMakerModelService(ContainerApi):
             let_take(role, model=self._model, bucket=self._bucket, key=self._key)
         if isinstance(endpoint, _OnInstances):
             self._let_join_network(role, endpoint.vpc)
-            # The disks of its instances.
+        if _takes_disk_key(endpoint):
             allow(role, ["kms:CreateGrant"], [self._key.key_arn], {"Bool": {"kms:GrantIsForAWSResource": "true"}})
         return role
 
@@ -303,9 +303,8 @@ class SageMakerModelService(ContainerApi):
         if isinstance(endpoint, _OnInstances):
             runs_on = {
                 "instance_type": endpoint.instance_type,
-                "initial_instance_count": max(
-                    1, endpoint.minimum_instances
-                ),  # SageMaker begins with one; scaling may end it
+                # SageMaker begins with one; scaling may end it.
+                "initial_instance_count": max(1, endpoint.minimum_instances),
                 "inference_ami_version": GPU_AMI if _on_gpu(endpoint) else None,
             }
         else:
@@ -326,7 +325,7 @@ class SageMakerModelService(ContainerApi):
                     **runs_on,
                 )
             ],
-            kms_key_id=self._key.key_arn if isinstance(endpoint, _OnInstances) else None,
+            kms_key_id=self._key.key_arn if _takes_disk_key(endpoint) else None,
             async_inference_config=async_config(endpoint, self._model, self._bucket, self._key)
             if isinstance(endpoint, Asynchronous)
             else None,
@@ -488,6 +487,12 @@ def _count(endpoint: Endpoint) -> dict[str, object]:
 
 def _on_gpu(endpoint: Endpoint) -> bool:
     return isinstance(endpoint, Asynchronous) and is_accelerated(endpoint.instance_type)
+
+
+def _takes_disk_key(endpoint: Endpoint) -> bool:
+    """Instances with disks of their own, as all with a GPU are, encrypt them by themselves, and a key of ours is refused:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html"""
+    return isinstance(endpoint, _OnInstances) and not _on_gpu(endpoint)
 
 
 def _memory_mb(endpoint: Endpoint) -> int:

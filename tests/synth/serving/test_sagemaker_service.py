@@ -461,6 +461,20 @@ def test_a_gpu_has_its_driver_and_its_onnx_runtime(asynchronous: Template) -> No
     assert tags[0] != tags[1]
 
 
+def test_disks_of_a_gpu_instance_take_no_key(asynchronous: Template) -> None:
+    """CreateEndpointConfig fails where they are given one."""
+    stack = Stack(App(), "Stack")
+    service(stack, later(stack, instance_type="ml.g5.xlarge"))
+    accelerated = Template.from_stack(stack)
+    keys = [
+        "KmsKeyId" in one(made, "AWS::SageMaker::EndpointConfig")[1]["Properties"]
+        for made in (accelerated, asynchronous)
+    ]
+    assert keys == [False, True]
+    assert statements(accelerated, "kms:CreateGrant") == []
+    assert len(statements(asynchronous, "kms:CreateGrant")) == 1
+
+
 def test_a_gpu_is_for_models_in_onnx() -> None:
     stack = Stack(App(), "Stack")
     runtime = ModelRuntime("sklearn", Lock.read("six==1.0"))
