@@ -71,7 +71,7 @@ def python_function(
         asset = s3_assets.Asset(scope, f"{construct_id}Next", path=str(archive))
         allow(role, ["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)])
         place = {"bucket": asset.s3_bucket_name, "key": asset.s3_object_key, "sha256": sha256}
-        beside = runtime.beside("/tmp/runtimes", **place)
+        beside = runtime.beside("/tmp/runtimes", timeout, **place)
         disk = Size.mebibytes(max(NEXT_RUNTIME_DISK_MIB, int(disk.to_mebibytes()) if disk else 0))
     return lambda_.Function(
         scope,

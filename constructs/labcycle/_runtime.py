@@ -6,6 +6,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from aws_cdk import Duration
+
 from labcycle._assets import LAMBDA_PYTHON
 from labcycle.config import Flavour, Lock
 
@@ -46,10 +48,11 @@ class ModelRuntime:
         threads = 1 if memory_mib is None else max(1, memory_mib // _MEMORY_MIB_A_CPU)
         return {"FLAVOUR": self.flavour, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
 
-    def beside(self, folder: str, **archive: str) -> dict[str, str]:
-        """The variable that tells where the packages of the next runtime lie; none where there is no next one. `archive`: from where
-        they are fetched first, by `bucket`, `key` and `sha256`."""
+    def beside(self, folder: str, timeout: Duration, **archive: str) -> dict[str, str]:
+        """The variable that tells where the packages of the next runtime lie, and that an answer may take `timeout`; none where there
+        is no next one. `archive`: from where they are fetched first, by `bucket`, `key` and `sha256`."""
         if self.next is None:
             return {}
-        told = {"digest": self.next.digest, "folder": f"{folder}/{self.next.digest}", **archive}
+        told: dict[str, object] = {"digest": self.next.digest, "folder": f"{folder}/{self.next.digest}"}
+        told |= {"seconds": timeout.to_seconds(), **archive}
         return {"NEXT_RUNTIME": json.dumps(told, separators=(",", ":"))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
@@ -40,6 +40,7 @@ class ContainerApi(ModelApi):
         encryption_key: kms.IKey,
         notice_topic: sns.ITopic | None,
         runtime: ModelRuntime | None,
+        timeout: Duration,
         retain_logs: bool,
         accelerated: bool = False,
     ) -> None:
@@ -62,7 +63,7 @@ class ContainerApi(ModelApi):
             "MODEL": model,
             "TEAM": team,
             "AWS_DEFAULT_REGION": Stack.of(self).region,
-            **({**runtime.environment(), **runtime.beside(RUNTIMES_FOLDER)} if runtime else {}),
+            **({**runtime.environment(), **runtime.beside(RUNTIMES_FOLDER, timeout)} if runtime else {}),
         }
 
     def _let_serve(self, role: iam.Role, *, shadow: bool = True) -> None:

@@ -133,6 +133,7 @@ class FargateModelService(ContainerApi):
         retain_logs: bool = False,
         runtime: ModelRuntime | None = None,
     ) -> None:
+        timeout = timeout or Duration.seconds(29)
         super().__init__(
             scope,
             construct_id,
@@ -143,10 +144,10 @@ class FargateModelService(ContainerApi):
             encryption_key=encryption_key,
             notice_topic=notice_topic,
             runtime=runtime,
+            timeout=timeout,
             retain_logs=retain_logs,
         )
         memory = memory or Size.mebibytes(2048)
-        timeout = timeout or Duration.seconds(29)
         memory_mb = int(memory.to_mebibytes())
         check_figures(
             ("minimum_tasks", minimum_tasks, *TASKS),

@@ -157,6 +157,7 @@ class SageMakerModelService(ContainerApi):
             encryption_key=encryption_key,
             notice_topic=notice_topic,
             runtime=runtime,
+            timeout=timeout,
             retain_logs=retain_logs,
             accelerated=_on_gpu(endpoint),
         )

@@ -29,7 +29,6 @@ from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.variables import without_credentials
 
 LOAD_SECONDS = 120.0
-ANSWER_SECONDS = 60.0  # longer than any API waits for an answer
 _END_SECONDS = 1.0
 Read = Callable[[DeployedFile], bytes]
 
@@ -44,8 +43,8 @@ class Apart:
         read: Read,
         packages: Path,
         *,
+        answer_seconds: float,
         load_seconds: float = LOAD_SECONDS,
-        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         """Raises `Unusable` where it cannot be run, and what `read` raises."""
         self.schema = Schema.of(deployed.signature)

@@ -40,7 +40,7 @@ def graph_of(deployed: Deployed, read: Callable[[DeployedFile], bytes]) -> Runna
         return load_here(deployed, read)
     from labcycle_lambdas.model_server.apart import Apart
 
-    return Apart(deployed, read, beside.folder)
+    return Apart(deployed, read, beside.folder, answer_seconds=beside.seconds)
 
 
 def _next_runtime(deployed: Deployed) -> NextRuntime | None:

@@ -35,11 +35,12 @@ _fetching = threading.Lock()
 
 @dataclass(frozen=True)
 class NextRuntime:
-    """`folder` has the packages, and our own code. Where `bucket` is named, it is made from the archive `key`, whose bytes must hash to
-    `sha256`."""
+    """`folder` has the packages, and our own code, and an answer may take `seconds`. Where `bucket` is named, the folder is made from the
+    archive `key`, whose bytes must hash to `sha256`."""
 
     digest: str
     folder: Path
+    seconds: float
     bucket: str = ""
     key: str = ""
     sha256: str = ""

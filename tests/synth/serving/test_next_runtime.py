@@ -92,6 +92,7 @@ def test_each_function_that_loads_versions_may_fetch_the_packages_of_the_next_ru
         place = told(one["Environment"]["Variables"])
         assert (place["digest"], place["sha256"]) == (runtime.next.digest, sha256)
         assert place["folder"] == f"/tmp/runtimes/{runtime.next.digest}"
+        assert place["seconds"] == one["Timeout"]  # an answer of a batch may take longer than one of an API
         assert one["EphemeralStorage"]["Size"] == 1024 if folder in ("model_server", "shadow") else 4096
         keys.add(place["key"])
         assert "9.9.2+synth" in (nova.code(one) / "numpy" / "__init__.py").read_text()
@@ -126,7 +127,7 @@ def test_images_hold_both(nova: Nova, runtime: ModelRuntime) -> None:
     variables = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
     (endpoint,) = of_type(nova.stacks["model-endpoint"], "AWS::SageMaker::Model")
     assert runtime.next
-    place = {"digest": runtime.next.digest, "folder": f"/opt/runtimes/{runtime.next.digest}"}
+    place = {"digest": runtime.next.digest, "folder": f"/opt/runtimes/{runtime.next.digest}", "seconds": 29}
     assert told(variables) == told(endpoint["PrimaryContainer"]["Environment"]) == place
     files = context_files(runtime=runtime)
     assert f"--target {place['folder']} -r next-requirements.txt" in files["Dockerfile"]

@@ -40,7 +40,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def beside(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "digest", "folder": str(packages)}))
+    monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "digest", "seconds": 60, "folder": str(packages)}))
 
 
 def loaded_apart(world: World, deployed: Deployed) -> Apart:
@@ -169,7 +169,13 @@ def test_the_packages_are_those_of_the_other_folder(
 def test_what_cannot_be_loaded(world: World, packages: Path, statement: str, says: str) -> None:
     deployed = prepared(world, sklearn_of(pickle.dumps(Harmful(statement))), runtime("sklearn"))
     with pytest.raises(Unusable, match=says):
-        Apart(deployed, Loader(world.s3, BUCKET).reading(deployed), packages, load_seconds=8 if "hung" in says else 60)
+        Apart(
+            deployed,
+            Loader(world.s3, BUCKET).reading(deployed),
+            packages,
+            answer_seconds=60,
+            load_seconds=8 if "hung" in says else 60,
+        )
 
 
 @pytest.mark.usefixtures("beside")
@@ -213,7 +219,7 @@ def test_it_has_no_credentials_and_ends_with_who_asks(world: World, monkeypatch:
 def test_versions_of_the_first_runtime_stay_in_this_process(
     world: World, packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "another", "folder": str(packages)}))
+    monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "another", "seconds": 60, "folder": str(packages)}))
     model = load(world, prepared(world, flavoured.sklearn(), runtime("sklearn")))
     assert not isinstance(model, Apart)
 
@@ -243,7 +249,7 @@ def archive(world: World, *names: str) -> dict[str, str]:
 
 def test_the_archive_is_fetched_once(world: World, tmp_path: Path) -> None:
     named = archive(world, "six.py", "inner/__init__.py")
-    runtime_ = NextRuntime("digest", tmp_path / "runtimes" / "digest", **named)
+    runtime_ = NextRuntime("digest", tmp_path / "runtimes" / "digest", 60, **named)
     runtime_.fetch(world.s3)
     assert sorted(path.name for path in runtime_.folder.iterdir()) == ["inner", "labcycle_lambdas", "six.py"]
     assert (runtime_.folder / "labcycle_lambdas" / "model_server" / "apart.py").is_file()
@@ -260,7 +266,7 @@ def test_the_archive_is_fetched_once(world: World, tmp_path: Path) -> None:
     ],
 )
 def test_another_archive_is_not_unpacked(world: World, tmp_path: Path, change: dict[str, str], says: str) -> None:
-    runtime_ = NextRuntime("digest", tmp_path / "runtimes" / "digest", **{**archive(world, "six.py"), **change})
+    runtime_ = NextRuntime("digest", tmp_path / "runtimes" / "digest", 60, **{**archive(world, "six.py"), **change})
     with pytest.raises(Unusable, match=says):
         runtime_.fetch(world.s3)
     assert list((tmp_path / "runtimes").iterdir()) == []
@@ -270,7 +276,7 @@ def test_what_is_no_archive_is_told(world: World, tmp_path: Path) -> None:
     world.s3.put_object(Bucket=BUCKET, Key="assets/b.zip", Body=b"b")
     digest = hashlib.sha256(b"b").hexdigest()
     with pytest.raises(Unusable, match="cannot be unpacked"):
-        NextRuntime("digest", tmp_path / "digest", BUCKET, "assets/b.zip", digest).fetch(world.s3)
+        NextRuntime("digest", tmp_path / "digest", 60, BUCKET, "assets/b.zip", digest).fetch(world.s3)
 
 
 def test_patience_that_s3_asks_for_is_passed_on(world: World, tmp_path: Path) -> None:
@@ -280,10 +286,10 @@ def test_patience_that_s3_asks_for_is_passed_on(world: World, tmp_path: Path) ->
 
     slow: Any = Slow()
     with pytest.raises(Throttled, match="SlowDown"):
-        NextRuntime("digest", tmp_path / "digest", **archive(world, "six.py")).fetch(slow)
+        NextRuntime("digest", tmp_path / "digest", 60, **archive(world, "six.py")).fetch(slow)
 
 
 def test_a_runtime_whose_packages_are_not_there_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "digest", "folder": "/nowhere/digest"}))
+    monkeypatch.setenv(NEXT_RUNTIME, json.dumps({"digest": "digest", "seconds": 60, "folder": "/nowhere/digest"}))
     with pytest.raises(Unusable, match="the packages of its runtime are not there"):
         load(world, prepared(world, flavoured.sklearn(), runtime("sklearn")))

@@ -254,7 +254,7 @@ def test_what_hangs_when_it_is_unpickled_is_stopped(world: World) -> None:
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = flavoured.packages(tmp_path)
-    monkeypatch.setenv("NEXT_RUNTIME", json.dumps({"digest": "digest", "folder": str(folder)}))
+    monkeypatch.setenv("NEXT_RUNTIME", json.dumps({"digest": "digest", "seconds": 60, "folder": str(folder)}))
 
 
 def of_next_runtime(world: World, content: bytes | None = None, **more: Any) -> dict[str, Any]:
@@ -283,6 +283,7 @@ def test_packages_that_cannot_be_fetched_refuse_the_version(
 ) -> None:
     place = {
         "digest": "digest",
+        "seconds": 60,
         "folder": str(tmp_path / "none" / "digest"),
         "bucket": BUCKET,
         "key": "none.zip",
