@@ -34,11 +34,11 @@ from labcycle.config import (
     Issuer,
     Member,
     Model,
+    Monitor,
     Network,
     NextRuntime,
     Principal,
     Promotion,
-    Reaction,
     RealTimeDelivery,
     ReportDelivery,
     RetentionRule,
@@ -58,6 +58,7 @@ from labcycle.config.fargate import CpuUnits, allowed_memory_mb
 from labcycle.config.locks import FLAVOURS
 from labcycle.config.regions import has_snap_start, known_regions, regions_with
 from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
+from tests.generated.watched import watch
 
 Data = dict[str, Any]
 Key = tuple[type[BaseModel], str]
@@ -149,6 +150,9 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (ApiDelivery, "start"): st.nothing(),
     (FargateDelivery, "off_hours"): st.nothing(),
     (RealTimeDelivery, "off_hours"): st.nothing(),
+    **{(Monitor, key): st.nothing() for key in Monitor.model_fields if key != "drift"},  # in turn: `watch`
+    (Drift, "method"): st.nothing(),
+    (Drift, "window_hours"): st.nothing(),
     (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
     (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     (Network, "name"): names_of(128),
@@ -595,8 +599,7 @@ def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
         data["name"] = data["name"][: TRAINING_JOB_LIMIT - _DIGEST - len(names.training_job_prefix(team, ""))].rstrip(
             "-"
         )
-    if data.get("monitor") is not None and data.get("retrain") is not None and (whole or draw(st.booleans())):
-        data["react"] = [draw(mapping(Reaction))]
+    watch(data, crc32(data["name"].encode()), whole=whole)
     return data
 
 

@@ -107,8 +107,8 @@ def test_a_run_has_200_teams_of_many_kinds() -> None:
         for team in teams
         for model in team.get("models", [])
     }
-    # With and without a policy: with each of monitor and retrain, and with a reaction where there are both.
-    assert len(shapes) == 10, shapes
+    # With and without a policy, with each of monitor and retrain; with and without reactions, which a model with neither can have, too.
+    assert len(shapes) == 16, shapes
     assert len({target["region"] for one in runs for target in one.targets}) >= 20
 
 

@@ -56,6 +56,9 @@ def team_rules(team: Any) -> Iterator[Broken]:
         yield from _below(("members", i, "principal"), principal_rules(_get(member, "principal")))
     for i, model in _items(team, "models"):
         yield from _below(("models", i), model_rules(model))
+        yield from _below(("models", i, "monitor"), _whole_monitor(_get(model, "monitor")))
+        for j, reaction in _items(model, "react"):
+            yield from _below(("models", i, "react", j), reaction_rules(reaction))
         for j, deliver in _items(model, "deliver"):
             yield from _below(
                 ("models", i, "deliver", j), chain(api_rules(deliver), fargate_rules(deliver), endpoint_rules(deliver))
@@ -258,16 +261,76 @@ def model_rules(model: Any) -> Iterator[Broken]:
                 "got snap_start in a model with a next runtime, whose packages take more disk than a function with a snapshot may have. "
                 "Write mode: provisioned with a concurrency, or remove start until next has moved up",
             )
+    yield from _reactions(model)
+
+
+_WATCHED = {"performance": "performance", "business": "outcome"}  # what finds a cause, below monitor
+
+
+def _reactions(model: Any) -> Iterator[Broken]:
+    """Each has what it needs, and each cause is answered once."""
+    answered: set[str] = set()
     for i, reaction in _items(model, "react"):
-        for needed in ("monitor", "retrain"):
-            if _get(model, needed) is None and not _misspelt(model, needed, MODEL_KEYS):
+        causes = [cause for _, cause in _items(reaction, "on") if isinstance(cause, str)]
+        needed = {"monitor"} if set(causes) & {"drift", *_WATCHED} else set()
+        needed |= {"retrain"} if _get(reaction, "do") == "retrain" else set()
+        for name in sorted(needed):
+            if _get(model, name) is None and not _misspelt(model, name, MODEL_KEYS):
                 yield Broken(
                     ("react", i),
-                    f"got a reaction in a model without {needed}; allowed where monitor and retrain are both set. "
-                    f"Add {needed}: to the model, or remove react",
+                    f"got a reaction in a model without {name}, which it needs. Add {name}: to the model, or remove the reaction",
                     on_key=True,
                 )
+        for at, cause in enumerate(causes):
+            watched = _WATCHED.get(cause)
+            if watched and _get(model, "monitor") is not None and _get(_get(model, "monitor"), watched) is None:
+                yield Broken(
+                    ("react", i, "on", at),
+                    f"got {cause} in a model whose monitor has no {watched}, which finds it. Add {watched}: to monitor, or remove {cause}",
+                )
+            if cause in answered:
+                yield Broken(
+                    ("react", i, "on", at),
+                    f"got {cause} in a second reaction; allowed in one, since both would start at once. Remove one of them",
+                )
+        answered |= set(causes)
         yield from _below(("react", i), _no_repeats(reaction, "on"))
+
+
+def reaction_rules(reaction: Any) -> Iterator[Broken]:
+    by_time = "schedule" in [cause for _, cause in _items(reaction, "on")]
+    if by_time and _get(reaction, "schedule") is None:
+        yield Broken(("on",), "got schedule without a time. Add schedule: to the reaction, such as rate(7 days)")
+    if not by_time and _get(reaction, "schedule") is not None:
+        yield Broken(
+            ("schedule",),
+            "got a time in a reaction that does not start by it; allowed with on: [schedule]. Add schedule to on, or remove it",
+            on_key=True,
+        )
+
+
+def _whole_monitor(monitor: Any) -> Iterator[Broken]:
+    yield from monitor_rules(monitor)
+    yield from _below(("capture",), capture_rules(_get(monitor, "capture")))
+    if (freshness := _get(monitor, "freshness")) is not None:
+        yield from _below(("freshness",), freshness_rules(freshness))
+
+
+def monitor_rules(monitor: Any) -> Iterator[Broken]:
+    yield from _no_repeats(monitor, "cohorts")
+
+
+def capture_rules(capture: Any) -> Iterator[Broken]:
+    yield from _no_repeats(capture, "redact")
+
+
+def freshness_rules(freshness: Any) -> Iterator[Broken]:
+    if _get(freshness, "training_days") is None and _get(freshness, "traffic_hours") is None:
+        yield Broken(
+            (),
+            "got no age; allowed training_days, traffic_hours, or both. Set one of them, or remove freshness",
+            on_key=True,
+        )
 
 
 def _promotion_rules(promotion: Any) -> Iterator[Broken]:

@@ -21,6 +21,8 @@ from .vocabulary import Allowed, Email, Name, Settings, TagValue
 Stage = Literal["sandbox", "staging", "production"]
 Role = Literal["data_scientist", "lead", "reviewer", "operator", "stakeholder", "platform_engineer"]
 Compliance = Literal["hipaa", "nist-800-53", "pci"]
+DriftMethod = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov"]
+Cause = Literal["drift", "performance", "business", "schedule", "manual"]
 PrincipalKind = Literal["identity_center", "iam_user", "saml_subject", "oidc_subject"]
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -84,6 +86,7 @@ _RequirementsFile = Annotated[
         "Name it with letters, digits and _ . - /",
     ),
 ]
+_Column = Annotated[str, StringConstraints(min_length=1, max_length=100), Allowed("the name of a feature")]
 _Percent = Annotated[int, Field(ge=1, le=99)]
 _TimesOfDay = Annotated[
     str,
@@ -501,16 +504,89 @@ Delivery = Annotated[
 class Drift(Settings):
     """When the data that a model sees counts as drifted from what it was trained on."""
 
-    method: Literal["psi"] = "psi"
-    """Population stability index over fixed bins."""
-    threshold: Annotated[float, Field(ge=0.01, le=10)] = 0.2
-    """Index from which a feature or the prediction has drifted; 0.1 is small, 0.25 large."""
+    method: DriftMethod = "psi"
+    """Figure by which a column is judged, over fixed bins: population stability index, Jensen-Shannon distance, Wasserstein distance
+    in standard deviations of the training data, or the Kolmogorov-Smirnov statistic."""
+    threshold: Annotated[float | None, Field(ge=0.01, le=10)] = None
+    """Figure from which a feature or the prediction has drifted; absent: 0.2 of psi, 0.1 of the others."""
     minimum_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 500
     """Rows below which nothing is concluded."""
     persistence: Annotated[int, Field(ge=1, le=100)] = 3
     """Evaluations in a row that must find drift before the alarm."""
     every_minutes: Annotated[int, Field(ge=1, le=10080)] = 60
-    """Minutes between evaluations."""
+    """Minutes between evaluations, of drift and of all else that is watched."""
+    window_hours: Annotated[int, Field(ge=1, le=744)] = 24
+    """Hours that an evaluation looks back on, never beyond the last promotion."""
+
+    @property
+    def limit(self) -> float:
+        """The threshold; of the method where none is set."""
+        return _THRESHOLDS[self.method] if self.threshold is None else self.threshold
+
+
+_THRESHOLDS: dict[DriftMethod, float] = {"psi": 0.2} | dict.fromkeys(
+    ("jensen_shannon", "wasserstein", "kolmogorov_smirnov"), 0.1
+)
+
+
+class RawCapture(Settings):
+    """Requests that are kept as they came, for people to look into."""
+
+    percent: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    """Share of the requests whose features are kept, beside the predictions."""
+    redact: Annotated[tuple[_Column, ...], Field(strict=False, max_length=50)] = ()
+    """Features that are never kept."""
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days after which what was kept is deleted."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.capture_rules)
+
+
+class Performance(Settings):
+    """When predictions count as wrong, by the ground truth that comes back by their ids."""
+
+    metric: Metric = "accuracy"
+    """Metric of the predictions whose truth is known."""
+    limit: float
+    """Value from which the model is good enough: at least this much; of log_loss, rmse and mae at most this much."""
+    minimum_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 200
+    """Predictions with a truth below which nothing is concluded."""
+    persistence: Annotated[int, Field(ge=1, le=100)] = 2
+    """Evaluations in a row that must find it before the alarm."""
+    window_days: Annotated[int, Field(ge=1, le=92)] = 7
+    """Days of predictions that an evaluation looks back on, never beyond the last promotion."""
+
+
+class Outcome(Settings):
+    """What the model is worth to the business, by the values that come back by the ids of its predictions."""
+
+    metric: Name
+    """Name of what is summed up, such as money-saved."""
+    minimum: float
+    """Sum in the window below which the business is told."""
+    expected: float | None = None
+    """Sum in the window that was hoped for, which the realised one is shown beside; absent: none."""
+    minimum_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 50
+    """Predictions with a value below which nothing is concluded."""
+    persistence: Annotated[int, Field(ge=1, le=100)] = 2
+    """Evaluations in a row that must find it before the alarm."""
+    window_days: Annotated[int, Field(ge=1, le=92)] = 7
+    """Days of predictions that are summed up."""
+
+
+class Freshness(Settings):
+    """How old data may be."""
+
+    training_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    """Days ago that the live version may have been trained; absent: any."""
+    traffic_hours: Annotated[int | None, Field(ge=1, le=8760)] = None
+    """Hours without a prediction after which something upstream may be broken; absent: any."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.freshness_rules)
 
 
 class Monitor(Settings):
@@ -518,6 +594,22 @@ class Monitor(Settings):
 
     drift: Drift = Drift()
     """Drift of features and predictions."""
+    cohorts: Annotated[tuple[_Column, ...], Field(strict=False, max_length=3)] = ()
+    """Categorical features whose most frequent values are watched each by itself, too."""
+    capture: RawCapture | None = None
+    """Requests that are kept as they came; absent: none."""
+    performance: Performance | None = None
+    """Whether predictions come true (an alarm and a metric, 0.40 USD a month); absent: not watched."""
+    outcome: Outcome | None = None
+    """What the model is worth to the business (0.40 USD a month); absent: not watched."""
+    freshness: Freshness | None = None
+    """How old data may be (0.40 USD a month); absent: any age."""
+    dashboard: bool = False
+    """Whether CloudWatch has a dashboard of the model (3 USD a month); `labcycle monitor status` shows the same for nothing."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.monitor_rules)
 
 
 class Retrain(Settings):
@@ -533,19 +625,36 @@ class Retrain(Settings):
     """Metric by which challenger, champion and the version before are compared; log_loss, rmse and mae are better when lower."""
     minimum_gain: Annotated[float, Field(ge=0)] = 0.0
     """How much better than the live version another must be to replace it, in units of the metric."""
+    maximum_cohort_loss: Annotated[float | None, Field(ge=0)] = None
+    """How much worse than the live version another may be in any cohort of the monitor, in units of the metric; absent: by any."""
 
 
 class Reaction(Settings):
-    """What happens by itself when monitoring finds something."""
+    """What happens by itself when monitoring finds something, at a set time, or when somebody starts it."""
 
-    on: Annotated[tuple[Literal["drift"], ...], Field(strict=False, min_length=1)]
+    on: Annotated[tuple[Cause, ...], Field(strict=False, min_length=1)]
     """What starts the reaction."""
-    do: Literal["retrain"]
-    """What is done."""
+    do: Literal["retrain", "roll_back", "pause", "tell"]
+    """What is done: train a new version and make the best one live; take the live version back; stop predictions, with the declared
+    answer; or tell the owner alone."""
+    schedule: ScheduleExpression | None = None
+    """When it starts by itself, as EventBridge Scheduler writes it; with `on: [schedule]`."""
+    time_zone: TimeZone = "Etc/UTC"
+    """Time zone of the schedule."""
     promote: Literal["automatic", "after_review"] = "after_review"
-    """Whether a better challenger goes live at once, or waits for a reviewer; a roll back waits for nobody."""
+    """Of a retraining: whether a better challenger goes live at once, or waits for a reviewer; a roll back waits for nobody."""
+    review_hours: Annotated[int, Field(ge=1, le=720)] = 72
+    """Hours that a challenger waits for its review, with a reminder after half of them; then it is left."""
+    otherwise: Literal["keep", "pause"] = "keep"
+    """Of a retraining: what happens where nothing better is at hand; the live version stays, or its predictions are stopped."""
     cool_down_hours: Annotated[int, Field(ge=0, le=8760)] = 24
     """Hours after a reaction in which none is started."""
+    monthly_budget_usd: Annotated[float | None, Field(gt=0, le=1_000_000)] = None
+    """US dollars that retrainings may take in a calendar month, by their price before; absent: any."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return obey(self, rules.reaction_rules)
 
 
 class Promotion(Settings):
@@ -604,8 +713,8 @@ class Model(Settings):
     """What is watched; absent: nothing."""
     retrain: Retrain | None = None
     """How the model is retrained; absent: by hand only."""
-    react: Annotated[tuple[Reaction, ...], Field(strict=False, max_length=1)] = ()
-    """What happens by itself; needs monitor and retrain."""
+    react: Annotated[tuple[Reaction, ...], Field(strict=False, max_length=5)] = ()
+    """What happens by itself, each cause in one of them."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

@@ -242,7 +242,7 @@ class ModelStack(Stack):
             encryption_key=self._key,
             notice_topic=self._notices,
             dead_letters=self._dead_letters,
-            drift_threshold=drift.threshold,
+            drift_threshold=drift.limit,
             minimum_rows=drift.minimum_rows,
             persistence=drift.persistence,
             every=Duration.minutes(drift.every_minutes),
@@ -253,9 +253,9 @@ class ModelStack(Stack):
 
     def _retraining(self) -> Retraining | None:
         retrain = self._model.retrain
-        if self.monitor is None or retrain is None or not self._model.react:
+        reaction = next((one for one in self._model.react if one.do == "retrain" and "drift" in one.on), None)
+        if self.monitor is None or retrain is None or reaction is None:
             return None
-        (reaction,) = self._model.react
         retraining = Retraining(
             self,
             "Retraining",
@@ -300,7 +300,7 @@ class ModelStack(Stack):
             sender=report.sender,
             recipients=report.recipients,
             days=report.days,
-            drift_threshold=drift.threshold,
+            drift_threshold=drift.limit,
             minimum_rows=drift.minimum_rows,
         )
         CfnOutput(self, "ReportFunction", value=made.function.function_name)

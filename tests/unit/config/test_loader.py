@@ -370,8 +370,16 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "members[1].tokens[0].issuer",
             "got company; allowed the name of an issuer in tracking.issuers. Add it there",
         ),
-        (("on: [drift]", "on: [performance]"), "models[0].react[0].on[0]", "got performance; allowed drift"),
-        (("    monitor:\n      drift: {threshold: 0.2}\n", ""), "models[0].react[0]", "a model without monitor"),
+        (
+            ("on: [drift]", "on: [performance]"),
+            "models[0].react[0].on[0]",
+            "got performance in a model whose monitor has no",
+        ),
+        (
+            ("    monitor:\n      drift: {threshold: 0.2}\n", ""),
+            "models[0].react[0]",
+            "a model without monitor, which it needs",
+        ),
         (
             ("    retrain:\n      image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1\n", ""),
             "models[0].react[0]",
