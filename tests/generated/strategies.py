@@ -152,6 +152,7 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (RealTimeDelivery, "off_hours"): st.nothing(),
     **{(Monitor, key): st.nothing() for key in Monitor.model_fields if key != "drift"},  # in turn: `watch`
     (Drift, "method"): st.nothing(),
+    (Drift, "threshold"): st.nothing(),
     (Drift, "window_hours"): st.nothing(),
     (Runtime, "requirements"): st.sampled_from([f"requirements/{flavour}.txt" for flavour in FLAVOURS]),
     (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),

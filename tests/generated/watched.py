@@ -71,7 +71,11 @@ def watch(data: Data, number: int, *, whole: bool) -> None:
     monitor = data.get("monitor")
     if monitor is not None:
         if number % 2 or whole:
-            how = _some(method=_turn(_METHODS, number // 2), window_hours=_turn((1, 744, 168, None), number // 3))
+            how = _some(
+                method=_turn(_METHODS, number // 2),
+                threshold=_turn((0.01, 10, 0.2, None), number // 5),
+                window_hours=_turn((1, 744, 168, None), number // 3),
+            )
             monitor["drift"] = monitor.get("drift", {}) | how
         monitor |= _some(
             cohorts=_turn(_COHORTS, number) or None,
