@@ -524,9 +524,12 @@ class Drift(Settings):
         return _THRESHOLDS[self.method] if self.threshold is None else self.threshold
 
 
-_THRESHOLDS: dict[DriftMethod, float] = {"psi": 0.2} | dict.fromkeys(
-    ("jensen_shannon", "wasserstein", "kolmogorov_smirnov"), 0.1
-)
+_THRESHOLDS: dict[DriftMethod, float] = {
+    "psi": 0.2,
+    "jensen_shannon": 0.1,
+    "wasserstein": 0.1,
+    "kolmogorov_smirnov": 0.1,
+}
 
 
 class RawCapture(Settings):
