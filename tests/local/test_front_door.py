@@ -188,3 +188,26 @@ def test_nobody_else_may_assume_the_role(proving: Proving) -> None:
         proving.cloud.assume("proving-caller", "ada", by=eve)
     with pytest.raises(AccessRefused, match="no role"):
         proving.cloud.assume("proving-nobody", "ada")
+
+
+def counted(proving: Proving, metric: str) -> int:
+    """Data of a metric of the API in the last ten minutes."""
+    now = datetime.now(UTC)
+    points = proving.cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/ApiGateway",
+        MetricName=metric,
+        Dimensions=[{"Name": "ApiId", "Value": proving.url.split("/execute-api/")[1].split("/")[0]}],
+        StartTime=now - timedelta(minutes=10),
+        EndTime=now + timedelta(hours=2),
+        Period=60,
+        Statistics=["SampleCount"],
+    )["Datapoints"]
+    return int(sum(point["SampleCount"] for point in points))
+
+
+def test_requests_that_reach_the_function_are_counted_apart(proving: Proving, ada: Credentials) -> None:
+    """By the samples of IntegrationLatency: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
+    before = counted(proving, "Count"), counted(proving, "IntegrationLatency")
+    event(call(ada, REGION, f"{proving.url}/items/x"))
+    assert send("GET", f"{proving.url}/items/x", {}).status == 403
+    assert (counted(proving, "Count"), counted(proving, "IntegrationLatency")) == (before[0] + 2, before[1] + 1)

@@ -69,6 +69,7 @@ class Exchange:
     caller: policies.Caller | None = None
     claims: dict[str, Any] | None = None
     function_status: int | None = None
+    integration_began: float | None = None  # none: it was not asked
     error: str = "-"
 
 
@@ -117,6 +118,7 @@ class FrontDoor:
         )
         await self._authorize(exchange, route)
         self._admit(exchange, stage)
+        exchange.integration_began = time.time()
         if _is_private(integration):
             return await _forward(exchange, integration)
         event = _event(exchange, self._settings, parameters, stage)
@@ -434,10 +436,11 @@ def _record(exchange: Exchange, answer: Answer) -> None:
         "5xx": float(answer.status >= 500),
         "Latency": elapsed,
     }
+    if exchange.integration_began is not None:
+        values["IntegrationLatency"] = (time.time() - exchange.integration_began) * 1000
     for name, value in values.items():
-        cloudwatch.record_metric(
-            "AWS/ApiGateway", name, value, "Milliseconds" if name == "Latency" else "Count", dimensions
-        )
+        unit = "Milliseconds" if name.endswith("Latency") else "Count"
+        cloudwatch.record_metric("AWS/ApiGateway", name, value, unit, dimensions)
     logging = {key.lower(): value for key, value in (stage.get("accessLogSettings") or {}).items()}
     if not logging.get("destinationarn"):
         return
