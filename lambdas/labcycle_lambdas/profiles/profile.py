@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add
 from typing import Any
 
-from labcycle_lambdas.profiles.bins import NumericBins
+from labcycle_lambdas.profiles.bins import NumericBins, category
 from labcycle_lambdas.profiles.reference import PREDICTION, Reference
 
 
 class Profile:
-    """How many live rows fell into each bin of `reference`."""
+    """How many live rows fell into each bin of `reference`.
 
-    def __init__(self, reference: Reference) -> None:
+    `cohorts` names fields by whose values the rows are counted apart, too, as far as the reference has cohorts of them;
+    the attribute holds the profiles of those that were seen: field -> category -> profile against the cohort's own
+    reference. A row of another category is counted in the whole alone.
+    """
+
+    def __init__(self, reference: Reference, cohorts: Sequence[str] = ()) -> None:
         self.reference = reference
+        self.cohorts: dict[str, dict[str, Profile]] = {name: {} for name in cohorts if name in reference.cohorts}
         self.rows = 0
         self.counts: list[list[int]] = [[0] * column.bins.size for column in reference.columns]
         self._bins = [column.bins for column in reference.columns]
@@ -47,6 +54,29 @@ class Profile:
                 else:
                     counts[bins.index(value)] += 1
         self.rows += len(rows)
+        if self.cohorts:
+            self._add_to_cohorts(rows, answers)
+
+    def _add_to_cohorts(self, rows: Sequence[Sequence[object]], answers: Sequence[object]) -> None:
+        for name in self.cohorts:
+            if name not in self._columns:
+                continue
+            at, known = self._columns.index(name), self.reference.cohorts[name]
+            apart: dict[str, tuple[list[Sequence[object]], list[object]]] = {}
+            for number, row in enumerate(rows):
+                label = category(row[at]) if at < len(row) else None
+                if label is not None and label in known:
+                    theirs, said = apart.setdefault(label, ([], []))
+                    theirs.append(row)
+                    said.append(answers[number] if number < len(answers) else None)
+            for label, (theirs, said) in apart.items():
+                self._cohort(name, label).add(self._columns, theirs, said)
+
+    def _cohort(self, name: str, label: str) -> Profile:
+        found = self.cohorts.setdefault(name, {})
+        if label not in found:
+            found[label] = Profile(self.reference.of_cohorts[name][label])
+        return found[label]
 
     def _places_in(self, columns: Sequence[str]) -> list[int]:
         """Where the value of each column of the reference stands: in the row, in the answer after it, or in None after that."""
@@ -64,7 +94,10 @@ class Profile:
         merged = cls(reference)
         for doc in docs:
             if doc["reference"] == reference.fingerprint:
-                merged = merged.merge(cls.from_doc(reference, doc))
+                merged._take(doc)
+                for name, labels in doc.get("cohorts", {}).items():
+                    for label, counted in labels.items():
+                        merged._cohort(name, label)._take(counted)
         return merged
 
     def merge(self, other: Profile) -> Profile:
@@ -76,17 +109,19 @@ class Profile:
             If the two were counted against different references.
         """
         _same(self.reference.fingerprint, other.reference.fingerprint)
-        merged = Profile(self.reference)
-        merged.rows = self.rows + other.rows
-        merged.counts = [
-            [a + b for a, b in zip(mine, theirs, strict=True)]
-            for mine, theirs in zip(self.counts, other.counts, strict=True)
-        ]
-        return merged
+        return Profile.of(self.reference, (self.to_doc(), other.to_doc()))
 
     def to_doc(self) -> dict[str, Any]:
-        """As JSON: the counts in the order of the reference's columns, and the fingerprint of that reference."""
-        return {"reference": self.reference.fingerprint, "rows": self.rows, "counts": [list(c) for c in self.counts]}
+        """As JSON: the counts in the order of the reference's columns, and the fingerprint of that reference; those of
+        the cohorts that were seen beside it, the same way."""
+        doc = {"reference": self.reference.fingerprint, **self._counted()}
+        if any(self.cohorts.values()):
+            doc["cohorts"] = {
+                name: {label: cohort._counted() for label, cohort in labels.items()}
+                for name, labels in self.cohorts.items()
+                if labels
+            }
+        return doc
 
     @classmethod
     def from_doc(cls, reference: Reference, doc: Mapping[str, Any]) -> Profile:
@@ -98,10 +133,16 @@ class Profile:
             If it was counted against another reference.
         """
         _same(reference.fingerprint, doc["reference"])
-        profile = cls(reference)
-        profile.rows = int(doc["rows"])
-        profile.counts = [list(counts) for counts in doc["counts"]]
-        return profile
+        return cls.of(reference, [doc])
+
+    def _counted(self) -> dict[str, Any]:
+        return {"rows": self.rows, "counts": [list(counts) for counts in self.counts]}
+
+    def _take(self, counted: Mapping[str, Any]) -> None:
+        self.rows += int(counted["rows"])
+        self.counts = [
+            list(map(add, mine, theirs)) for mine, theirs in zip(self.counts, counted["counts"], strict=True)
+        ]
 
 
 def _same(expected: str, got: str) -> None:

@@ -213,3 +213,83 @@ def test_profiles_of_another_reference_are_refused() -> None:
         Profile.from_doc(reference(), other.to_doc())
     with pytest.raises(ValueError, match="another reference"):
         population_stability_index(reference(), other)
+
+
+BY_KIND = ["kind", "flag"]
+cohort_rows = st.lists(st.tuples(anything, st.sampled_from(["a", "b", "zz", None, 1]), st.booleans()), max_size=20)
+
+
+def reference_of_cohorts() -> Reference:
+    rows = [[i / 7, "aab"[i % 3], i % 5 == 0, i % 2] for i in range(200)]
+    return Reference.from_table(["amount", *BY_KIND, PREDICTION], rows, cohorts=BY_KIND)
+
+
+def profiled_apart(rows: Sequence[tuple[object, object, object]], cohorts: Sequence[str] = BY_KIND) -> Profile:
+    profile = Profile(reference_of_cohorts(), cohorts)
+    profile.add(["amount", *BY_KIND], rows, [row[0] for row in rows])
+    return profile
+
+
+def test_a_reference_counts_its_cohorts_in_the_bins_of_all() -> None:
+    made = reference_of_cohorts()
+    assert {name: set(labels) for name, labels in made.cohorts.items()} == {
+        "kind": {"a", "b"},
+        "flag": {"true", "false"},
+    }
+    for name in BY_KIND:
+        for column, *apart in zip(made.columns, *made.cohorts[name].values(), strict=True):
+            assert tuple(map(sum, zip(*apart, strict=True))) == column.counts
+    assert Reference.from_doc(json.loads(json.dumps(made.to_doc()))) == made
+    of_b = made.of_cohorts["kind"]["b"]
+    assert of_b.columns[1].counts == (0, 66, 0, 0) and of_b.columns[0].rows == 66
+    assert [column.bins for column in of_b.columns] == [column.bins for column in made.columns]
+
+
+def test_only_the_most_frequent_categories_are_cohorts() -> None:
+    rows = [[f"c{i:02}"] for i in range(30) for _ in range(i + 1)]
+    assert list(Reference.from_table(["x"], rows, ["x"]).cohorts["x"]) == [f"c{i}" for i in range(29, 21, -1)]
+
+
+@pytest.mark.parametrize("cohort", ["else", PREDICTION])
+def test_a_cohort_that_is_no_feature_is_refused(cohort: str) -> None:
+    with pytest.raises(ValueError, match=f"got '{cohort}'; allowed are the features: x, y"):
+        Reference.from_table(["x", "y", PREDICTION], [[1, 2, 3]], ["x", cohort])
+
+
+@given(cohort_rows, cohort_rows)
+def test_each_cohort_is_counted_as_if_its_rows_were_alone(
+    a: list[tuple[object, object, object]], b: list[tuple[object, object, object]]
+) -> None:
+    merged = profiled_apart(a).merge(profiled_apart(b))
+    assert merged.to_doc() == profiled_apart(a + b).to_doc()
+    assert Profile.from_doc(merged.reference, json.loads(json.dumps(merged.to_doc()))).to_doc() == merged.to_doc()
+    assert merged.counts == profiled_apart(a + b, ()).counts
+    for name, at in (("kind", 1), ("flag", 2)):
+        known = merged.reference.cohorts[name]
+        assert set(merged.cohorts.get(name, {})) == {category(row[at]) for row in a + b} & set(known)
+        for label, cohort in merged.cohorts.get(name, {}).items():
+            alone = profiled_apart([row for row in a + b if category(row[at]) == label], ())
+            assert (cohort.rows, cohort.counts) == (alone.rows, alone.counts)
+            assert cohort.reference == merged.reference.of_cohorts[name][label]
+
+
+def test_cohorts_that_the_reference_lacks_are_not_counted() -> None:
+    plain = Profile(reference(), ["kind"])
+    plain.add(COLUMNS, [[1.0, "a"]], [0])
+    assert plain.cohorts == {} and set(plain.to_doc()) == {"reference", "rows", "counts"}
+    lacking = Profile(reference_of_cohorts(), BY_KIND)
+    lacking.add(["kind"], [["a"], []], [0, 1])
+    assert {name: list(labels) for name, labels in lacking.cohorts.items()} == {"kind": ["a"], "flag": []}
+    assert list(lacking.to_doc()["cohorts"]) == ["kind"]
+
+
+def test_a_document_that_was_deployed_before_keeps_its_fingerprint() -> None:
+    """What was counted against it would be lost otherwise."""
+    doc = {
+        "columns": [
+            {"name": "x", "kind": "numeric", "edges": [1.5, 2.5], "counts": [3, 4, 3, 1]},
+            {"name": PREDICTION, "kind": "categorical", "categories": ["0", "1"], "counts": [6, 5, 0, 0]},
+        ]
+    }
+    made = Reference.from_doc(doc)
+    assert made.to_doc() == doc and made.fingerprint == "e2bcd7f73a1d5abd"
