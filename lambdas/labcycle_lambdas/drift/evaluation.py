@@ -14,7 +14,7 @@ from labcycle_lambdas.ledger.profiles import Profiles, StoredProfile
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
-from labcycle_lambdas.profiles import Profile, Reference, population_stability_index
+from labcycle_lambdas.profiles import Profile, Reference, compare, moved
 
 NOT_ENOUGH_DATA, STABLE, DRIFTING, DRIFTED = "not_enough_data", "stable", "drifting", "drifted"
 _NAMED_IN_EVENT = 5  # features that moved most
@@ -24,7 +24,7 @@ _NAMED_IN_EVENT = 5  # features that moved most
 class Evaluator:
     """Judges the live version of one model.
 
-    Drift needs an effect (an index of the threshold or above in any column), a sample (the minimum of rows) and
+    Drift needs an effect (an index of the threshold or above in any column, more than chance explains), a sample (the minimum of rows) and
     persistence (that many evaluations in a row, each with new rows). A change of the deployment starts from nothing.
     """
 
@@ -109,7 +109,7 @@ class Evaluator:
         answer |= {"rows": merged.rows, "new_rows": new_rows, "window_start": stamp(since)}
         if merged.rows < settings.minimum_rows:
             return answer | {"reason": f"{merged.rows} rows of at least {settings.minimum_rows}"}, state
-        results = sorted(population_stability_index(reference, merged), key=lambda feature: -feature.psi)
+        results = sorted(compare(reference, merged), key=lambda feature: -feature.psi)
         answer |= {
             "features": {feature.name: feature.psi for feature in results},
             "table": [feature.to_doc() for feature in results],
@@ -117,15 +117,15 @@ class Evaluator:
         if not new_rows:
             return answer | {"reason": "no traffic since the last evaluation"}, state
         state = replace(state, seen=seen)
-        moved = [feature for feature in results if feature.psi >= settings.threshold]
-        if not moved:
-            reason = f"no column reaches {settings.threshold:g}; {results[0].name} moved most"
+        found = moved(results, method="psi", threshold=settings.threshold, minimum_rows=settings.minimum_rows)
+        if not found:
+            reason = f"no column reaches {settings.threshold:g} beyond chance; {results[0].name} moved most"
             answer |= {"verdict": STABLE, "reason": reason, "consecutive": 0}
             return answer, replace(state, consecutive=0, in_episode=False)
         consecutive = before.consecutive + 1
         persists = consecutive >= settings.persistence
         reason = (
-            f"{len(moved)} of {len(results)} columns reach {settings.threshold:g}, {moved[0].name} moved most; "
+            f"{len(found)} of {len(results)} columns reach {settings.threshold:g}, {found[0].name} moved most; "
             f"evaluation {consecutive} in a row of {settings.persistence} needed"
         )
         answer |= {"verdict": DRIFTED if persists else DRIFTING, "reason": reason, "consecutive": consecutive}

@@ -13,7 +13,7 @@ from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.traffic import Tally, Traffic
 from labcycle_lambdas.lifecycle.call import Call
-from labcycle_lambdas.profiles import Profile, Reference, population_stability_index
+from labcycle_lambdas.profiles import Profile, Reference, compare
 
 ENOUGH = 100  # answers of the canary, below which it is not called good
 FAILURES = 3  # that many are no accident
@@ -114,5 +114,5 @@ def side(profiles: Profiles, model: str, name: str, deployed: Deployed, since: d
     merged = Profile.of(reference, (profile.doc for profile in stored))
     if not merged.rows:
         return Side(name, deployed.version, tally, 0, None)
-    prediction = population_stability_index(reference, merged)[-1]  # the last column
+    prediction = compare(reference, merged)[-1]  # the last column
     return Side(name, deployed.version, tally, merged.rows, round(prediction.psi, 4))

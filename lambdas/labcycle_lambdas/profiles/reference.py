@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from labcycle_lambdas.profiles.bins import Bins, bins_from_doc, bins_of, category
+from labcycle_lambdas.profiles.bins import Bins, NumericBins, bins_from_doc, bins_of, category
+from labcycle_lambdas.profiles.scale import Scale
 
 PREDICTION = "prediction"  # the column of a reference table that holds what the model answered
 COHORTS_OF_A_FIELD = 8
@@ -20,18 +21,26 @@ Counts = tuple[tuple[int, ...], ...]  # in the bins of each column
 
 @dataclass(frozen=True)
 class Column:
-    """One feature or the prediction: its bins, and how many rows of the training data fell into each."""
+    """One feature or the prediction: its bins, and how many rows of the training data fell into each. `scale` is None of a
+    categorical one, of one without finite numbers, and in documents from before there were scales."""
 
     name: str
     bins: Bins
     counts: tuple[int, ...]
+    scale: Scale | None = None
 
     @property
     def rows(self) -> int:
         return sum(self.counts)
 
     def to_doc(self) -> dict[str, Any]:
-        return {**self.bins.to_doc(), "counts": list(self.counts)}
+        doc = {"name": self.name, **self.bins.to_doc(), "counts": list(self.counts)}
+        return doc | {"scale": self.scale.to_doc()} if self.scale else doc
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Column:
+        scale = Scale.from_doc(doc["scale"]) if doc.get("scale") else None
+        return cls(doc["name"], bins_from_doc(doc), tuple(doc["counts"]), scale)
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class Reference:
             values = [row[position] for row in rows]
             bins = bins_of(values, integers_are_labels=name == PREDICTION)
             places = [bins.index(value) for value in values]
-            made.append(Column(str(name), bins, _counts(places, bins.size)))
+            scale = Scale.of(values, bins) if isinstance(bins, NumericBins) else None
+            made.append(Column(str(name), bins, _counts(places, bins.size), scale))
             for cohort, of_rows in labels.items():
                 for label, counts in apart[cohort].items():
                     theirs = (place for place, of_row in zip(places, of_rows, strict=True) if of_row == label)
@@ -90,16 +100,15 @@ class Reference:
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Reference:
-        columns = tuple(Column(c["name"], bins_from_doc(c), tuple(c["counts"])) for c in doc["columns"])
         cohorts = {
             name: {label: tuple(tuple(counts) for counts in of_columns) for label, of_columns in labels.items()}
             for name, labels in doc.get("cohorts", {}).items()
         }
-        return cls(columns, cohorts)
+        return cls(tuple(map(Column.from_doc, doc["columns"])), cohorts)
 
     def to_doc(self) -> dict[str, Any]:
-        """As JSON; about 300 bytes a numeric column, and 40 more for each cohort."""
-        doc: dict[str, Any] = {"columns": [{"name": column.name, **column.to_doc()} for column in self.columns]}
+        """As JSON; about 400 bytes a numeric column, and 60 more for each cohort."""
+        doc: dict[str, Any] = {"columns": [column.to_doc() for column in self.columns]}
         if self.cohorts:
             doc["cohorts"] = {
                 name: {label: [list(counts) for counts in of_columns] for label, of_columns in labels.items()}

@@ -14,7 +14,7 @@ from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
-from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, population_stability_index
+from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, compare
 from labcycle_lambdas.report.decisions import Decision, decision, name_of
 from labcycle_lambdas.report.environment import Environment
 from labcycle_lambdas.report.period import Period
@@ -203,6 +203,6 @@ def _compared(live: Deployed | None, merged: Profile | None) -> tuple[list[Share
                 for label, count, trained in zip(column.bins.labels(), counts, column.counts, strict=True)
                 if count or trained
             ]
-    stability = population_stability_index(merged.reference, merged)
+    stability = compare(merged.reference, merged)
     ranked = sorted((one for one in stability if one.name != PREDICTION), key=lambda one: -one.psi)
     return shares, [Feature(one.name, one.psi) for one in ranked[:MOST_FEATURES]], ""

@@ -16,7 +16,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 import labcycle.demo
-from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, population_stability_index
+from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, compare
 
 RECIPE = Path(labcycle.demo.__file__).parent / "recipe" / "train.py"
 
@@ -82,7 +82,7 @@ def test_the_reference_covers_training_rows_and_predictions(trained: Path, wine:
     profile = Profile(reference)
     features = wine.drop(columns="target")
     profile.add(list(features.columns), features.to_numpy().tolist(), wine["target"].tolist())
-    assert max(feature.psi for feature in population_stability_index(reference, profile)) < 0.2
+    assert max(feature.psi for feature in compare(reference, profile)) < 0.2
 
 
 def test_the_same_seed_gives_the_same_model(trained: Path, wine: pd.DataFrame, tmp_path: Path) -> None:
