@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +66,15 @@ def told(text: str) -> str:
     return f"{text[:TOLD_CHARACTERS]}... ({len(text)} characters, SHA-256 {digest})"
 
 
+@dataclass(frozen=True)
+class News:
+    """What becomes an event of a chain."""
+
+    action: str
+    who: Who
+    detail: Mapping[str, Any]
+
+
 class Custody:
     """The chains of a ledger. `now` gives the time of an event."""
 
@@ -83,13 +92,17 @@ class Custody:
         Throttled
             If too many write the same chain at once.
         """
+        return self.append_all(subject, [News(action, who, detail)], *also)[0]
+
+    def append_all(self, subject: str, news: Sequence[News], *also: Write) -> list[Event]:
+        """Add events one behind the other, all of them or none; otherwise as `append`."""
         pk = f"{_PREFIX}{subject}"
         for attempt in range(_ATTEMPTS):
             head = self._table.get(pk, _HEAD)
-            event, writes = self._event(head, subject, action, who, detail)
+            events, writes = self._events(head, subject, news)
             try:
                 self._table.write(*writes, *also)
-                return event
+                return events
             except (Exists, Changed):
                 now = self._table.get(pk, _HEAD)
                 if (now.rev if now else 0) == (head.rev if head else 0):
@@ -102,23 +115,27 @@ class Custody:
 
         Writing it raises `Exists` or `Changed` where that chain went on in between: make it again then.
         """
-        return self._event(self._table.get(f"{_PREFIX}{subject}", _HEAD), subject, action, who, detail)[1]
+        head = self._table.get(f"{_PREFIX}{subject}", _HEAD)
+        return self._events(head, subject, [News(action, who, detail)])[1]
 
-    def _event(
-        self, head: Item | None, subject: str, action: str, who: Who, detail: Mapping[str, Any]
-    ) -> tuple[Event, list[Write]]:
-        """The event that comes behind `head`, and what writes it."""
+    def _events(self, head: Item | None, subject: str, news: Sequence[News]) -> tuple[list[Event], list[Write]]:
+        """The events that come behind `head`, and what writes them."""
         pk = f"{_PREFIX}{subject}"
-        seq = head.doc["seq"] + 1 if head else 1
-        previous = head.doc["hash"] if head else GENESIS
-        event = Event(subject, seq, stamp(self._now()), action, who.to_doc(), dict(detail), previous, "")
-        event = Event(**{**asdict(event), "hash": event.computed_hash()})
-        new_head = {"seq": seq, "hash": event.hash}
-        move = Replace(head, new_head) if head else Create(pk, _HEAD, new_head)
-        writes: list[Write] = [move, Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
-        if seq == 1:
+        last: dict[str, Any] = dict(head.doc) if head else {"seq": 0, "hash": GENESIS}
+        events: list[Event] = []
+        writes: list[Write] = []
+        for one in news:
+            seq = last["seq"] + 1
+            at = stamp(self._now())
+            event = Event(subject, seq, at, one.action, one.who.to_doc(), dict(one.detail), last["hash"], "")
+            event = Event(**{**asdict(event), "hash": event.computed_hash()})
+            writes += [Create(pk, _sk(seq), asdict(event)), mark(subject, seq, event.at, event.hash)]
+            events.append(event)
+            last = {"seq": seq, "hash": event.hash}
+        writes.insert(0, Replace(head, last) if head else Create(pk, _HEAD, last))
+        if head is None:
             writes.append(Put(SUBJECTS, hashlib.sha256(subject.encode()).hexdigest(), {"subject": subject}))
-        return event, writes
+        return events, writes
 
     def events(self, subject: str) -> list[Event]:
         """The chain of `subject`, oldest first."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from labcycle_lambdas.ledger.custody import GENESIS, Custody
+from labcycle_lambdas.ledger.custody import GENESIS, Custody, News
 from labcycle_lambdas.ledger.table import Create, Exists, Put, Table, Throttled
 from labcycle_lambdas.ledger.who import Who
 from tests.unit.ledger.conftest import NAME, Clock, Faults
@@ -120,6 +120,21 @@ def test_what_is_written_with_an_event_is_written_with_it_or_not_at_all(custody:
         custody.append(SUBJECT, "registered", WHO, {}, Create("p", "s", {}), Create("p", "other", {}))
     assert len(custody.events(SUBJECT)) == 1
     assert table.get("p", "other") is None
+
+
+@pytest.mark.parametrize("call", [0, 1])
+def test_several_events_are_told_one_behind_the_other_or_not_at_all(
+    custody: Custody, faults: Faults, table: Table, call: int
+) -> None:
+    news = [News(action, WHO, {"n": number}) for number, action in enumerate(("drift_detected", "value_fell"))]
+    faults.lose_answer("TransactWriteItems", call)
+    custody.append_all(SUBJECT, news, Create("p", "s", {}))
+    with pytest.raises(Exists):
+        custody.append_all(SUBJECT, news, Create("p", "s", {}))
+    events = custody.append_all(SUBJECT, news)
+    assert [event.seq for event in events] == [3, 4]
+    assert [event.action for event in custody.events(SUBJECT)] == ["drift_detected", "value_fell"] * 2
+    assert custody.verify(SUBJECT) == []
 
 
 def test_an_event_that_another_overtakes_is_linked_anew(custody: Custody, faults: Faults, table: Table) -> None:
