@@ -164,14 +164,12 @@ class LifeCycle:
 
     def _drift_raises_the_alarm(self) -> None:
         alarm = self._output(f"model-{MODEL}", "DriftAlarm")
-        with self._list.step("drift is measured, the alarm fires, the notice arrives") as step:
+        with self._list.step("drift is measured, the alarm fires") as step:
             verdict = self._evaluate()
             step.saw(verdict_line(verdict))
             step.require(verdict["verdict"] == "drifted", f"expected drift, got {verdict['verdict']}")
             state = wait(lambda: self._alarm_state(alarm), lambda s: s == "ALARM", 60, f"alarm {alarm}")
             step.saw(f"alarm {alarm}: {state}")
-            notice = wait(lambda: self._notice(alarm), bool, 30, "the alarm's notice")
-            step.saw(f"notice to {notice['address']}: {notice['subject']}")
 
     def _reaction(self) -> str:
         machine = self._output(f"model-{MODEL}", "ReactionStateMachine")
@@ -204,6 +202,8 @@ class LifeCycle:
             step.require(
                 bool(version) and version != "1", f"the challenger was not promoted: version {version} is live"
             )
+            notice = wait(lambda: self._notice(f"version {version} is better"), bool, 30, "the reaction's notice")
+            step.saw(f"notice to {notice['address']}: {notice['subject']}")
             return str(version)
 
     def _roll_back(self, challenger: str, first: str) -> None:
@@ -360,4 +360,6 @@ def figures(values: Mapping[str, float]) -> str:
 def verdict_line(verdict: Mapping[str, Any]) -> str:
     """The verdict with the rows and the features that moved most."""
     features = sorted(verdict["features"].items(), key=lambda item: -item[1])[:3]
-    return f"{verdict['verdict']}: {verdict['rows']} rows; population stability index " + figures(dict(features))
+    return f"{verdict['verdict']}: {verdict['rows']} rows; {verdict['method'].replace('_', ' ')} " + figures(
+        dict(features)
+    )

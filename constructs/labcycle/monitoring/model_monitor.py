@@ -1,8 +1,11 @@
-"""Watch what a model sees: a scheduled comparison with its training data, one metric, one alarm."""
+"""Watch a model: a scheduled evaluation of what it sees and how it does, with a metric and an alarm for each subject."""
 
 from __future__ import annotations
 
-from aws_cdk import Duration, Stack, Token
+import json
+from collections.abc import Collection, Sequence
+
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
@@ -15,55 +18,63 @@ from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
 from labcycle._schedules import SCHEDULED_TIME, call_every
-from labcycle.config import names
+from labcycle.config import Drift, Freshness, names
+from labcycle.monitoring._subjects import METRICS, drift_alarm, freshness_alarm
 
-METRIC = "DriftDetected"  # as labcycle_lambdas/drift/metric.py publishes it
 # Two of them are a week: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _LONGEST_PERIOD_SECONDS = 84 * 3600
-_MINUTES = (1, 7 * 24 * 60)
+_ALARM_IDS = {"drift": "Alarm"}  # of the others, by their subject
 
 
 class ModelMonitor(Construct):
-    """Drift of a model's features and predictions, by the population stability index against its training data.
+    """Drift of a model's features and predictions against its training data, and whatever else of it is to be watched.
 
-    A schedule calls the evaluator, which merges the profiles that the model servers wrote since the live version was
-    promoted (24 hours at most) and compares them with that version's reference. Drift needs an index of
-    `drift_threshold` in any column, `minimum_rows` rows, and `persistence` evaluations in a row that each saw new rows.
-    Each evaluation is kept in the ledger; an episode of drift is one event in the model's chain of custody.
+    A schedule calls the evaluator, which judges each subject by itself: one that cannot be judged hides none of the others, is
+    tried three times, and ends among the dead letters. Each evaluation is kept in the ledger; an episode is one event in
+    the model's chain of custody, and one notice.
 
-    The alarm goes to ALARM while drift persists, and back by itself when it has gone, when another version is live, or
-    when there is no traffic to judge. An idle model publishes no metric; the alarm costs 0.10 USD a month. An evaluation
-    that cannot be called, or fails three times, ends among the dead letters.
+    For drift the evaluator merges the profiles that the model servers wrote since the live version was promoted
+    (`drift.window_hours` at most) and compares them with that version's reference. Drift needs a figure of the threshold in any
+    column that chance does not explain, `minimum_rows` rows of 95 % of the requests, and `persistence` evaluations in a row that
+    each saw new rows.
+
+    An alarm goes to ALARM while its subject fails, and back by itself when it does not, when another version is live, or
+    when there is nothing to judge. What is not judged publishes no metric. An alarm costs 0.10 USD a month, its metric 0.30 USD in
+    proportion to the hours in which it is published.
 
     Parameters
     ----------
     team, model
-        Names of the team and of the registered model; the dimensions of the metric.
+        Names of the team and of the registered model; the dimensions of the metrics.
     ledger
         The table with deployment records and profiles; evaluations are written to it.
     encryption_key
         Encrypts the ledger and the logs. A key of the same stack is told to serve CloudWatch Logs and alarms.
     notice_topic
-        Gets the alarm. A topic of the same stack is told to let the alarm publish; the policy of any other, and that of
+        Gets the alarms. A topic of the same stack is told to let them publish; the policy of any other, and that of
         its key, must allow CloudWatch alarms, as those of `TeamFoundation.topic` do.
     dead_letters
         Gets the calls of the evaluator that came to nothing, by roles of this construct. Absent: a queue of its own, with
         an alarm to the notice topic (0.10 USD a month).
-    drift_threshold
-        Index from which a column has drifted: 0.1 is a small change, 0.25 a large one.
-    minimum_rows
-        Rows below which nothing is concluded. Chance alone gives about 9 / rows with ten bins.
-    persistence
-        Evaluations in a row that must find drift.
-    every
-        Time between evaluations, from 1 minute to 7 days. The window is 24 hours whatever it is.
+    drift
+        When columns have drifted, and how often everything is judged. Absent: the population stability index of 0.2, each hour.
+    cohorts
+        Categorical features whose most frequent values are compared each by itself, too, as far as the reference has them.
+    freshness
+        How old the training of the live version, and its last prediction, may be. Absent: of any age.
+    requests
+        Metric of the requests that the model's API passes on, such as `ModelService.metric_integrated_requests()`: where the
+        profiles tell of less than 95 % of them, drift is not judged. Absent: they count as whole.
+    answered
+        Subjects whose alarm starts a reaction. Its notices tell what was found and done, so that one cause pages once: these
+        alarms notify nobody themselves.
     time_zone
         IANA name of the schedule's time zone.
 
     Raises
     ------
     ValueError
-        If a figure is outside its range; all of them at once.
+        If `answered` names what is not watched.
     """
 
     def __init__(
@@ -77,68 +88,93 @@ class ModelMonitor(Construct):
         encryption_key: kms.IKey,
         notice_topic: sns.ITopic,
         dead_letters: sqs.IQueue | None = None,
-        drift_threshold: float = 0.2,
-        minimum_rows: int = 500,
-        persistence: int = 3,
-        every: Duration | None = None,
+        drift: Drift | None = None,
+        cohorts: Sequence[str] = (),
+        freshness: Freshness | None = None,
+        requests: cloudwatch.Metric | None = None,
+        answered: Collection[str] = (),
         time_zone: str = "Etc/UTC",
     ) -> None:
         super().__init__(scope, construct_id)
-        every = every or Duration.hours(1)
-        _check(drift_threshold, minimum_rows, persistence, every)
+        drift = drift or Drift()
+        every = Duration.minutes(drift.every_minutes)
         self._team, self._model = team, model
         let_logs_use(encryption_key, self)
         self.evaluator = python_function(
             self,
             "Evaluator",
-            folder="drift",
+            folder="monitoring",
             team=team,
-            description=f"Drift evaluator of {model}, team {team}",
+            description=f"Evaluator of {model}, team {team}",
             environment={
                 "LEDGER_TABLE": ledger.table_name,
                 "MODEL": model,
-                "DRIFT_THRESHOLD": f"{drift_threshold:g}",
-                "DRIFT_MINIMUM_ROWS": str(minimum_rows),
-                "DRIFT_PERSISTENCE": str(persistence),
+                "MONITOR": _settings(drift, cohorts, freshness),
+                **({"REQUESTS": self._document_of(requests)} if requests else {}),
             },
             memory_mib=512,
             timeout=Duration.minutes(5),
             key=encryption_key,
         )
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
-            self, "DeadLetters", whose=f"the drift monitor of {model}", topic=notice_topic, key=encryption_key
+            self, "DeadLetters", whose=f"the monitor of {model}", topic=notice_topic, key=encryption_key
         )
-        self._let_evaluator_work(ledger, encryption_key)
+        self._let_evaluator_work(ledger, encryption_key, freshness)
+        if requests:
+            # The action takes no resource.
+            allow(self.evaluator, ["cloudwatch:GetMetricData"], ["*"])
         self.schedule = call_every(
             self,
             every,
             self.evaluator,
             team=team,
-            description=f"Compares what {model} sees with what it was trained on",
-            called=f"the drift evaluator of {model}",
+            description=f"Judges what {model} sees and how it does",
+            called=f"the evaluator of {model}",
             event=SCHEDULED_TIME,
             dead_letters=self.dead_letters,
             time_zone=time_zone,
         )
-        self.alarm = self._alarm(every, drift_threshold, minimum_rows, persistence)
-        tell(self.alarm, notice_topic, encryption_key)
+        said = {"drift": drift_alarm(model, team, drift)}
+        if freshness:
+            said["freshness"] = freshness_alarm(model, team, freshness)
+        _check(answered, said)
+        self.alarms: dict[str, cloudwatch.Alarm] = {
+            subject: self._alarm(subject, text, every) for subject, text in said.items()
+        }
+        self.alarm = self.alarms["drift"]
+        for subject, alarm in self.alarms.items():
+            if subject not in answered:
+                tell(alarm, notice_topic, encryption_key)
 
-    def metric_drift_detected(self, period: Duration | None = None) -> cloudwatch.Metric:
-        """1 where an evaluation found drift that persists, 0 where it did not; nothing where there was nothing to judge."""
+    def metric(self, subject: str, period: Duration | None = None) -> cloudwatch.Metric:
+        """1 where an evaluation found that the subject fails, 0 where it does not; nothing where there was nothing to judge."""
         return cloudwatch.Metric(
             namespace=names.metric_namespace(self._team),
-            metric_name=METRIC,
+            metric_name=METRICS[subject],
             dimensions_map={"team": self._team, "model": self._model},
             period=period or Duration.hours(1),
             statistic="Maximum",
         )
 
-    def _let_evaluator_work(self, ledger: dynamodb.ITable, key: kms.IKey) -> None:
+    def metric_drift_detected(self, period: Duration | None = None) -> cloudwatch.Metric:
+        """1 where an evaluation found drift that persists."""
+        return self.metric("drift", period)
+
+    def _document_of(self, metric: cloudwatch.Metric) -> str:
+        document = {
+            "namespace": metric.namespace,
+            "name": metric.metric_name,
+            "dimensions": dict(metric.dimensions or {}),
+        }
+        return Stack.of(self).to_json_string(document)
+
+    def _let_evaluator_work(self, ledger: dynamodb.ITable, key: kms.IKey, freshness: Freshness | None) -> None:
         """It reads deployment, profiles and state of its model, and writes evaluations and custody events."""
         model = self._model
         changed = [f"DRIFT#{model}", f"CUSTODY#model/{model}"]
+        runs = ["RUN#*"] if freshness and freshness.training_days else []  # the live version's may be any
         for action, partitions in (
-            ("GetItem", [f"DEPLOYMENT#{model}", *changed]),
+            ("GetItem", [f"DEPLOYMENT#{model}", *runs, *changed]),
             ("Query", [f"PROFILE#{model}#*"]),
             ("PutItem", [*changed, "CUSTODY_WAITING"]),
         ):
@@ -153,21 +189,15 @@ class ModelMonitor(Construct):
             {"StringEquals": {"cloudwatch:namespace": names.metric_namespace(self._team)}},
         )
 
-    def _alarm(self, every: Duration, threshold: float, rows: int, persistence: int) -> cloudwatch.Alarm:
+    def _alarm(self, subject: str, description: str, every: Duration) -> cloudwatch.Alarm:
         # As long as the time between evaluations, and the one before counts as well: the state holds from one to the
         # next however late it is, so that an episode is one notice, and one datum of 1 is enough to begin it.
         seconds = min(-(-int(every.to_seconds()) // 60) * 60, _LONGEST_PERIOD_SECONDS)
         return cloudwatch.Alarm(
             self,
-            "Alarm",
-            alarm_description=(
-                f"The live version of {self._model} (team {self._team}) sees other data than it was trained on: in "
-                f"{persistence} evaluation(s) in a row, of at least {rows} rows, a feature or the prediction had a population "
-                f"stability index of {threshold:g} or more. Its predictions may be wrong. See what moved: labcycle models history "
-                f"{self._model}. Then check the data's source; retrain (a model with a reaction does so by itself and "
-                f"reports); or take the version back: labcycle models rollback {self._model}."
-            ),
-            metric=self.metric_drift_detected(Duration.seconds(seconds)),
+            _ALARM_IDS.get(subject, f"{subject.capitalize()}Alarm"),
+            alarm_description=description,
+            metric=self.metric(subject, Duration.seconds(seconds)),
             threshold=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             evaluation_periods=2,
@@ -176,17 +206,25 @@ class ModelMonitor(Construct):
         )
 
 
-def _check(threshold: float, rows: int, persistence: int, every: Duration) -> None:
-    figures = [
-        ("drift_threshold", threshold, 0.01, 10),
-        ("minimum_rows", rows, 1, 100_000_000),
-        ("persistence", persistence, 1, 100),
-        ("every (minutes)", every.to_minutes(integral=False), *_MINUTES),
-    ]
-    problems = [
-        f"{name}: got {value:g}; allowed {low:g} to {high:g}."
-        for name, value, low, high in figures
-        if not Token.is_unresolved(value) and not low <= value <= high
-    ]
-    if problems:
-        raise ValueError(" ".join(problems))
+def _settings(drift: Drift, cohorts: Sequence[str], freshness: Freshness | None) -> str:
+    """What is watched, as the evaluator reads it."""
+    document: dict[str, object] = {
+        "drift": {
+            "method": drift.method,
+            "threshold": drift.limit,
+            "minimum_rows": drift.minimum_rows,
+            "persistence": drift.persistence,
+            "window_hours": drift.window_hours,
+        },
+        "cohorts": list(cohorts),
+    }
+    if freshness:
+        document["freshness"] = freshness.model_dump(mode="json", exclude_none=True)
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _check(answered: Collection[str], watched: Collection[str]) -> None:
+    if unknown := sorted(set(answered) - set(watched)):
+        raise ValueError(
+            f"answered: got {', '.join(unknown)}; allowed is what is watched: {', '.join(watched)}. Watch it, or leave it out."
+        )

@@ -12,10 +12,10 @@ from labcycle._grants import allow
 from labcycle.config import (
     ApiDelivery,
     AsynchronousDelivery,
-    Drift,
     EndpointDelivery,
     FargateDelivery,
     Model,
+    Reaction,
     RealTimeDelivery,
     ServerlessDelivery,
     Target,
@@ -43,8 +43,8 @@ from labcycle.serving.model_service import MEMORY_MIB
 
 class ModelStack(Stack):
     """Outputs, with an api `ModelUrl`, and `ServerFunction` (and `ShadowFunction`), or `ServerCluster` and `ServerService`, or
-    `ServerEndpoint`; with a promotion `PromotionStateMachine`; with batches `BatchStateMachine`; with a monitor `EvaluatorFunction`
-    and `DriftAlarm`; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`.
+    `ServerEndpoint`; with a promotion `PromotionStateMachine`; with batches `BatchStateMachine`; with a monitor `EvaluatorFunction`,
+    `DriftAlarm` and those of what else is watched; with a reaction also `ReactionStateMachine`; with a report `ReportFunction`.
     """
 
     def __init__(self, scope: Construct, *, team: Team, target: Target, model: Model, key: kms.IKey) -> None:
@@ -232,7 +232,9 @@ class ModelStack(Stack):
     def _monitor(self) -> ModelMonitor | None:
         if self._model.monitor is None:
             return None
-        drift = self._model.monitor.drift
+        watched, api = self._model.monitor, self._model.api
+        # The API before a queue counts those who ask for a result, too.
+        counted = self.service if not isinstance(api, AsynchronousDelivery) else None
         monitor = ModelMonitor(
             self,
             "Monitor",
@@ -242,18 +244,22 @@ class ModelStack(Stack):
             encryption_key=self._key,
             notice_topic=self._notices,
             dead_letters=self._dead_letters,
-            drift_threshold=drift.limit,
-            minimum_rows=drift.minimum_rows,
-            persistence=drift.persistence,
-            every=Duration.minutes(drift.every_minutes),
+            drift=watched.drift,
+            cohorts=watched.cohorts,
+            freshness=watched.freshness,
+            requests=counted.metric_integrated_requests() if counted else None,
+            answered=["drift"] if self._retrains_on_drift() else [],
         )
         CfnOutput(self, "EvaluatorFunction", value=monitor.evaluator.function_name)
-        CfnOutput(self, "DriftAlarm", value=monitor.alarm.alarm_name)
+        for subject, alarm in monitor.alarms.items():
+            CfnOutput(self, f"{subject.capitalize()}Alarm", value=alarm.alarm_name)
         return monitor
 
+    def _retrains_on_drift(self) -> Reaction | None:
+        return next((one for one in self._model.react if one.do == "retrain" and "drift" in one.on), None)
+
     def _retraining(self) -> Retraining | None:
-        retrain = self._model.retrain
-        reaction = next((one for one in self._model.react if one.do == "retrain" and "drift" in one.on), None)
+        retrain, reaction = self._model.retrain, self._retrains_on_drift()
         if self.monitor is None or retrain is None or reaction is None:
             return None
         retraining = Retraining(
@@ -283,7 +289,6 @@ class ModelStack(Stack):
         report = self._model.report
         if report is None:
             return None
-        drift = self._model.monitor.drift if self._model.monitor else Drift()
         made = ScheduledReport(
             self,
             "Report",
@@ -300,8 +305,7 @@ class ModelStack(Stack):
             sender=report.sender,
             recipients=report.recipients,
             days=report.days,
-            drift_threshold=drift.limit,
-            minimum_rows=drift.minimum_rows,
+            drift=self._model.monitor.drift if self._model.monitor else None,
         )
         CfnOutput(self, "ReportFunction", value=made.function.function_name)
         return made

@@ -16,6 +16,7 @@ from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._schedules import SCHEDULED_TIME, call_on, schedule_problems
+from labcycle.config import Drift
 from labcycle.config.rules import RECIPIENTS_CHARACTERS
 
 _MOST_RECIPIENTS = 50  # of a message: https://docs.aws.amazon.com/ses/latest/dg/quotas.html
@@ -57,8 +58,8 @@ class ScheduledReport(Construct):
         IANA name of the time zone of schedule and days.
     days
         Whole days that a report looks back on, 1 to 92, to the end of the day before.
-    drift_threshold, minimum_rows
-        From which index on a feature has drifted, and of how many rows at least: as the model's monitor has it.
+    drift
+        When a feature has drifted, as the model's monitor has it. Absent: at a population stability index of 0.2.
     dead_letters
         Gets the calls that came to nothing, by roles of this construct. Absent: a queue of its own, with an alarm to the
         notice topic (0.10 USD a month).
@@ -86,12 +87,12 @@ class ScheduledReport(Construct):
         recipients: Sequence[str],
         time_zone: str = "Etc/UTC",
         days: int = 7,
-        drift_threshold: float = 0.2,
-        minimum_rows: int = 500,
+        drift: Drift | None = None,
         dead_letters: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         _check(schedule, time_zone, recipients, days)
+        drift = drift or Drift()
         self._model = model
         let_logs_use(encryption_key, self)
         self.function = python_function(
@@ -109,8 +110,9 @@ class ScheduledReport(Construct):
                 "RECIPIENTS": ",".join(recipients),
                 "DAYS": str(days),
                 "TIME_ZONE": time_zone,
-                "DRIFT_THRESHOLD": f"{drift_threshold:g}",
-                "DRIFT_MINIMUM_ROWS": str(minimum_rows),
+                "DRIFT_METHOD": drift.method,
+                "DRIFT_THRESHOLD": f"{drift.limit:g}",
+                "DRIFT_MINIMUM_ROWS": str(drift.minimum_rows),
             },
             memory_mib=512,
             timeout=Duration.minutes(10),

@@ -27,7 +27,7 @@ DEPLOYMENT#<model> / CURRENT, DETAIL#<content>             the deployment record
 PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traffic
 TRAFFIC#<model>#<version> / <start>#<sandbox>#<number>     how versions answered while one was tried
 USAGE#<model> / <start>#<sandbox>#<number>                 what model servers use of what they run on
-DRIFT#<model> / STATE, EVALUATION#<time>                   drift evaluations
+DRIFT#<model> / STATE, EVALUATION#<time>                   evaluations, of drift and of what else is watched
 REACTION#<model> / LOCK, <execution>#<mark>                reactions
 REPORT#<model> / <scheduled time>                          reports that were sent, or are under way
 

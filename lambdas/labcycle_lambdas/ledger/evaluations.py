@@ -1,31 +1,55 @@
-"""Drift evaluations of a model: each one as it was answered, and the state that carries persistence from one to the next."""
+"""Evaluations of a model: each one as it was answered, and the state that carries persistence from one to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from labcycle_lambdas.ledger.custody import Custody
+from labcycle_lambdas.ledger.custody import Custody, News
 from labcycle_lambdas.ledger.table import Create, Item, Replace, Table, Write
-from labcycle_lambdas.ledger.who import Who
 
 _STATE = "STATE"
+_EVALUATION = "EVALUATION#"
+_READ_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
-class DriftState:
-    """What the last evaluation left.
+class SubjectState:
+    """What the last evaluation left of one subject.
 
-    `generation` is that of the deployment record it judged; `seen` holds, for each sandbox, the number and the rows of
-    the last profile that was counted, so that the same rows are never counted as new evidence; `consecutive` counts the
-    evaluations in a row that were above the threshold; `in_episode` is true from the first that found drift to persist.
+    `consecutive` counts the evaluations in a row that were over the limit; `in_episode` is true from the first that found that to
+    persist. `seen` tells what was counted by then, so that the same is never counted as new evidence: of drift, for each
+    sandbox, the number and the rows of its last profile.
     """
 
-    generation: int
-    last_key: str = ""
     consecutive: int = 0
     in_episode: bool = False
-    seen: dict[str, list[int]] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MonitorState:
+    """What the last evaluation left. `since` is when the version that it judged went live, "" where none was live."""
+
+    since: str = ""
+    last_key: str = ""
+    subjects: Mapping[str, SubjectState] = field(default_factory=dict)
+
+    def of(self, subject: str) -> SubjectState:
+        return self.subjects.get(subject, SubjectState())
+
+    def to_doc(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> MonitorState:
+        """Also of what was kept when drift alone was judged."""
+        if "subjects" not in doc:
+            drift = SubjectState(doc["consecutive"], doc["in_episode"], doc["seen"])
+            return cls(last_key=doc["last_key"], subjects={"drift": drift})
+        subjects = {subject: SubjectState(**state) for subject, state in doc["subjects"].items()}
+        return cls(doc["since"], doc["last_key"], subjects)
 
 
 class Evaluations:
@@ -37,30 +61,48 @@ class Evaluations:
 
     def find(self, model: str, key: str) -> dict[str, Any] | None:
         """The evaluation `key` (its time in ISO 8601, UTC), or None."""
-        item = self._table.get(_partition(model), f"EVALUATION#{key}")
+        item = self.item(model, key)
         return item.doc if item else None
+
+    def item(self, model: str, key: str) -> Item | None:
+        """The same, to write another over it."""
+        return self._table.get(_partition(model), f"{_EVALUATION}{key}")
 
     def last(self, model: str) -> dict[str, Any] | None:
         """The evaluation that the state is of, or None."""
         state, _ = self.state(model)
         return self.find(model, state.last_key) if state and state.last_key else None
 
-    def state(self, model: str) -> tuple[DriftState | None, Item | None]:
+    def newest_first(self, model: str, until: str = "") -> Iterator[dict[str, Any]]:
+        """Evaluations as `find` gives them, those of `until` and before (its time; absent: all), as far as they are asked for.
+
+        Raises `Throttled`.
+        """
+        after = f"{_EVALUATION}{until}$" if until else None
+        for item in self._table.query(
+            _partition(model), _EVALUATION, after=after, last_first=True, page_items=_READ_AT_ONCE
+        ):
+            yield item.doc
+
+    def state(self, model: str) -> tuple[MonitorState | None, Item | None]:
         """What the last evaluation left, and the item to write the next state over."""
         item = self._table.get(_partition(model), _STATE)
-        return (DriftState(**item.doc) if item else None), item
+        return (MonitorState.from_doc(item.doc) if item else None), item
 
     def record(
         self,
         model: str,
         key: str,
         evaluation: dict[str, Any],
-        state: DriftState,
+        state: MonitorState,
         over: Item | None,
         *,
-        drift_detected: tuple[Who, dict[str, Any]] | None = None,
+        again: Item | None = None,
+        news: Sequence[News] = (),
     ) -> None:
-        """Keep an evaluation with the state that it leaves, and the custody event of an episode's start, in one piece.
+        """Keep an evaluation with the state that it leaves, and the custody events of the episodes that begin, in one piece.
+
+        `again`: the evaluation that this one takes the place of.
 
         Raises
         ------
@@ -69,14 +111,15 @@ class Evaluations:
         Throttled
             If DynamoDB did not take it.
         """
-        doc = asdict(state)
-        writes: list[Write] = [
-            Create(_partition(model), f"EVALUATION#{key}", evaluation),
-            Replace(over, doc) if over else Create(_partition(model), _STATE, doc),
-        ]
-        if drift_detected:
-            who, detail = drift_detected
-            self._custody.append(f"model/{model}", "drift_detected", who, detail, *writes)
+        doc = state.to_doc()
+        kept = (
+            Replace(again, evaluation)
+            if again
+            else Create(_partition(model), f"{_EVALUATION}{key}", evaluation, compressed=True)
+        )
+        writes: list[Write] = [kept, Replace(over, doc) if over else Create(_partition(model), _STATE, doc)]
+        if news:
+            self._custody.append_all(f"model/{model}", news, *writes)
         else:
             self._table.write(*writes)
 

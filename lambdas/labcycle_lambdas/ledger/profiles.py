@@ -56,6 +56,11 @@ class Profiles:
         for item in self._table.query(self._partition(model, version), last_first=True, page_items=_READ_AT_ONCE):
             yield _stored(item)
 
+    def last(self, model: str, version: int) -> StoredProfile | None:
+        """The profile of this version whose window started last, if there is any. Raises `Throttled`."""
+        found = self._table.query(self._partition(model, version), last_first=True, page_items=1)
+        return next((_stored(item) for item in found), None)
+
     def _partition(self, model: str, version: int) -> str:
         return f"{self._kind}#{model}#{version}"
 

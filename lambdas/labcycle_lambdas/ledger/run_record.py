@@ -168,6 +168,13 @@ def read(table: Table, run_id: str) -> RunRecord | None:
     return record_of(run_id, table.query(partition(run_id)))
 
 
+def times(table: Table, run_id: str) -> tuple[int | None, int | None]:
+    """When a run began and ended, in milliseconds since 1970, by its header alone; None where there is no such run, and for an
+    end that did not come yet. Raises `Throttled`."""
+    header = table.get(partition(run_id), HEADER)
+    return (header.doc["start_time"], header.doc["end_time"]) if header else (None, None)
+
+
 def stage_of(header: Doc, experiment: Experiment) -> Stage:
     """The stage set last: the run's own, unless all runs of the experiment were moved after it was set."""
     own: Stage = header["stage"]

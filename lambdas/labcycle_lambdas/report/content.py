@@ -14,7 +14,7 @@ from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployment, Deployments, Pause
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
-from labcycle_lambdas.profiles import PREDICTION, Profile, Reference, compare
+from labcycle_lambdas.profiles import PREDICTION, Method, Profile, Reference, compare, moved
 from labcycle_lambdas.report.decisions import Decision, decision, name_of
 from labcycle_lambdas.report.environment import Environment
 from labcycle_lambdas.report.period import Period
@@ -52,8 +52,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Feature:
+    """How far a feature is from the training data, by the method of the monitor; `moved`: far enough, and by enough rows to say so."""
+
     name: str
     index: float
+    moved: bool
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Content:
     rows: list[tuple[date, int]]
     predictions: list[Share]
     features: list[Feature]
+    method: Method
     threshold: float
     minimum_rows: int
     compared_rows: int
@@ -96,10 +100,7 @@ class Content:
 
     @property
     def moved(self) -> list[str]:
-        """The features that reach the threshold, by enough rows to say so."""
-        if self.compared_rows < self.minimum_rows:
-            return []
-        return [feature.name for feature in self.features if feature.index >= self.threshold]
+        return [feature.name for feature in self.features if feature.moved]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Reader:
         newest = self.custody.newest_first(f"model/{environment.model}")
         events = list(takewhile(lambda event: datetime.fromisoformat(event.at) >= period.start, newest))[::-1]
         rows, merged = self._traffic(period, deployment, events)
-        predictions, features, cannot_compare = _compared(live, merged)
+        predictions, features, cannot_compare = _compared(live, merged, environment)
         return Content(
             team=environment.team,
             model=environment.model,
@@ -134,6 +135,7 @@ class Reader:
             rows=[(day, rows[day]) for day in period.days],
             predictions=predictions,
             features=features,
+            method=environment.method,
             threshold=environment.threshold,
             minimum_rows=environment.minimum_rows,
             compared_rows=merged.rows if merged else 0,
@@ -186,7 +188,9 @@ def _versions(deployment: Deployment, events: Iterable[Event]) -> set[int]:
     return found - {None}
 
 
-def _compared(live: Deployed | None, merged: Profile | None) -> tuple[list[Share], list[Feature], str]:
+def _compared(
+    live: Deployed | None, merged: Profile | None, settings: Environment
+) -> tuple[list[Share], list[Feature], str]:
     """Predictions and features beside the training data; else why not."""
     if live is None:
         return [], [], "No version is live."
@@ -203,6 +207,7 @@ def _compared(live: Deployed | None, merged: Profile | None) -> tuple[list[Share
                 for label, count, trained in zip(column.bins.labels(), counts, column.counts, strict=True)
                 if count or trained
             ]
-    stability = compare(merged.reference, merged)
-    ranked = sorted((one for one in stability if one.name != PREDICTION), key=lambda one: -one.psi)
-    return shares, [Feature(one.name, one.psi) for one in ranked[:MOST_FEATURES]], ""
+    columns = [one for one in compare(merged.reference, merged) if one.name != PREDICTION]
+    far = moved(columns, method=settings.method, threshold=settings.threshold, minimum_rows=settings.minimum_rows)
+    ranked = sorted(columns, key=lambda one: -one.figure(settings.method))[:MOST_FEATURES]
+    return shares, [Feature(one.name, one.figure(settings.method), one in far) for one in ranked], ""

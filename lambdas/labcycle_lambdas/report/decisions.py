@@ -60,6 +60,10 @@ def _ended(how: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda detail: f"Version {detail['version']} {how}: {' '.join(str(detail.get('why', '')).split())}"
 
 
+def _in_a_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "promoted": _promoted,
     "rolled_back": _rolled_back,
@@ -83,6 +87,9 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "paused": lambda detail: "The model was paused: it gives no predictions.",
     "resumed": lambda detail: "The model gives predictions again.",
     "drift_detected": _drift,
+    "performance_fell": lambda detail: f"Its predictions are not good enough: {_in_a_line(detail['why'])}.",
+    "value_fell": lambda detail: f"It was worth too little: {_in_a_line(detail['why'])}.",
+    "data_stale": lambda detail: f"Its data are too old: {_in_a_line(detail['why'])}.",
     "retraining_started": lambda detail: "A retraining was started.",
     "retrained": _retrained,
     "challenger_rejected": lambda detail: f"Version {detail['version']} was not better: it does not go live.",

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from zoneinfo import ZoneInfo
 
+from labcycle_lambdas.profiles import Method
 from labcycle_lambdas.variables import required
 
 _REQUIRED = (
     *("LEDGER_TABLE", "ARTIFACT_BUCKET", "TEAM", "MODEL", "BUSINESS_OWNER", "SENDER", "RECIPIENTS"),
-    *("DAYS", "TIME_ZONE", "DRIFT_THRESHOLD", "DRIFT_MINIMUM_ROWS"),
+    *("DAYS", "TIME_ZONE", "DRIFT_METHOD", "DRIFT_THRESHOLD", "DRIFT_MINIMUM_ROWS"),
 )
 
 
 @dataclass(frozen=True)
 class Environment:
-    """`days` is how many whole days a report looks back on; `minimum_rows` is below what an index is mostly chance."""
+    """`days` is how many whole days a report looks back on; `minimum_rows` is below what a figure is mostly chance."""
 
     ledger_table: str
     artifact_bucket: str
@@ -28,6 +30,7 @@ class Environment:
     recipients: tuple[str, ...]
     days: int
     zone: ZoneInfo
+    method: Method
     threshold: float
     minimum_rows: int
 
@@ -45,6 +48,7 @@ class Environment:
             recipients=tuple(variables["RECIPIENTS"].split(",")),
             days=int(variables["DAYS"]),
             zone=ZoneInfo(variables["TIME_ZONE"]),
+            method=cast(Method, variables["DRIFT_METHOD"]),
             threshold=float(variables["DRIFT_THRESHOLD"]),
             minimum_rows=int(variables["DRIFT_MINIMUM_ROWS"]),
         )

@@ -16,6 +16,12 @@ _VERDICTS = {
     "drifting": "above the threshold, not yet for long enough to count as drift",
     "drifted": "drift",
 }
+_FIGURES = {
+    "psi": "Population stability index",
+    "jensen_shannon": "Jensen-Shannon distance",
+    "wasserstein": "Wasserstein distance in standard deviations",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov statistic",
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ def render(content: Content) -> Page:
         "predictions_plot": lying_pairs(
             "Share of predictions", [(share.label, share.now, share.training) for share in content.predictions]
         ),
+        "figure": _FIGURES[content.method],
         "features_plot": lying(
-            "Drift index", [(feature.name, feature.index) for feature in content.features], content.threshold
+            _FIGURES[content.method], [(feature.name, feature.index) for feature in content.features], content.threshold
         ),
     }
     html, text = (

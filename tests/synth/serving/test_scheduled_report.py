@@ -99,7 +99,7 @@ def test_the_function_can_read_its_settings(template: Template) -> None:
     read = Environment.read({name: value if isinstance(value, str) else "token" for name, value in variables.items()})
     assert (read.team, read.model, read.days, read.zone.key) == ("fraud", "card-fraud", 7, "Europe/Berlin")
     assert read.recipients == ("cards@example.com", "risk@example.com")
-    assert (read.threshold, read.minimum_rows) == (0.2, 500)
+    assert (read.method, read.threshold, read.minimum_rows) == ("psi", 0.2, 500)
 
 
 def test_it_sends_as_its_sender_and_nobody_else(template: Template) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
-from labcycle_lambdas.ledger.evaluations import DriftState, Evaluations
+from labcycle_lambdas.ledger.evaluations import Evaluations, MonitorState
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.runs import Runs
@@ -162,7 +162,7 @@ def test_the_last_evaluation_is_told_with_what_moved_most(world: World) -> None:
             "table": [],
         }
         _, item = evaluations.state(MODEL)
-        evaluations.record(MODEL, key, evaluation, DriftState(1, last_key=key), item)
+        evaluations.record(MODEL, key, evaluation, MonitorState(last_key=key), item)
     drift = overview_at(world.table, MODEL, NOW)["drift"]
     assert (drift["verdict"], drift["evaluated_at"]) == ("drifted", "2026-11-20T11:00:00.000Z")
     assert drift["features"] == {"f0": 1.0, "f1": 0.9, "f2": 0.8, "f3": 0.7, "f4": 0.6}

@@ -20,7 +20,7 @@ from moto.ses.models import ses_backends
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
-from labcycle_lambdas.ledger.evaluations import DriftState, Evaluations
+from labcycle_lambdas.ledger.evaluations import Evaluations, MonitorState
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.reports import Reports
 from labcycle_lambdas.ledger.who import Who
@@ -56,6 +56,7 @@ VARIABLES = {
     "RECIPIENTS": "cards@example.com,risk@example.com",
     "DAYS": "7",
     "TIME_ZONE": "Europe/Berlin",
+    "DRIFT_METHOD": "psi",
     "DRIFT_THRESHOLD": "0.2",
     "DRIFT_MINIMUM_ROWS": "100",
 }
@@ -173,6 +174,7 @@ def test_decisions_of_the_period_are_told_and_no_others(week: Week) -> None:
     service = Who.service("labcycle-fraud-evaluator", "request-1")
     week.now = march(5)
     week.custody.append(f"model/{MODEL}", "drift_detected", service, {"version": 2, "features": {"mean area": 0.4}})
+    week.custody.append(f"model/{MODEL}", "data_stale", service, {"why": "trained\nlong ago"})
     week.custody.append(f"model/{MODEL}", "retraining_started", service, {})
     week.custody.append(f"model/{MODEL}", "tag_set", REVIEWER, {"key": "k"})
     compared = {"version": 3, "champion_version": 2, "metric": "accuracy", "challenger": 0.9, "champion": 0.8}
@@ -188,6 +190,7 @@ def test_decisions_of_the_period_are_told_and_no_others(week: Week) -> None:
             "labcycle-fraud-evaluator",
             "Drift: version 2 sees other data than it was trained on. Moved most: mean area.",
         ),
+        ("labcycle-fraud-evaluator", "Its data are too old: trained long ago."),
         ("labcycle-fraud-evaluator", "A retraining was started."),
         (
             "labcycle-fraud-evaluator",
@@ -280,7 +283,7 @@ def test_the_latest_verdict_of_the_monitor_is_told(week: Week) -> None:
     at = "2026-03-09T05:00:00.000Z"
     verdict = {"evaluated_at": at, "version": 1, "verdict": "drifting", "reason": "2 of 4 columns reach 0.2"}
     evaluations = Evaluations(week.world.table, week.custody)
-    evaluations.record(MODEL, at, verdict, DriftState(1, last_key=at), None)
+    evaluations.record(MODEL, at, verdict, MonitorState(last_key=at), None)
     said = "Mon 9 Mar 2026, 06:00 CET, of version 1: above the threshold, not yet for long enough to count as drift"
     page = render(week.read())
     assert said in page.text and said in Read(page.html).text and "2 of 4 columns reach 0.2" in page.text

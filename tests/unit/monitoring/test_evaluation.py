@@ -4,89 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import boto3
-import numpy as np
 import pytest
 
-from labcycle_lambdas.drift import handler
-from labcycle_lambdas.drift.environment import Environment
-from labcycle_lambdas.drift.evaluation import Evaluator
-from labcycle_lambdas.drift.metric import publish
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.evaluations import Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.ledger.who import Who
-from labcycle_lambdas.profiles import Profile, Reference
+from labcycle_lambdas.monitoring import handler
+from labcycle_lambdas.monitoring.drift import DriftJudge
+from labcycle_lambdas.monitoring.environment import Environment
+from labcycle_lambdas.monitoring.evaluation import Evaluator
+from labcycle_lambdas.monitoring.metrics import publish
 from labcycle_lambdas.scheduled import scheduled_time
-from tests.unit.serving.workshop import (
-    FEATURES,
-    LABELS,
-    MODEL,
-    REVIEWER,
-    ROWS,
-    TABLE,
-    World,
-    classifier,
-    reference_table,
-)
-
-WHO = Who.service("evaluator", "request-1")
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-VARIABLES = {
-    "LEDGER_TABLE": TABLE,
-    "TEAM": "fraud",
-    "MODEL": MODEL,
-    "DRIFT_THRESHOLD": "0.2",
-    "DRIFT_MINIMUM_ROWS": "100",
-    "DRIFT_PERSISTENCE": "2",
-}
-
-
-class Traffic:
-    """A deployed model and its traffic; `hour` is the time since the promotion."""
-
-    def __init__(self, world: World, *, reference: bool = True, **settings: str) -> None:
-        self.world = world
-        self.numbers = count()
-        self.promoted = START
-        self.environment = Environment.read(VARIABLES | settings)
-        self.promote(reference)
-
-    def promote(self, reference: bool = True) -> None:
-        run = self.world.run({"reference.json": reference_table()} if reference else {})
-        version = self.world.register(classifier(), run_id=run)
-        deployments = Deployments(self.world.table, now=lambda: self.promoted)
-        prepared = self.world.preflight.prepare(MODEL, version)
-        self.live = deployments.promote(MODEL, prepared, REVIEWER).deployment.live
-
-    def flows(self, hour: float, rows: int = 120, shift: float = 0.0, sandbox: str = "a") -> None:
-        assert self.live and self.live.reference
-        profile = Profile(Reference.from_doc(self.live.reference))
-        chosen = np.resize(ROWS, (rows, ROWS.shape[1])) + np.array([shift, 0, 0])
-        profile.add(FEATURES, chosen.tolist(), np.resize(LABELS, rows).tolist())
-        at = self.promoted + timedelta(hours=hour)
-        Profiles(self.world.table).write(MODEL, self.live.version, sandbox, next(self.numbers), at, profile.to_doc())
-
-    def evaluator(self) -> Evaluator:
-        table = self.world.table
-        return Evaluator(
-            self.environment, table, Deployments(table), Profiles(table), Evaluations(table, Custody(table))
-        )
-
-    def judged(self, hour: float) -> dict[str, Any]:
-        return self.evaluator().evaluate(self.promoted + timedelta(hours=hour), WHO)
-
-    def events(self) -> list[dict[str, Any]]:
-        events = Custody(self.world.table).events(f"model/{MODEL}")
-        return [event.detail for event in events if event.action == "drift_detected"]
+from tests.unit.monitoring.traffic import START, WHO, Metrics, Traffic, variables
+from tests.unit.serving.workshop import FEATURES, MODEL, TABLE, World
 
 
 def test_the_same_data_is_stable(world: World) -> None:
@@ -115,7 +53,7 @@ def test_drift_must_persist_and_is_one_event_an_episode(world: World) -> None:
 
 
 def test_an_evaluation_that_is_stable_ends_the_count_and_the_episode(world: World) -> None:
-    traffic = Traffic(world, DRIFT_WINDOW_HOURS="1")
+    traffic = Traffic(world, window_hours=1)
     verdicts = []
     for hour, shift in enumerate([2.0, 0.0, 2.0, 2.0, 0.0, 2.0, 2.0], start=1):
         traffic.flows(hour - 0.5, shift=shift)
@@ -174,9 +112,10 @@ def test_only_the_live_version_since_its_promotion_counts(world: World) -> None:
 
 
 def test_without_a_live_version_or_reference_nothing_is_judged(world: World) -> None:
-    environment = Environment.read(VARIABLES)
+    environment = Environment.read(variables())
     table = world.table
-    empty = Evaluator(environment, table, Deployments(table), Profiles(table), Evaluations(table, Custody(table)))
+    judge = DriftJudge(MODEL, environment.drift, Profiles(table), None)
+    empty = Evaluator(environment, table, Deployments(table), Evaluations(table, Custody(table)), [judge])
     assert empty.evaluate(START, WHO)["reason"] == "no version is live"
     traffic = Traffic(world, reference=False)
     assert "logged no reference.json" in traffic.judged(1)["reason"]
@@ -195,7 +134,7 @@ def test_a_scheduled_time_is_judged_once(world: World) -> None:
 
 
 def test_two_deliveries_at_once_are_one_evaluation(world: World) -> None:
-    traffic = Traffic(world, DRIFT_PERSISTENCE="1")
+    traffic = Traffic(world, persistence=1)
     traffic.flows(0.5, shift=2.0)
     inner: list[dict[str, Any]] = []
     original = Evaluations.record
@@ -227,27 +166,6 @@ def test_nothing_is_recorded_when_the_ledger_gives_way(world: World) -> None:
     assert traffic.judged(1)["consecutive"] == 1
 
 
-class Metrics:
-    """What was put, as CloudWatch in moto has it."""
-
-    def __init__(self) -> None:
-        self.client = boto3.client(
-            "cloudwatch", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="s"
-        )
-
-    def values(self) -> list[float]:
-        answer = self.client.get_metric_statistics(
-            Namespace="labcycle/fraud",
-            MetricName="DriftDetected",
-            Dimensions=[{"Name": "team", "Value": "fraud"}, {"Name": "model", "Value": MODEL}],
-            StartTime=START,
-            EndTime=START + timedelta(days=1),
-            Period=3600,
-            Statistics=["Maximum"],
-        )
-        return [point["Maximum"] for point in sorted(answer["Datapoints"], key=lambda p: p["Timestamp"])]
-
-
 def test_a_metric_is_published_only_where_there_was_something_to_judge(world: World) -> None:
     traffic, metrics = Traffic(world), Metrics()
     said = []
@@ -255,24 +173,24 @@ def test_a_metric_is_published_only_where_there_was_something_to_judge(world: Wo
         if shift is not None:
             traffic.flows(hour - 0.5, shift=shift, rows=300)
         said.append(publish(metrics.client, "fraud", traffic.judged(hour)))
-    assert said == [True, False, True, True]
+    assert said == [["DriftDetected"], [], ["DriftDetected"], ["DriftDetected"]]
     assert metrics.values() == [0.0, 0.0, 1.0]
 
 
 @pytest.fixture
 def called(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (VARIABLES | {"AWS_DEFAULT_REGION": "eu-west-1"}).items():
+    for name, value in (variables() | {"AWS_DEFAULT_REGION": "eu-west-1"}).items():
         monkeypatch.setenv(name, value)
     handler._client.cache_clear()
-    handler._evaluator.cache_clear()
+    handler.evaluator.cache_clear()
     context = SimpleNamespace(function_name="evaluator", aws_request_id="request-1")
     yield lambda event: handler.handle(event, context)
     handler._client.cache_clear()
-    handler._evaluator.cache_clear()
+    handler.evaluator.cache_clear()
 
 
 def test_the_function_answers_with_the_evaluation_and_publishes(world: World, called: Any) -> None:
-    traffic = Traffic(world, DRIFT_PERSISTENCE="1")
+    traffic = Traffic(world, persistence=1)
     traffic.flows(0.5, shift=2.0)
     at = (START + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     answer = called({"scheduled_time": at})
@@ -289,5 +207,10 @@ def test_a_time_that_the_scheduler_did_not_fill_in_is_none() -> None:
 
 
 def test_missing_settings_are_named() -> None:
-    with pytest.raises(RuntimeError, match="MODEL, DRIFT_THRESHOLD"):
-        Environment.read({k: v for k, v in VARIABLES.items() if k not in ("MODEL", "DRIFT_THRESHOLD")})
+    with pytest.raises(RuntimeError, match="MODEL, MONITOR"):
+        Environment.read({name: value for name, value in variables().items() if name not in ("MODEL", "MONITOR")})
+    with pytest.raises(KeyError, match="window_hours"):
+        Environment.read(
+            variables()
+            | {"MONITOR": '{"drift": {"method": "psi", "threshold": 1, "minimum_rows": 1, "persistence": 1}}'}
+        )

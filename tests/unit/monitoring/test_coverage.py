@@ -1,0 +1,127 @@
+"""Coverage: what the profiles count beside what the API counted, and that neither edge makes it look worse."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labcycle_lambdas.ledger.profiles import StoredProfile
+from labcycle_lambdas.monitoring.coverage import Counted
+from labcycle_lambdas.monitoring.environment import Requests
+from tests.unit.monitoring.traffic import START, Api, Traffic
+from tests.unit.serving.workshop import World
+
+REQUESTS = Requests("AWS/ApiGateway", "IntegrationLatency", (("ApiId", "a1b2"),))
+
+
+def profile(at: datetime, asked: int | None) -> StoredProfile:
+    return StoredProfile(at, "a", 1, {"rows": 1} if asked is None else {"rows": 1, "asked": asked})
+
+
+@pytest.mark.usefixtures("world")
+def test_what_the_api_passed_on_is_summed_over_whole_minutes_of_both() -> None:
+    api = Api()
+    for minute, requests in ((4, 9), (5, 30), (12, 40), (39, 30), (40, 7)):
+        api.passes_on(START + timedelta(minutes=minute), requests)
+    stored = [profile(START + timedelta(minutes=minute), 45) for minute in (2, 20, 40)]
+    found = Counted(api.client, REQUESTS).coverage(stored, START, START + timedelta(minutes=44))
+    assert found
+    assert (found.start, found.end) == (START + timedelta(minutes=5), START + timedelta(minutes=40))
+    assert (found.asked, found.requests) == (90, 100)
+    assert found.to_doc()["share"] == 0.9
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("stored", "minutes"),
+    [
+        pytest.param([profile(START + timedelta(minutes=6), None)], 44, id="profiles that count no requests"),
+        pytest.param([], 8, id="too short"),
+        pytest.param([profile(START + timedelta(minutes=6), 3)], 14, id="nothing that the API knows of"),
+    ],
+)
+def test_it_is_not_known_without_both_counts(stored: list[StoredProfile], minutes: int) -> None:
+    api = Api()
+    api.passes_on(START + timedelta(minutes=30), 50)
+    assert Counted(api.client, REQUESTS).coverage(stored, START, START + timedelta(minutes=minutes)) is None
+
+
+class Minutes:
+    """Answers as CloudWatch does, of requests at these seconds after START; a datum is known two minutes after its minute."""
+
+    def __init__(self, seconds: list[int], now: datetime) -> None:
+        self.seconds, self.now = seconds, now
+
+    def get_paginator(self, name: str) -> Minutes:
+        assert name == "get_metric_data"
+        return self
+
+    def paginate(self, *, MetricDataQueries: Any, StartTime: datetime, EndTime: datetime) -> Any:
+        assert StartTime.timestamp() % 300 == EndTime.timestamp() % 300 == 0
+        assert MetricDataQueries[0]["MetricStat"]["Period"] == 300
+        known = [START + timedelta(seconds=second) for second in self.seconds]
+        known = [at for at in known if at.replace(second=0) + timedelta(minutes=3) <= self.now]
+        yield {"MetricDataResults": [{"Values": [sum(StartTime <= at < EndTime for at in known)]}]}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seconds=st.lists(st.integers(0, 7200), min_size=1, max_size=60).map(sorted),
+    at=st.integers(0, 9000),
+    before=st.integers(0, 3600),
+)
+def test_whatever_the_edges_are_a_server_that_loses_nothing_covers_all(
+    seconds: list[int], at: int, before: int
+) -> None:
+    """A window begins with a request and counts all of its minute."""
+    since, now = START + timedelta(seconds=before), START + timedelta(seconds=at)
+    stored: list[StoredProfile] = []
+    for second in (s for s in seconds if s <= at):
+        moment = START + timedelta(seconds=second)
+        if not stored or moment - stored[-1].window_start >= timedelta(seconds=60):
+            stored.append(profile(moment, 0))
+        stored[-1].doc["asked"] += 1
+    within = [one for one in stored if one.window_start >= since]
+    found = Counted(Minutes(seconds, now), REQUESTS).coverage(within, since, now)  # type: ignore[arg-type]
+    assert found is None or (found.share == 1.0 and found.asked >= found.requests)
+
+
+def test_under_95_percent_nothing_is_judged(world: World) -> None:
+    api = Api()
+    traffic = Traffic(world, counted=Counted(api.client, REQUESTS), persistence=1)
+    api.passes_on(START + timedelta(minutes=30), 240)
+    traffic.flows(0.5, shift=2.0, asked=227)
+    lost = traffic.judged(1)
+    assert (lost["verdict"], lost["rows"]) == ("not_enough_data", 120)
+    assert lost["reason"] == "the profiles tell of 227 of 240 requests (94.6%), of at least 95% needed"
+    assert lost["coverage"]["asked"] == 227 and traffic.events() == []
+    traffic.flows(0.6, shift=2.0, asked=1)
+    assert traffic.judged(1.1)["verdict"] == "drifted"
+
+
+def test_what_the_canary_was_asked_counts_too(world: World) -> None:
+    api = Api()
+    traffic = Traffic(world, counted=Counted(api.client, REQUESTS))
+    api.passes_on(START + timedelta(minutes=30), 200)
+    traffic.flows(0.5, asked=120)
+    assert traffic.judged(1)["coverage"]["share"] == 0.6
+    traffic.try_out(asked=80, hour=0.5)
+    covered = traffic.judged(1.1)
+    assert (covered["coverage"]["share"], covered["verdict"], covered["rows"]) == (1.0, "stable", 120)
+
+
+def test_a_model_without_an_api_is_covered(world: World) -> None:
+    traffic = Traffic(world)
+    traffic.flows(0.5)
+    assert traffic.judged(1)["coverage"] == {"share": 1.0}
+
+
+def test_servers_that_write_nothing_at_all_are_noticed(world: World) -> None:
+    api = Api()
+    traffic = Traffic(world, counted=Counted(api.client, REQUESTS))
+    api.passes_on(START + timedelta(minutes=30), 200)
+    assert traffic.judged(1)["reason"].startswith("the profiles tell of 0 of 200 requests (0.0%)")
