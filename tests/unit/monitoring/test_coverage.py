@@ -86,7 +86,7 @@ def test_whatever_the_edges_are_a_server_that_loses_nothing_covers_all(
             stored.append(profile(moment, 0))
         stored[-1].doc["asked"] += 1
     within = [one for one in stored if one.window_start >= since]
-    found = Counted(Minutes(seconds, now), REQUESTS).coverage(within, since, now)  # type: ignore[arg-type]
+    found = Counted(Minutes(seconds, now), REQUESTS).coverage(within, since, now)
     assert found is None or (found.share == 1.0 and found.asked >= found.requests)
 
 
