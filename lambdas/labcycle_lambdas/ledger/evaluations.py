@@ -19,8 +19,8 @@ class SubjectState:
     """What the last evaluation left of one subject.
 
     `consecutive` counts the evaluations in a row that were over the limit; `in_episode` is true from the first that found that to
-    persist. `seen` tells what was counted by then, so that the same is never counted as new evidence: of drift, for each
-    sandbox, the number and the rows of its last profile.
+    persist. `seen` tells what was counted by then, so that the same is never counted as new evidence: of drift, where the windows
+    begin that may be new (`from`), and for each sandbox the number and the rows of its last window (`marks`).
     """
 
     consecutive: int = 0
@@ -46,7 +46,7 @@ class MonitorState:
     def from_doc(cls, doc: Mapping[str, Any]) -> MonitorState:
         """Also of what was kept when drift alone was judged."""
         if "subjects" not in doc:
-            drift = SubjectState(doc["consecutive"], doc["in_episode"], doc["seen"])
+            drift = SubjectState(doc["consecutive"], doc["in_episode"], {"marks": doc["seen"]})
             return cls(last_key=doc["last_key"], subjects={"drift": drift})
         subjects = {subject: SubjectState(**state) for subject, state in doc["subjects"].items()}
         return cls(doc["since"], doc["last_key"], subjects)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from labcycle_lambdas.ledger.profiles import StoredProfile
 from labcycle_lambdas.monitoring.environment import Requests
+from labcycle_lambdas.monitoring.window import Window
 
 LEAST_SHARE = 0.95
 _GRID = timedelta(minutes=5)  # what CloudWatch keeps for 63 days; single minutes are gone after 15
@@ -52,15 +52,16 @@ class Counted:
     cloudwatch: Any
     metric: Requests
 
-    def coverage(self, stored: Iterable[StoredProfile], since: datetime, at: datetime) -> Coverage | None:
-        """Of the profiles that began from `since` to `at`; None where they do not tell what they were asked, where the time is
+    def coverage(self, windows: Iterable[Window], since: datetime, at: datetime) -> Coverage | None:
+        """Of the windows that began from `since` to `at`; None where they do not tell what they were asked, where the time is
         too short, or where the API passed nothing on."""
         start, end = _up(since + _PROFILE), _down(at - _LATE)
-        docs = [profile.doc for profile in stored if profile.window_start < end]
-        if start >= end or not all("asked" in doc for doc in docs):
+        counts = [window.asked for window in windows if window.start < end]
+        asked = [count for count in counts if count is not None]
+        if start >= end or len(asked) < len(counts):
             return None
         requests = self._requests(start, end)
-        return Coverage(start, end, sum(int(doc["asked"]) for doc in docs), requests) if requests else None
+        return Coverage(start, end, sum(asked), requests) if requests else None
 
     def _requests(self, start: datetime, end: datetime) -> int:
         """How many requests the API passed on, by its samples of how long that took."""

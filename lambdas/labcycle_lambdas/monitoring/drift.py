@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement, Subject
-from labcycle_lambdas.ledger.profiles import Profiles, StoredProfile
+from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.monitoring.coverage import LEAST_SHARE, Counted, Coverage
 from labcycle_lambdas.monitoring.environment import Drift
 from labcycle_lambdas.monitoring.judging import NOTHING_LIVE, Judged, Moment
+from labcycle_lambdas.monitoring.window import Window
 from labcycle_lambdas.profiles import ColumnComparison, Profile, Reference, compare, moved
 
 NOTHING: dict[str, Any] = {"rows": 0, "new_rows": 0, "window_start": None, "coverage": None}
@@ -22,6 +22,7 @@ NOTHING |= {"features": {}, "table": [], "cohorts": {}}
 _NAMED = 5  # columns that moved most
 _KEPT = 200  # an item holds 400 KB
 _CLOCKS = timedelta(minutes=5)  # by which those of sandboxes may be ahead
+_GROWS = timedelta(hours=2)  # after its begin: a sandbox that was frozen writes its last rows when it is asked again
 _WHOLE = {"share": 1.0}  # of a model without an API: what scores it writes its profile first
 
 
@@ -51,11 +52,12 @@ class DriftJudge:
             return _nothing(before, reason, NOTHING)
         reference = Reference.from_doc(live.reference)
         since = max(moment.at - settings.window, datetime.fromisoformat(live.promoted_at))
-        stored = self._read(live.version, since, moment.at)
-        coverage = self._coverage(moment, live, stored, since)
-        stored = [profile for profile in stored if profile.doc["reference"] == reference.fingerprint]
-        merged = Profile.of(reference, (profile.doc for profile in stored))
-        new_rows, seen = _new(stored, before.seen)
+        windows: list[Window] = []
+        merged = Profile.of(reference, self._docs(live.version, since, moment.at, windows))
+        coverage = self._coverage(moment, windows, since)
+        new_rows, seen = _new(
+            [one for one in windows if one.reference == reference.fingerprint], before.seen, moment.at
+        )
         covered = coverage.to_doc() if coverage else _WHOLE if self.counted is None else None
         more = NOTHING | {"rows": merged.rows, "new_rows": new_rows, "window_start": stamp(since), "coverage": covered}
         if coverage and coverage.share < LEAST_SHARE:
@@ -78,19 +80,23 @@ class DriftJudge:
             return _nothing(before, "no traffic since the last evaluation", more)
         return self._found(before, whole, found, more, seen)
 
-    def _read(self, version: int, since: datetime, at: datetime) -> list[StoredProfile]:
-        found = self.profiles.read(self.model, version, since)
-        return [profile for profile in found if profile.window_start <= at + _CLOCKS]
+    def _docs(self, version: int, since: datetime, at: datetime, windows: list[Window]) -> Iterator[dict[str, Any]]:
+        """The profiles one after another, since a long window has more of them than memory holds; `windows` keeps what else
+        is asked of each."""
+        for stored in self.profiles.each(self.model, version, since):
+            if stored.window_start <= at + _CLOCKS:
+                windows.append(Window.of(stored))
+                yield stored.doc
 
-    def _coverage(
-        self, moment: Moment, live: Deployed, stored: Sequence[StoredProfile], since: datetime
-    ) -> Coverage | None:
+    def _coverage(self, moment: Moment, windows: Sequence[Window], since: datetime) -> Coverage | None:
         """The API counts what the canary answered, too."""
         if self.counted is None:
             return None
-        canary = moment.deployment.canary
-        beside = self._read(canary.deployed.version, since, moment.at) if canary else []
-        return self.counted.coverage([*stored, *beside], since, moment.at)
+        beside: list[Window] = []
+        if canary := moment.deployment.canary:
+            for _ in self._docs(canary.deployed.version, since, moment.at, beside):
+                pass
+        return self.counted.coverage([*windows, *beside], since, moment.at)
 
     def _cohorts(self, merged: Profile) -> Iterator[tuple[str, str, Profile]]:
         """Those with enough rows to be judged apart."""
@@ -168,15 +174,20 @@ def _named(field: str, label: str, column: ColumnComparison) -> ColumnComparison
     return replace(column, name=f"{column.name} where {field} is {label}")
 
 
-def _new(stored: Sequence[StoredProfile], seen: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Rows that no earlier evaluation counted, and the marks up to which all are counted now."""
-    new, marks = 0, {}
-    for profile in sorted(stored, key=lambda p: (p.sandbox_id, p.number)):
-        rows = int(profile.doc["rows"])
-        number, counted = seen.get(profile.sandbox_id, [-1, 0])
-        if profile.number > number:
-            new += rows
-        elif profile.number == number:
-            new += max(0, rows - counted)
-        marks[profile.sandbox_id] = [profile.number, rows]
-    return new, marks
+def _new(windows: Sequence[Window], seen: dict[str, Any], at: datetime) -> tuple[int, dict[str, Any]]:
+    """Rows that no earlier evaluation counted, and the marks up to which all are counted now: for each sandbox the number and the rows of
+    its last window. Only windows that may still grow have marks; what began before those is never new."""
+    marks: dict[str, list[int]] = seen.get("marks", {})
+    begin = datetime.fromisoformat(seen["from"]) if "from" in seen else None
+    new, following = 0, at - _GROWS
+    left: dict[str, list[int]] = {}
+    for one in sorted(windows, key=lambda one: (one.sandbox_id, one.number)):
+        number, counted = marks.get(one.sandbox_id, [-1, 0])
+        if begin is None or one.start >= begin:
+            if one.number > number:
+                new += one.rows
+            elif one.number == number:
+                new += max(0, one.rows - counted)
+        if one.start >= following:
+            left[one.sandbox_id] = [one.number, one.rows]
+    return new, {"from": stamp(following), "marks": left}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import takewhile
@@ -148,17 +148,23 @@ class Reader:
     ) -> tuple[Counter[date], Profile | None]:
         """Rows a day of all versions that answered, and the live version's, counted by its reference if it has one."""
         rows: Counter[date] = Counter()
-        live = deployment.live
-        merged = Profile(Reference.from_doc(live.reference)) if live and live.reference else None
+        live, merged = deployment.live, None
         for version in sorted(_versions(deployment, events)):
-            for profile in self.profiles.each(self.environment.model, version, period.start):
-                if not period.holds(profile.window_start):
-                    break  # they come in the order of time
-                rows[profile.window_start.astimezone(period.zone).date()] += int(profile.doc["rows"])
-                same = merged and live and version == live.version
-                if merged and same and profile.doc["reference"] == merged.reference.fingerprint:
-                    merged = merged.merge(Profile.from_doc(merged.reference, profile.doc))
+            docs = self._docs(version, period, rows)
+            if live and live.reference and version == live.version:
+                merged = Profile.of(Reference.from_doc(live.reference), docs)
+            else:
+                for _ in docs:
+                    pass
         return rows, merged
+
+    def _docs(self, version: int, period: Period, rows: Counter[date]) -> Iterator[Mapping[str, Any]]:
+        """The profiles of the period one after another; `rows` counts theirs by day."""
+        for profile in self.profiles.each(self.environment.model, version, period.start):
+            if not period.holds(profile.window_start):
+                return  # they come in the order of time
+            rows[profile.window_start.astimezone(period.zone).date()] += int(profile.doc["rows"])
+            yield profile.doc
 
     def _evaluation(self) -> Evaluation | None:
         found = self.evaluations.last(self.environment.model)

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labcycle_lambdas.ledger.profiles import StoredProfile
 from labcycle_lambdas.monitoring.coverage import Counted
 from labcycle_lambdas.monitoring.environment import Requests
+from labcycle_lambdas.monitoring.window import Window
 from tests.unit.monitoring.traffic import START, Api, Traffic
 from tests.unit.serving.workshop import World
 
 REQUESTS = Requests("AWS/ApiGateway", "IntegrationLatency", (("ApiId", "a1b2"),))
 
 
-def profile(at: datetime, asked: int | None) -> StoredProfile:
-    return StoredProfile(at, "a", 1, {"rows": 1} if asked is None else {"rows": 1, "asked": asked})
+def window(at: datetime, asked: int | None) -> Window:
+    return Window(at, "a", 1, "reference", 1, asked)
 
 
 @pytest.mark.usefixtures("world")
@@ -27,7 +27,7 @@ def test_what_the_api_passed_on_is_summed_over_whole_minutes_of_both() -> None:
     api = Api()
     for minute, requests in ((4, 9), (5, 30), (12, 40), (39, 30), (40, 7)):
         api.passes_on(START + timedelta(minutes=minute), requests)
-    stored = [profile(START + timedelta(minutes=minute), 45) for minute in (2, 20, 40)]
+    stored = [window(START + timedelta(minutes=minute), 45) for minute in (2, 20, 40)]
     found = Counted(api.client, REQUESTS).coverage(stored, START, START + timedelta(minutes=44))
     assert found
     assert (found.start, found.end) == (START + timedelta(minutes=5), START + timedelta(minutes=40))
@@ -39,12 +39,12 @@ def test_what_the_api_passed_on_is_summed_over_whole_minutes_of_both() -> None:
 @pytest.mark.parametrize(
     ("stored", "minutes"),
     [
-        pytest.param([profile(START + timedelta(minutes=6), None)], 44, id="profiles that count no requests"),
+        pytest.param([window(START + timedelta(minutes=6), None)], 44, id="profiles that count no requests"),
         pytest.param([], 8, id="too short"),
-        pytest.param([profile(START + timedelta(minutes=6), 3)], 14, id="nothing that the API knows of"),
+        pytest.param([window(START + timedelta(minutes=6), 3)], 14, id="nothing that the API knows of"),
     ],
 )
-def test_it_is_not_known_without_both_counts(stored: list[StoredProfile], minutes: int) -> None:
+def test_it_is_not_known_without_both_counts(stored: list[Window], minutes: int) -> None:
     api = Api()
     api.passes_on(START + timedelta(minutes=30), 50)
     assert Counted(api.client, REQUESTS).coverage(stored, START, START + timedelta(minutes=minutes)) is None
@@ -79,13 +79,13 @@ def test_whatever_the_edges_are_a_server_that_loses_nothing_covers_all(
 ) -> None:
     """A window begins with a request and counts all of its minute."""
     since, now = START + timedelta(seconds=before), START + timedelta(seconds=at)
-    stored: list[StoredProfile] = []
+    stored: list[Window] = []
     for second in (s for s in seconds if s <= at):
         moment = START + timedelta(seconds=second)
-        if not stored or moment - stored[-1].window_start >= timedelta(seconds=60):
-            stored.append(profile(moment, 0))
-        stored[-1].doc["asked"] += 1
-    within = [one for one in stored if one.window_start >= since]
+        if not stored or moment - stored[-1].start >= timedelta(seconds=60):
+            stored.append(window(moment, 0))
+        stored[-1] = stored[-1]._replace(asked=(stored[-1].asked or 0) + 1)
+    within = [one for one in stored if one.start >= since]
     found = Counted(Minutes(seconds, now), REQUESTS).coverage(within, since, now)
     assert found is None or (found.share == 1.0 and found.asked >= found.requests)
 

@@ -83,6 +83,22 @@ def test_a_profile_that_was_written_again_with_more_rows_counts_once(world: Worl
     assert (again["rows"], again["new_rows"]) == (150, 30)
 
 
+def test_what_is_kept_of_what_was_counted_is_small_and_forgets_nothing(world: World) -> None:
+    """Sandboxes come and go; rows of one that is gone are never new again, and those of one that was frozen are counted once."""
+    traffic = Traffic(world, window_hours=744)
+    for number in range(30):
+        traffic.flows(number * 0.5 + 0.1, rows=10, sandbox=f"s{number}")
+    assert traffic.judged(15)["new_rows"] == 300
+    state, _ = Evaluations(world.table, Custody(world.table)).state(MODEL)
+    assert state and set(state.of("drift").seen["marks"]) == {"s26", "s27", "s28", "s29"}
+    assert traffic.judged(15.5)["new_rows"] == 0
+    traffic.numbers = count(28)
+    traffic.flows(14.1, rows=30, sandbox="s28")  # the same window, with what its sandbox had not written
+    traffic.flows(15.7, rows=5, sandbox="s3")
+    assert traffic.judged(16)["new_rows"] == 25
+    assert (traffic.judged(40)["new_rows"], traffic.judged(41)["new_rows"]) == (0, 0)
+
+
 def test_few_rows_give_no_verdict(world: World) -> None:
     traffic = Traffic(world)
     traffic.flows(0.5, rows=99, shift=9.0)
