@@ -42,7 +42,7 @@ RIGHTS: dict[Right, str] = {
     "erase": "let go what the team's retention rules let go: artifacts and points of runs, for good",
     "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
     "invoke models": "send scoring requests; put in, start and read batches",
-    "operate": "run the drift check now, start and stop the reaction, see alarms and executions, hand out the keys of consumers",
+    "operate": "judge now what is watched, start and stop the reaction, see alarms and executions, hand out the keys of consumers",
     "publish wheels": "put the wheel of labcycle below `wheels/` for the workspaces",
 }
 
