@@ -80,6 +80,19 @@ def rules_on(estate: Estate, template: Template, source: str, kind: str, detail:
     return found
 
 
+def rules_on_alarm(estate: Estate, template: Template, logical_id: str) -> list[str]:
+    """Logical ids of enabled rules with a target that start when this alarm goes to ALARM."""
+    arn = estate.text(template, {"Fn::GetAtt": [logical_id, "Arn"]})
+    return [
+        rule
+        for owner, rule, pattern in _rules(estate)
+        if (owner.account, owner.region) == (template.account, template.region)
+        and "aws.cloudwatch" in texts(pattern.get("source"))
+        and arn in texts(pattern.get("resources"))
+        and "ALARM" in texts(mapping(mapping(pattern.get("detail")).get("state")).get("value", "ALARM"))
+    ]
+
+
 @lru_cache(maxsize=2)
 def _rules(estate: Estate) -> tuple[tuple[Template, str, Mapping[str, Any]], ...]:
     """Enabled rules of the default bus with a target, and their patterns."""
