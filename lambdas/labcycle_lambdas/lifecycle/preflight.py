@@ -27,6 +27,7 @@ from labcycle_lambdas.lifecycle.flavours import Runtime
 from labcycle_lambdas.lifecycle.inputs import refused
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.profiles import Reference
+from labcycle_lambdas.profiles.fitted import read_fitted
 from labcycle_lambdas.s3_calls import is_gone, s3_call
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ HELD = 2  # of these a version that runs beside the others takes: plain, and pac
 LOADED = 3  # and while it is loaded
 QUEUE_MB = 16  # requests that wait for a shadow in the process of its model server
 _CHUNK_BYTES = 1 << 20
+FIT = "Log what labcycle.client fits of all training rows, with reference.log(frame, predictions=...)"
 INSTEAD = (
     "Log the model with mlflow.onnx.log_model (skl2onnx.to_onnx converts a scikit-learn model), register that, and "
     "promote the new version."
@@ -276,7 +278,7 @@ class Preflight:
             )
 
     def _reference(self, label: str, run_id: str | None) -> dict[str, Any] | None:
-        """The profile reference that the version's run logged, as a document."""
+        """The profile reference that the version's run logged, as a document: fitted, or made here from a table of training rows."""
         if not run_id:
             return None
         try:
@@ -295,15 +297,19 @@ class Preflight:
         if size > REFERENCE_BYTES:
             raise Refused(
                 f"{start}has {size / 1e6:.0f} MB; at most {REFERENCE_BYTES / 1e6:.0f} MB are read. "
-                f"Log a sample of the training rows."
+                f"{FIT}, which has some hundred bytes a column, or a sample of the training rows."
             )
         try:
-            table = json.loads(self._read(key))
-            return Reference.from_table(table["columns"], table["data"]).to_doc()
+            doc = json.loads(self._read(key))
+            if not isinstance(doc, dict):
+                raise ValueError("got no JSON object")  # noqa: TRY004 - a bad document
+            made = Reference.from_table(doc["columns"], doc["data"]) if "data" in doc else read_fitted(doc)
+            return made.to_doc()
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Refused(
-                f"{start}is no table ({type(error).__name__}: {str(error)[:200]}). Log the feature columns and a column "
-                f"`prediction` with mlflow.log_table(frame, '{REFERENCE}'), or remove it to deploy without drift check."
+                f"{start}is neither a table nor a fitted reference ({type(error).__name__}: {str(error)[:300]}). {FIT}, or the "
+                f"feature columns and a column `prediction` with mlflow.log_table(frame, '{REFERENCE}'), or remove it to deploy "
+                "without drift check."
             ) from None
 
     def _read(self, key: str, version_id: str | None = None) -> bytes:
@@ -409,7 +415,7 @@ def notes(deployed: Deployed) -> list[str]:
     if deployed.reference is None:
         said.append(
             f"No drift check: the run that made version {deployed.version} has no artifact {REFERENCE}. "
-            f"Log the training rows with mlflow.log_table(frame, '{REFERENCE}')."
+            f"{FIT}, or the training rows with mlflow.log_table(frame, '{REFERENCE}')."
         )
     if deployed.signature is None:
         said.append(

@@ -6,10 +6,12 @@ import hashlib
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
+from labcycle.client import reference
 from labcycle_lambdas.ledger.errors import NotFound, Refused
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.lifecycle.preflight import notes
@@ -41,6 +43,26 @@ def test_a_sound_version_is_prepared_from_its_pinned_bytes(world: World) -> None
     assert deployed.reference is not None
     assert [c.name for c in Reference.from_doc(deployed.reference).columns] == [*FEATURES, "prediction"]
     assert notes(deployed) == []
+
+
+def test_a_fitted_reference_is_taken_as_the_table_of_the_same_rows_is(world: World) -> None:
+    table = json.loads(reference_table())
+    frame = pd.DataFrame(table["data"], columns=table["columns"])
+    fitted = json.dumps(reference.fit(frame)).encode()
+    made = [
+        world.preflight.prepare(
+            MODEL, world.register(classifier(), run_id=world.run({"reference.json": body}))
+        ).reference
+        for body in (reference_table(), fitted)
+    ]
+    of_table, of_frame = (Reference.from_doc(doc) for doc in made if doc)
+    assert [(c.name, c.bins, c.counts) for c in of_frame.columns] == [
+        (c.name, c.bins, c.counts) for c in of_table.columns
+    ]
+    by_cohort = json.dumps(reference.fit(frame.assign(half=[i % 2 for i in range(len(frame))]), cohorts=["half"]))
+    number = world.register(classifier(), run_id=world.run({"reference.json": by_cohort.encode()}))
+    kept = world.preflight.prepare(MODEL, number).reference
+    assert kept is not None and set(kept["cohorts"]["half"]) == {"0", "1"}
 
 
 def test_what_is_written_after_registration_changes_nothing(world: World) -> None:
@@ -152,11 +174,13 @@ def test_weights_in_files_of_their_own_are_part_of_the_version(world: World) -> 
         b"{}",
         json.dumps({"columns": ["a"], "data": [[1, 2]]}).encode(),
         b'{"columns": [], "data": []}',
+        b'{"columns": ["a", "b"]}',
+        b'{"columns": [{"name": "x", "kind": "numeric", "edges": [1.0], "counts": [1]}]}',
     ],
 )
-def test_a_reference_that_is_no_table_is_refused(world: World, body: bytes) -> None:
+def test_a_reference_that_is_neither_table_nor_fitted_is_refused(world: World, body: bytes) -> None:
     number = world.register(classifier(), run_id=world.run({"reference.json": body}))
-    with pytest.raises(Refused, match=r"reference.json.*is no table.*mlflow.log_table"):
+    with pytest.raises(Refused, match=r"reference.json.*is neither.*reference.log\(.*mlflow.log_table"):
         world.preflight.prepare(MODEL, number)
 
 
