@@ -273,14 +273,14 @@ def _of_float(real: float) -> str:
     return str(int(real)) if real.is_integer() else repr(real)
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     """NaN for what is no number."""
-    if not isinstance(value, numbers.Real):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf  # type: ignore[operator] - what overflows is an int
+    if isinstance(value, int):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return float(value) if isinstance(value, numbers.Real) else math.nan
 
 
 def _numpy() -> Any:

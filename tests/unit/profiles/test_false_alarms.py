@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from labcycle_lambdas.profiles import ColumnComparison, Reference, compare, moved
+from labcycle_lambdas.profiles import ColumnComparison, Method, Reference, compare, moved
 from labcycle_lambdas.profiles.comparison import LEVEL
 from labcycle_lambdas.profiles.distances import psi
 from labcycle_lambdas.profiles.significance import p_value
 from tests.unit.profiles.counted import DECILES, SCALE, categorical, compared, numeric, profile
+from tests.unit.profiles.documented import documented, table
 
 WINDOWS, FEATURES = 10_000, 20
 HOURS, WINDOW_HOURS, PERSISTENCE, WEEKS = 168, 24, 3, 300
+THRESHOLDS: dict[Method, float] = {
+    "psi": 0.2,
+    "jensen_shannon": 0.1,
+    "wasserstein": 0.1,
+    "kolmogorov_smirnov": 0.1,
+}
 
 Counts = NDArray[np.int64]
 
@@ -50,14 +54,13 @@ def test_in_ten_thousand_windows_without_drift_the_rate_is_the_level_at_most() -
     windows = [without_drift(random) for _ in range(WINDOWS)]
     by_chance = sum(bool(moved(w, method="psi", threshold=0.0, minimum_rows=500)) for w in windows)
     assert LEVEL * WINDOWS / 4 < by_chance <= at_most(LEVEL, WINDOWS)  # no test that never finds anything
-    for method, threshold in (
-        ("psi", 0.2),
-        ("jensen_shannon", 0.1),
-        ("wasserstein", 0.1),
-        ("kolmogorov_smirnov", 0.1),
-    ):
-        chosen: Any = {"method": method, "threshold": threshold}
-        assert sum(bool(moved(w, **chosen, minimum_rows=500)) for w in windows) <= at_most(0.0005, WINDOWS), method
+    rows = [["by significance alone", f"{by_chance:,}", ""]]
+    for method, threshold in THRESHOLDS.items():
+        alarms = sum(bool(moved(w, method=method, threshold=threshold, minimum_rows=500)) for w in windows)
+        assert alarms <= at_most(0.0005, WINDOWS), method
+        by_effect = sum(any(one.figure(method) >= threshold for one in window) for window in windows)
+        rows.append([f"`{method}` {threshold}", f"{alarms:,}", f"{by_effect:,}"])
+    assert documented("windows") == table(["method", "false alarms", "by the effect alone"], *rows)
     for level in (0.05, 0.01, 0.001):  # of single columns, which are independent here
         columns = [one.p_value <= level for window in windows for one in window]
         assert level / 2 < sum(columns) / len(columns) and sum(columns) <= at_most(level, len(columns)), level
@@ -123,10 +126,14 @@ def test_the_tests_of_many_windows_at_once_are_those_of_one() -> None:
     np.testing.assert_allclose(ways(trained, live), by_column, rtol=1e-9)
 
 
-@pytest.mark.parametrize("rows_an_hour", [25, 400, 4000])
-def test_a_week_of_hourly_checks_of_overlapping_windows(rows_an_hour: int) -> None:
+def test_a_week_of_hourly_checks_of_overlapping_windows() -> None:
     """Of a window of 24 hours 23 were in the check before: against chance, which stays as long, persistence does little, and the
-    effect does the rest. docs/monitoring.md tells these rates."""
-    alarms = weeks_with_alarm(rows_an_hour, psi=0.2, wasserstein=0.1)
-    assert 0 < alarms["significance"] <= at_most(0.02, WEEKS)
-    assert alarms["psi"] == 0 and alarms["wasserstein"] <= at_most(0.01, WEEKS)
+    effect does the rest."""
+    rows = []
+    for rows_an_hour in (25, 400, 4_000):
+        alarms = weeks_with_alarm(rows_an_hour, psi=THRESHOLDS["psi"], wasserstein=THRESHOLDS["wasserstein"])
+        assert 0 < alarms["significance"] <= at_most(0.02, WEEKS)
+        assert alarms["psi"] == 0 and alarms["wasserstein"] <= at_most(0.01, WEEKS)
+        rows.append([f"{rows_an_hour:,}", f"{rows_an_hour * WINDOW_HOURS:,}", *map(str, alarms.values())])
+    head = ["rows an hour", "in a window", "by significance alone", "`psi` 0.2", "`wasserstein` 0.1"]
+    assert documented("weeks") == table(head, *rows)
