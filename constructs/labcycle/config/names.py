@@ -110,6 +110,12 @@ def model_server_runs_on_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/runs-on"
 
 
+def declared_parameter(team: str, model: str) -> str:
+    """SSM parameter that tells what the team file says of a model's owner, its monitoring and its reactions, as JSON; the life cycle
+    function reads it."""
+    return f"/labcycle/team/{team}/model/{model}/declared"
+
+
 def shadow_parameter(team: str, model: str) -> str:
     """SSM parameter that tells where a model's shadow runs: `function` or `process`; the life cycle function reads it."""
     return f"/labcycle/team/{team}/model/{model}/shadow"

@@ -92,8 +92,9 @@ def _answer(endpoint: Endpoint) -> dict[str, Any]:
                 "headers": {"Location": {"schema": STRING, "required": True}},
             }
         }
-    if endpoint.answer is None:
-        return {"200": {"description": endpoint.summary, "content": {"text/plain": {"schema": STRING}}}}
+    if endpoint.answer is None or endpoint.answer == "page":
+        kind = "text/html" if endpoint.answer else "text/plain"
+        return {"200": {"description": endpoint.summary, "content": {kind: {"schema": STRING}}}}
     return {"200": _response(endpoint.summary, endpoint.answer)}
 
 

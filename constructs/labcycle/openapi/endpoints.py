@@ -73,14 +73,14 @@ RUNS_SERIES = array(RUN_ID, most=100)
 class Endpoint:
     """`fields` are parameters of the query of a GET, and of the JSON body of all else, `query` of the query of all else.
 
-    `answer` None: plain text; "sent on": 307 to an address in S3, with method and body. `takes_file`: the body is a file.
+    `answer` None: plain text; "page": HTML; "sent on": 307 to an address in S3, with method and body. `takes_file`: the body is a file.
     """
 
     method: Method
     path: str
     summary: str
     fields: Mapping[str, Schema] = field(default_factory=dict)
-    answer: Schema | Literal["sent on"] | None = field(default_factory=lambda: NOTHING)
+    answer: Schema | Literal["page", "sent on"] | None = field(default_factory=lambda: NOTHING)
     query: Mapping[str, Schema] = field(default_factory=dict)
     takes_file: bool = False
 
@@ -590,6 +590,58 @@ _FIGURES: dict[str, Schema] = {
     "iterations_per_deployed_version!": nullable(DOUBLE),
 }
 _PACE = shape({"model!": STRING, **_FIGURES, "verified!": BOOLEAN})
+_STANDING = shape(
+    {
+        "model!": STRING,
+        "at!": STRING,
+        "business_owner!": nullable(STRING),
+        "live!": nullable(_WENT_LIVE),
+        "subjects!": array(
+            shape(
+                {
+                    "subject!": STRING,
+                    "verdict!": STRING,
+                    "reason!": STRING,
+                    "figures!": ANYTHING,
+                    "since!": STRING,
+                    "since_whole!": BOOLEAN,
+                }
+            )
+        ),
+        "evaluation!": nullable(ANYTHING),
+        "trend!": array(
+            shape(
+                {
+                    "at!": STRING,
+                    "version!": nullable(INT64),
+                    "rows!": INT64,
+                    "verdict!": STRING,
+                    "figures!": {"type": "object", "additionalProperties": nullable(DOUBLE)},
+                }
+            )
+        ),
+        "requests!": nullable(
+            shape(
+                {
+                    "requests!": INT64,
+                    "failed!": INT64,
+                    "p50_ms!": nullable(DOUBLE),
+                    "p99_ms!": nullable(DOUBLE),
+                    "whole!": BOOLEAN,
+                }
+            )
+        ),
+        "reaction!": shape(
+            {
+                "under_way!": nullable(STRING),
+                "until!": nullable(STRING),
+                "cool_down_until!": nullable(STRING),
+                "policies!": array(ANYTHING),
+            }
+        ),
+        "next_evaluation_at!": nullable(STRING),
+    }
+)
 _USAGE = shape(
     {
         "model!": STRING,
@@ -849,6 +901,68 @@ LIFECYCLE = (
         "What the servers of a model used of what they run on in the last `days`, of the size that they have now.",
         {"days": whole(1, 92, 7)},
         _USAGE,
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/monitoring",
+        "What the monitor found of a model last, since when, and the figures of the evaluations before it.",
+        answer=_STANDING,
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/monitoring/check",
+        "What the live version saw in the last `hours` (absent: as long as an evaluation looks back) beside its training data, column by "
+        "column; nothing is recorded.",
+        {"hours": whole(1, 744)},
+        shape(
+            {
+                "model!": STRING,
+                "version!": INT64,
+                "hours!": INT64,
+                "since!": STRING,
+                "until!": STRING,
+                "whole!": BOOLEAN,
+                "rows!": INT64,
+                "method!": STRING,
+                "threshold!": DOUBLE,
+                "minimum_rows!": INT64,
+                "verdict!": one_of("not_enough_data", "stable", "drifting"),
+                "reason!": STRING,
+                "columns!": array(ANYTHING),
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/monitoring/report",
+        "The last evaluation of `at` or before as a page that asks for nothing else; absent: the newest.",
+        {"at": text("A time in ISO 8601; without a zone it is UTC.")},
+        "page",
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "monitoring",
+        "The same as of one model of all models of the team, in pages: `next` asks for those behind.",
+        {"after": TOKEN},
+        shape({"team!": STRING, "models!": array(_STANDING), "next!": nullable(STRING)}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "orphans",
+        "Models without an owner, a live version, traffic in the last `days`, evaluations, or with versions that were never promoted; "
+        "`next` asks for those behind.",
+        {"after": TOKEN, "days": whole(1, 999, 30)},
+        shape(
+            {
+                "team!": STRING,
+                "days!": INT64,
+                "models!": array(
+                    shape({"model!": STRING, "findings!": array(shape({"rule!": STRING, "evidence!": STRING}))})
+                ),
+                "looked_at!": INT64,
+                "next!": nullable(STRING),
+            }
+        ),
     ),
     Endpoint(
         "GET",

@@ -302,12 +302,13 @@ class ExperimentTracking(Construct):
         shadow = names.shadow_parameter(self._team, "*").lstrip("/")
         runtime = names.model_server_runtime_parameter(self._team, "*").lstrip("/")
         runs_on = names.model_server_runs_on_parameter(self._team, "*").lstrip("/")
+        declared = names.declared_parameter(self._team, "*").lstrip("/")
         # Where a model has a state machine for it, that does it.
         machine = names.promotion_parameter(self._team, "*").lstrip("/")
         stack = Stack.of(self)
         parameters = [
             stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-            for name in (memory, runtime, machine, runs_on, shadow)
+            for name in (memory, runtime, machine, runs_on, shadow, declared)
         ]
         allow(self.lifecycle_function, ["ssm:GetParameter"], parameters)
 

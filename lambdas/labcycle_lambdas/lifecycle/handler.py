@@ -8,7 +8,13 @@ from typing import Any
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle.environment import Environment
 from labcycle_lambdas.lifecycle.machines import Machines
-from labcycle_lambdas.lifecycle.parameters import server_memory_mb, server_runs_on, server_runtime, shadow_place
+from labcycle_lambdas.lifecycle.parameters import (
+    declared,
+    server_memory_mb,
+    server_runs_on,
+    server_runtime,
+    shadow_place,
+)
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
@@ -29,6 +35,7 @@ def lifecycle() -> Lifecycle:
         lambda model: shadow_place(ssm, environment.team, model),
         lambda model: server_runtime(ssm, environment.team, model),
         lambda model: server_runs_on(ssm, environment.team, model),
+        lambda model: declared(ssm, environment.team, model),
     )
     machines = Machines(ssm, client("stepfunctions", PATIENCE), environment.team)
     return Lifecycle(table, preflight, Members.read(environment.team, environment.members), machines)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
 
+from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployments, Previous
@@ -42,16 +43,12 @@ _NO_DECISIONS = {
 
 def listing(call: Call) -> dict[str, Any]:
     """A page of the team's models by name, prompts left out; `next` is the name behind which the following page begins."""
-    after = next((value for key, value in call.request.query if key == "after"), "")
-    if not is_text(after) or len(after.encode()) > _NAME_BYTES:
-        raise invalid(f"Parameter 'after' must be the name of a model, of at most {_NAME_BYTES} bytes.")
-    found = list(islice(models(call.table, after), MOST_MODELS + 1))
-    page = found[:MOST_MODELS]
+    page, following = page_of_models(call.table, name_after(call.request), MOST_MODELS)
     live = Deployments(call.table).live(model.name for model in page)
     return {
         "team": call.members.team,
         "models": [_summary(model, live.get(model.name)) for model in page],
-        "next": page[-1].name if len(found) > MOST_MODELS else None,
+        "next": following,
     }
 
 
@@ -72,6 +69,20 @@ def completeness(call: Call) -> dict[str, Any]:
             for version, missing in zip(versions, said, strict=True)
         ]
     }
+
+
+def name_after(request: Request) -> str:
+    """The name behind which a page of models begins. Raises `MlflowError` (400)."""
+    after = next((value for key, value in request.query if key == "after"), "")
+    if not is_text(after) or len(after.encode()) > _NAME_BYTES:
+        raise invalid(f"Parameter 'after' must be the name of a model, of at most {_NAME_BYTES} bytes.")
+    return after
+
+
+def page_of_models(table: Table, after: str, most: int) -> tuple[list[RegisteredModel], str | None]:
+    """At most so many models behind a name, and the name behind which the following page begins; None where there is none."""
+    found = list(islice(models(table, after), most + 1))
+    return found[:most], found[most - 1].name if len(found) > most else None
 
 
 def models(table: Table, after: str = "") -> Iterator[RegisteredModel]:

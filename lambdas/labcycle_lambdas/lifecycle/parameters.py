@@ -41,6 +41,12 @@ def server_runs_on(ssm: SSMClient, team: str, model: str) -> dict[str, Any] | No
     return dict(json.loads(value)) if value is not None else None
 
 
+def declared(ssm: SSMClient, team: str, model: str) -> dict[str, Any] | None:
+    """What the team file says of a model: `business_owner`, `monitor`, `react`; None where no stack of the team has the model."""
+    value = parameter(ssm, f"/labcycle/team/{team}/model/{model}/declared")
+    return dict(json.loads(value)) if value is not None else None
+
+
 def server_runtime(ssm: SSMClient, team: str, model: str) -> Runtime | None:
     """What the server of a model is made from; None where that is ONNX, or none is deployed."""
     return Runtime.read(parameter(ssm, f"/labcycle/team/{team}/model/{model}/runtime") or "")

@@ -59,7 +59,7 @@ class Preflight:
     """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown, and
     `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None), and
     `server_runtime` what it is made from, None if ONNX, and `server_runs_on` its delivery as far as the size goes, with the keys of the
-    team file, None if unknown."""
+    team file, None if unknown, and `declared` what else the team file says of the model, None if nothing."""
 
     table: Table
     s3: S3Client
@@ -68,6 +68,7 @@ class Preflight:
     shadow_place: Callable[[str], str | None] = lambda model: None
     server_runtime: Callable[[str], Runtime | None] = lambda model: None
     server_runs_on: Callable[[str], dict[str, Any] | None] = lambda model: None
+    declared: Callable[[str], dict[str, Any] | None] = lambda model: None
 
     def prepare(self, model: str, version: int | str, *, as_shadow: bool = False) -> Deployed:
         """The version, ready for `Deployments.promote`, or for `begin_shadow`.

@@ -10,7 +10,19 @@ from typing import Any
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.lifecycle import consumers, custody, decisions, lineage, models, pace, shadow, trial, usage
+from labcycle_lambdas.lifecycle import (
+    consumers,
+    custody,
+    decisions,
+    lineage,
+    models,
+    monitoring,
+    orphans,
+    pace,
+    shadow,
+    trial,
+    usage,
+)
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -19,7 +31,7 @@ from labcycle_lambdas.mlflow_error import ENDPOINT_NOT_FOUND, MlflowError
 from labcycle_lambdas.responding import answered
 
 BASE = "/labcycle/1.0"
-Serve = Callable[[Call], dict[str, Any]]
+Serve = Callable[[Call], dict[str, Any] | Response]  # a document, or what is none
 
 # Below BASE. `{name}` stands for whatever is there, slashes included.
 ROUTES: dict[tuple[str, str], Serve] = {
@@ -40,6 +52,11 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/models/{model}/completeness"): models.completeness,
     ("GET", "/models/{model}/pace"): pace.of_model,
     ("GET", "/models/{model}/usage"): usage.usage,
+    ("GET", "/models/{model}/monitoring"): monitoring.of_model,
+    ("GET", "/models/{model}/monitoring/check"): monitoring.check,
+    ("GET", "/models/{model}/monitoring/report"): monitoring.report,
+    ("GET", "/monitoring"): monitoring.of_team,
+    ("GET", "/orphans"): orphans.of_team,
     ("GET", "/pace"): pace.of_team,
     ("GET", "/custody/subjects"): custody.subjects,
     ("GET", "/custody/events"): custody.events,
@@ -76,7 +93,8 @@ class Lifecycle:
     def _do(self, request: Request) -> Response:
         serve, path = _find(request)
         self.members.require(RIGHTS.get(serve, "read" if request.method == "GET" else "administer"), request)
-        return Response(body=serve(Call(self.table, self.preflight, self.members, request, path, self.machines)))
+        said = serve(Call(self.table, self.preflight, self.members, request, path, self.machines))
+        return said if isinstance(said, Response) else Response(body=said)
 
 
 def _find(request: Request) -> tuple[Serve, dict[str, str]]:
