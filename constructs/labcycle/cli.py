@@ -47,6 +47,12 @@ MOUNTED = {
     "models": Mounted(
         "labcycle.client.models", "", "List, promote, try, roll back, pause and import models; see their pace."
     ),
+    "monitor": Mounted(
+        "labcycle.client.monitor", "", "Show how models fare; report drift, check, react, find orphans."
+    ),
+    "workspace": Mounted(
+        "labcycle.lineage.workspace", "", "Print the environment that built a model, and how to make it anew."
+    ),
     "batch": Mounted("labcycle.client.batch", "", "Start the batches of a model, resume them, see how they go."),
     "new": Mounted("labcycle.scaffold.cli", "", "Start a model's project from a template."),
     "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),

@@ -85,6 +85,23 @@ class TeamApi:
         query: Mapping[str, str | Sequence[str]] | None = None,
     ) -> dict[str, Any]:
         """The API's document. `path` is below the address, and encoded already. Raises `ApiError`."""
+        return _read(*self._answer(method, path, body, query))
+
+    def page(self, path: str, *, query: Mapping[str, str | Sequence[str]] | None = None) -> str:
+        """What the API answers where that is a page. Raises `ApiError`."""
+        url, status, data = self._answer("GET", path, None, query)
+        if status != 200:
+            _read(url, status, data)
+        return data.decode()
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str | Sequence[str]] | None,
+    ) -> tuple[str, int, bytes]:
+        """The address that was asked, status and body."""
         asked = f"?{urlencode(query, doseq=True)}" if query else ""
         url = canonical_url(f"{self.address}{path}{asked}")
         data = json.dumps(body).encode() if body is not None else b""
@@ -107,7 +124,7 @@ class TeamApi:
             if answer.status in _AGAIN and attempt < ATTEMPTS:
                 self._sleep(_seconds(answer.headers.get("retry-after"), attempt))
                 continue
-            return _read(url, answer.status, answer.data)
+            return url, answer.status, answer.data
         raise AssertionError("unreachable")
 
 

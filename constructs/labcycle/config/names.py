@@ -141,6 +141,11 @@ def consumers_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/consumers"
 
 
+def reaction_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds the ARN of the state machine that reacts for a model."""
+    return f"/labcycle/team/{team}/model/{model}/reaction"
+
+
 def rest_api(team: str, model: str) -> str:
     """Name of the REST API of a model that has consumers; its metrics are found by it."""
     return f"labcycle-{team}-{model}"

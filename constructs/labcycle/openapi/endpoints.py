@@ -635,7 +635,7 @@ _STANDING = shape(
             {
                 "under_way!": nullable(STRING),
                 "until!": nullable(STRING),
-                "cool_down_until!": nullable(STRING),
+                "cool_downs!": {"type": "object", "additionalProperties": STRING},
                 "policies!": array(ANYTHING),
             }
         ),

@@ -83,9 +83,13 @@ def render(
     limit = evaluation["threshold"]
     over = [column for column in found if column["figure"] >= limit]
     shown = (over or found[:1])[:MOST_HISTOGRAMS]
-    return _ENVIRONMENT.get_template("drift_report.html.j2").render(
+    return _ENVIRONMENT.get_template(
+        "drift_report.html.j2"
+    ).render(
         it=evaluation,
         standing=standing(history),
+        coverage=evaluation.get("coverage"),  # neither was kept at first
+        cohorts=evaluation.get("cohorts"),
         method=FIGURES.get(method, method),
         columns=found[:MOST_COLUMNS],
         left_out=max(0, len(found) - MOST_COLUMNS),

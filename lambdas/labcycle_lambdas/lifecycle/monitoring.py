@@ -195,7 +195,7 @@ def _reaction(call: Call, model: str, now: datetime, declared: Mapping[str, Any]
     return {
         "under_way": lock.execution if busy else None,
         "until": lock.expires_at if busy else None,
-        "cool_down_until": lock.cool_down_until if cools else None,
+        "cool_downs": {"retrain": lock.cool_down_until} if cools else {},
         "policies": declared.get("react", []),
     }
 

@@ -97,8 +97,17 @@ def test_only_so_many_histograms_are_drawn() -> None:
 
 
 def test_coverage_is_told_where_it_is_known() -> None:
-    measured = evaluation(1, coverage={"share": 0.9, "counted": 900, "asked": 1_000})
-    assert "90.0 % of what was asked was counted (900 of 1,000" in render(measured, None, None, [measured], [])
+    measured = evaluation(1, coverage={"share": 0.9, "asked": 900, "requests": 1_000})
+    page = render(measured, None, None, [measured], [])
+    assert "the profiles tell of 90.0 % of the requests (900 of 1,000)" in page
+    batch = evaluation(1, coverage={"share": 1.0})
+    assert "of 100.0 % of the requests." in render(batch, None, None, [batch], [])
+
+
+def test_cohorts_are_told() -> None:
+    one = {"rows": 1_234, "features": {"a": 0.5, "b": 0.01}, "moved": ["a"]}
+    page = render(found := evaluation(1, cohorts={"country": {EVIL: one}}), None, None, [found], [])
+    assert "1,234" in page and "a 0.500, b 0.010" in page and "<script" not in page
 
 
 counts = st.integers(1, 24).flatmap(

@@ -124,13 +124,13 @@ def test_a_reaction_under_way_and_its_cool_down_are_told(watched: Watched, api: 
     assert standing_at(call(api), MODEL, at(2))["reaction"] == {
         "under_way": "e-1",
         "until": "2026-11-20T15:00:00.000Z",
-        "cool_down_until": None,
+        "cool_downs": {},
         "policies": REACT,
     }
     assert standing_at(call(api), MODEL, at(4))["reaction"]["under_way"] is None
     reactions.end(MODEL, "e-1", "kept", cool_down_until=at(26))
-    assert standing_at(call(api), MODEL, at(4))["reaction"]["cool_down_until"] == "2026-11-21T14:00:00.000Z"
-    assert standing_at(call(api), MODEL, at(27))["reaction"]["cool_down_until"] is None
+    assert standing_at(call(api), MODEL, at(4))["reaction"]["cool_downs"] == {"retrain": "2026-11-21T14:00:00.000Z"}
+    assert standing_at(call(api), MODEL, at(27))["reaction"]["cool_downs"] == {}
 
 
 def test_the_team_comes_in_pages(watched: Watched, api: Lifecycle, monkeypatch: pytest.MonkeyPatch) -> None:

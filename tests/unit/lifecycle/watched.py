@@ -14,6 +14,7 @@ from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.evaluations import DriftState, Evaluations
 from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.lifecycle.live_window import columns
 from labcycle_lambdas.profiles import Profile, Reference
@@ -23,29 +24,20 @@ START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @dataclass
-class Watched:
-    """The model is promoted at `START`; hours count from there."""
+class Evaluated:
+    """A model of a ledger; hours count from `START`."""
 
-    world: World
+    table: Table
     model: str = MODEL
     numbers: Any = field(default_factory=count)
 
-    def promote(self, hour: float = 0, *, reference: bool = True) -> int:
-        run = self.world.run({"reference.json": reference_table()} if reference else {})
-        version = self.world.register(classifier(), run_id=run, name=self.model)
-        deployments = Deployments(self.world.table, now=lambda: at(hour))
-        deployments.promote(self.model, self.world.preflight.prepare(self.model, version), REVIEWER)
-        return version
-
     def flows(self, hour: float, rows: int = 600, shift: float = 0.0) -> None:
-        live = Deployments(self.world.table).current(self.model).live
+        live = Deployments(self.table).current(self.model).live
         assert live and live.reference
         profile = Profile(Reference.from_doc(live.reference))
         chosen = np.resize(ROWS, (rows, ROWS.shape[1])) + np.array([shift, 0, 0])
         profile.add(FEATURES, chosen.tolist(), np.resize(LABELS, rows).tolist())
-        Profiles(self.world.table).write(
-            self.model, live.version, "sandbox", next(self.numbers), at(hour), profile.to_doc()
-        )
+        Profiles(self.table).write(self.model, live.version, "sandbox", next(self.numbers), at(hour), profile.to_doc())
 
     def evaluated(
         self,
@@ -76,22 +68,37 @@ class Watched:
             "judgements": judgements or [],
             **more,
         }
-        evaluations = Evaluations(self.world.table, Custody(self.world.table))
+        evaluations = Evaluations(self.table, Custody(self.table))
         _, item = evaluations.state(self.model)
         evaluations.record(self.model, stamp(at(hour)), evaluation, DriftState(1, stamp(at(hour))), item)
         return evaluation
 
     def reference(self) -> Reference:
-        live = Deployments(self.world.table).current(self.model).live
+        live = Deployments(self.table).current(self.model).live
         assert live and live.reference
         return Reference.from_doc(live.reference)
 
     def seen(self) -> Profile:
         reference = self.reference()
-        return Profile.of(reference, [one.doc for one in Profiles(self.world.table).newest_first(self.model, 1)])
+        return Profile.of(reference, [one.doc for one in Profiles(self.table).newest_first(self.model, 1)])
 
     def figures(self) -> dict[str, float]:
         return {column["name"]: column["figure"] for column in columns(self.reference(), self.seen(), "psi")}
+
+
+class Watched(Evaluated):
+    """The model is promoted at `START`."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.table)
+        self.world = world
+
+    def promote(self, hour: float = 0, *, reference: bool = True) -> int:
+        run = self.world.run({"reference.json": reference_table()} if reference else {})
+        version = self.world.register(classifier(), run_id=run, name=self.model)
+        deployments = Deployments(self.table, now=lambda: at(hour))
+        deployments.promote(self.model, self.world.preflight.prepare(self.model, version), REVIEWER)
+        return version
 
 
 def at(hour: float) -> datetime:
