@@ -320,6 +320,13 @@ QUOTAS: tuple[Quota, ...] = (
     Quota("KMS keys", "L-C2F1777E", 100_000, _count("AWS::KMS::Key"), f"{_GENERAL}kms.html"),
     Quota("CloudWatch alarms", "", 5_000, _count("AWS::CloudWatch::Alarm"), f"{_GENERAL}cw_region.html"),
     Quota(
+        "saved queries of CloudWatch Logs Insights",
+        "",
+        1_000,
+        _count("AWS::Logs::QueryDefinition"),
+        "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html",
+    ),
+    Quota(
         "CloudWatch Logs resource policies",
         "",
         10,

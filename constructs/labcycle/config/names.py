@@ -146,6 +146,16 @@ def reaction_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/reaction"
 
 
+def dashboard(team: str, model: str) -> str:
+    """CloudWatch dashboard of a model; people look for it by its name."""
+    return f"labcycle-{team}-{model}"
+
+
+def saved_query(team: str, model: str, query: str) -> str:
+    """Saved query of CloudWatch Logs Insights; the console shows slashes as folders."""
+    return f"labcycle/{team}/{model}/{query}"
+
+
 def rest_api(team: str, model: str) -> str:
     """Name of the REST API of a model that has consumers; its metrics are found by it."""
     return f"labcycle-{team}-{model}"
@@ -178,6 +188,16 @@ def endpoint(team: str, model: str) -> str:
 def asynchronous_prefix(kind: Waiting, model: str = "") -> str:
     """Where in the artifact bucket lies what was asked of a model that answers later, and its answers; without a model, of all."""
     return f"asynchronous/{kind}/{model}/" if model else f"asynchronous/{kind}/"
+
+
+def model_log_groups(team: str) -> tuple[str, str, str]:
+    """The log groups of all models of a team, as patterns: what CloudFormation names after their stacks, the logs of their APIs, and of
+    their endpoints."""
+    return (
+        f"labcycle-{team}-{model_stack('*')}",
+        f"/aws/vendedlogs/labcycle/{team}/{model_stack('*')}",
+        f"/aws/sagemaker/Endpoints/labcycle-{team}-*",
+    )
 
 
 def endpoint_log_group(team: str, model: str) -> str:

@@ -166,7 +166,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         _allow_any(
             apigateway="GET",
             dynamodb="ListStreams",
-            cloudwatch="DescribeAlarmHistory DescribeAlarms GetMetricData GetMetricStatistics ListMetrics PutMetricData",
+            cloudwatch="DescribeAlarmHistory DescribeAlarms GetDashboard GetMetricData GetMetricStatistics ListMetrics PutMetricData",
             ec2="CreateNetworkInterface CreateNetworkInterfacePermission CreateTags DeleteNetworkInterface "
             "DeleteNetworkInterfacePermission DescribeDhcpOptions DescribeImages DescribeInstanceStatus DescribeInstances "
             "DescribeLaunchTemplateVersions DescribeLaunchTemplates DescribeNetworkInterfaces DescribeSecurityGroups "
@@ -175,8 +175,7 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             codebuild="StartBuild",
             ecr="BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetAuthorizationToken GetDownloadUrlForLayer "
             "InitiateLayerUpload PutImage UploadLayerPart",
-            logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
-            "DescribeResourcePolicies FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
+            logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery Describe* FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
             "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",
             sagemaker="AddTags CreateTrainingJob DescribeTrainingJob InvokeEndpoint InvokeEndpointAsync ListTags "
             "ListTrainingJobs StopTrainingJob",

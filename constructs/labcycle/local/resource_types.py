@@ -94,6 +94,7 @@ TYPES: dict[str, Standing] = {
     "AWS::Logs::LogGroup": REAL,
     "AWS::Logs::LogStream": REAL,
     "AWS::Logs::MetricFilter": _recorded("no metric is made out of log lines; embedded metric format works"),
+    "AWS::Logs::QueryDefinition": Standing("placeholder", "there is no console to run it from"),
     "AWS::Logs::ResourcePolicy": _recorded("the services that it lets in write without asking it"),
     "AWS::S3::Bucket": REAL,
     "AWS::S3::BucketPolicy": REAL,

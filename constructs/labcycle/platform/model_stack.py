@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from aws_cdk import ArnFormat, CfnOutput, Duration, Size, Stack, Tags
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -22,7 +26,8 @@ from labcycle.config import (
     Team,
     names,
 )
-from labcycle.monitoring import ModelMonitor, Retraining
+from labcycle.monitoring import ModelDashboard, ModelMonitor, Panel, Retraining, SavedQueries
+from labcycle.monitoring.saved_queries import Log
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
 from labcycle.serving import (
@@ -66,6 +71,9 @@ class ModelStack(Stack):
         self.monitor = self._monitor()
         self.retraining = self._retraining()
         self.report = self._report()
+        self._declare()
+        self.queries = self._queries()
+        self.dashboard = self._dashboard()
         self._grant()
         Tags.of(self).add("labcycle:model", model.name)
 
@@ -309,6 +317,92 @@ class ModelStack(Stack):
         )
         CfnOutput(self, "ReportFunction", value=made.function.function_name)
         return made
+
+    def _declare(self) -> None:
+        """Publish what the life cycle function tells of the model's owner, monitor and reactions."""
+        model = self._model
+        drift = model.monitor.drift if model.monitor else None
+        said = {
+            "business_owner": model.business_owner,
+            "monitor": {
+                "drift": {
+                    "method": drift.method,
+                    "limit": drift.limit,
+                    "minimum_rows": drift.minimum_rows,
+                    "every_minutes": drift.every_minutes,
+                    "window_hours": drift.window_hours,
+                }
+            }
+            if drift
+            else None,
+            "react": [
+                {"on": policy.on, "do": policy.do, "schedule": policy.schedule, "time_zone": policy.time_zone}
+                for policy in model.react
+            ],
+        }
+        ssm.StringParameter(
+            self,
+            "Declared",
+            parameter_name=names.declared_parameter(self._team.team, model.name),
+            string_value=json.dumps(said, separators=(",", ":")),
+            description=f"What the team file says of {model.name}",
+        )
+        if self.retraining:
+            ssm.StringParameter(
+                self,
+                "ReactionMachine",
+                parameter_name=names.reaction_parameter(self._team.team, model.name),
+                string_value=self.retraining.state_machine.state_machine_arn,
+                description=f"State machine that reacts for {model.name}",
+            )
+
+    def _queries(self) -> SavedQueries:
+        groups: dict[Log, list[logs.ILogGroup]] = {"access": [], "server": [], "evaluator": []}
+        if self.service:
+            groups["access"].append(self.service.access_log)
+        if isinstance(self.service, ModelService):
+            groups["server"].append(self.service.function.log_group)
+        elif self.service:
+            groups["server"].append(self.service.log_group)
+        if isinstance(self.service, SageMakerModelService):
+            groups["server"].append(self.service.door.log_group)
+        if self.monitor:
+            groups["evaluator"].append(self.monitor.evaluator.log_group)
+        return SavedQueries(self, "Queries", team=self._team.team, model=self._model.name, groups=groups)
+
+    def _dashboard(self) -> ModelDashboard | None:
+        monitor = self._model.monitor
+        if monitor is None or not monitor.dashboard:
+            return None
+        watched = {"drift": monitor.drift, "performance": monitor.performance, "business": monitor.outcome}
+        return ModelDashboard(
+            self,
+            "Dashboard",
+            team=self._team.team,
+            model=self._model.name,
+            operation=self._operation(),
+            alarms=[one for one in self.node.find_all() if isinstance(one, cloudwatch.Alarm)],
+            evaluations=self.monitor.evaluator.log_group if self.monitor else None,
+            subjects=[subject for subject, settings in watched.items() if settings is not None],
+        )
+
+    def _operation(self) -> list[Panel]:
+        service = self.service
+        if service is None:
+            return []
+        requests = [service.metric_requests(), service.metric_errors(), service.metric_refused()]
+        panels = [
+            Panel("Requests, errors (5xx) and refusals (4xx)", "a minute", requests),
+            Panel("Time to answer", "ms", [service.metric_latency("p50"), service.metric_latency("p99")]),
+        ]
+        if isinstance(service, ModelService):
+            at_once = service.function.metric("ConcurrentExecutions", statistic="Maximum")
+            panels.append(Panel("At once", "requests", [at_once, service.metric_throttled()]))
+        elif isinstance(service, FargateModelService):
+            panels.append(Panel("Tasks", "percent of their size", [service.metric_cpu(), service.metric_memory()]))
+        else:
+            panels.append(Panel("Model", "ms", [service.metric_model_latency(), service.metric_overhead_latency()]))
+        return panels
 
     def _grant(self) -> None:
         for member in self._team.members:

@@ -41,8 +41,8 @@ RIGHTS: dict[Right, str] = {
     "administer": "rename, delete and restore experiments, runs, models and versions",
     "erase": "let go what the team's retention rules let go: artifacts and points of runs, for good",
     "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
-    "invoke models": "send scoring requests; put in, start and read batches",
-    "operate": "judge now what is watched, start and stop the reaction, see alarms and executions, hand out the keys of consumers",
+    "invoke models": "send scoring requests; put in, start and read batches; run the saved queries of the logs of models",
+    "operate": "judge now what is watched, start and stop the reaction, see alarms, dashboards and executions, hand out the keys of consumers",
     "publish wheels": "put the wheel of labcycle below `wheels/` for the workspaces",
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, CfnOutput, Duration, Stack
+from aws_cdk import Annotations, ArnFormat, CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -112,6 +113,8 @@ class TrackingStack(Stack):
             parameter = names.model_parameters(team.team).lstrip("/")
             arn = self.format_arn(service="ssm", resource="parameter", resource_name=parameter)
             allow(role, ["ssm:GetParameter"], [arn])
+        if "invoke models" in rights and team.models:  # of all of them, as above
+            self._let_query_logs(role, team)
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:
@@ -120,6 +123,23 @@ class TrackingStack(Stack):
             alarms = f"arn:{self.partition}:cloudwatch:{self.region}:{self.account}:alarm:labcycle-{team.team}-*"
             allow(role, ["cloudwatch:DescribeAlarms"], [alarms])
             allow(role, ["cloudwatch:GetMetricData"], ["*"])  # takes no resource
+            if any(model.monitor and model.monitor.dashboard for model in team.models):
+                dashboards = (
+                    f"arn:{self.partition}:cloudwatch::{self.account}:dashboard/{names.dashboard(team.team, '*')}"
+                )
+                allow(role, ["cloudwatch:GetDashboard"], [dashboards])
         if "publish wheels" in rights:
             allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
             allow_key(role, self._key, "write objects", region=self.region)
+
+    def _let_query_logs(self, role: iam.IRole, team: Team) -> None:
+        """Let a member run the saved queries of the models."""
+        groups = [
+            self.format_arn(
+                service="logs", resource="log-group", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+            )
+            for name in names.model_log_groups(team.team)
+        ]
+        allow(role, ["logs:StartQuery"], groups)
+        # They take no resource. The id of a query is random, and told to who started it.
+        allow(role, ["logs:DescribeQueryDefinitions", "logs:GetQueryResults", "logs:StopQuery"], ["*"])

@@ -49,6 +49,7 @@ class ModelApi(Construct):
     """An API with IAM authorisation in front of the server of one model, who may call it, and its metrics."""
 
     _door: Door
+    access_log: logs.LogGroup
 
     def __init__(self, scope: Construct, construct_id: str, *, team: str, model: str) -> None:
         super().__init__(scope, construct_id)
@@ -56,7 +57,8 @@ class ModelApi(Construct):
 
     def _access_log(self, key: kms.IKey, retain: bool) -> logs.LogGroup:
         name = f"/aws/vendedlogs/labcycle/{self._team}/{names.model_stack(self._model)}"
-        return log_group(self, "AccessLog", key=key, name=name, retain=retain)
+        self.access_log = log_group(self, "AccessLog", key=key, name=name, retain=retain)
+        return self.access_log
 
     def _http_api(
         self,

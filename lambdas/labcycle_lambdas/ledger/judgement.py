@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -21,3 +22,15 @@ class Judgement:
 
     def to_doc(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def judgements(evaluation: Mapping[str, Any]) -> list[Judgement]:
+    """What an evaluation found, drift first, in the words of its own (stable, drifting, drifted), which `Verdict` does not have."""
+    drift = Judgement(
+        "drift",
+        evaluation["verdict"],
+        evaluation["reason"],
+        {"value": max(evaluation["features"].values(), default=None), "limit": evaluation["threshold"]},
+    )
+    # Of those that were made when drift alone was judged, there are no others.
+    return [drift, *(Judgement(**doc) for doc in evaluation.get("judgements", ()) if doc["subject"] != "drift")]

@@ -9,9 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from labcycle_lambdas.ledger.judgement import judgements
 from labcycle_lambdas.lifecycle.live_window import columns
 from labcycle_lambdas.lifecycle.report_plots import Curve, Histogram, curve, histogram
-from labcycle_lambdas.lifecycle.standing import Evaluation, figure, judgements, of, standing
+from labcycle_lambdas.lifecycle.standing import Evaluation, figure, of, standing
 from labcycle_lambdas.profiles import Profile, Reference
 
 MOST_HISTOGRAMS = 12

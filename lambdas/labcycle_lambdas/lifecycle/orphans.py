@@ -54,11 +54,8 @@ def of_team(call: Call) -> dict[str, Any]:
 
 def findings(call: Call, model: RegisteredModel, days: int, now: datetime) -> Iterator[Finding]:
     """What the rules find of one model at `now`. Raises `Throttled`."""
-    declared = call.preflight.declared(model.name)
-    if declared is None:
+    if call.preflight.declared(model.name) is None:
         yield Finding("no_owner", "no stack of this team has the model, so that no team file names a business owner")
-    elif not declared.get("business_owner"):
-        yield Finding("no_owner", "the team file names no business owner")
     record = Deployments(call.table).current(model.name)
     since = now - timedelta(days=days)
     if record.live is None:

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labcycle_lambdas.ledger.judgement import Judgement
+from labcycle_lambdas.ledger.judgement import Judgement, judgements
 
 Evaluation = Mapping[str, Any]  # as `ledger.evaluations` keeps it
 NOT_ENOUGH_DATA = "not_enough_data"
-
-
-def judgements(evaluation: Evaluation) -> list[Judgement]:
-    """What was judged, drift first, in the words of its own: stable, drifting, drifted."""
-    drift = Judgement(
-        "drift",
-        evaluation["verdict"],
-        evaluation["reason"],
-        {"value": max(evaluation["features"].values(), default=None), "limit": evaluation["threshold"]},
-    )
-    others = [Judgement(**doc) for doc in evaluation.get("judgements", ()) if doc["subject"] != "drift"]
-    return [drift, *others]
 
 
 def of(subject: str, evaluation: Evaluation) -> Judgement | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 
+from labcycle_lambdas.evaluation_line import evaluation_line
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.evaluations import Evaluations
@@ -42,6 +43,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     who = Who.service(context.function_name, context.aws_request_id)
     evaluation = evaluator(environment).evaluate(at, who)
     publish(_client("cloudwatch"), environment.team, evaluation)
+    print(evaluation_line(evaluation))
     if errors := evaluation["errors"]:
         raise NotAllJudged("; ".join(f"{subject}: {error}" for subject, error in errors.items()))
     return evaluation

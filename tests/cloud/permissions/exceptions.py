@@ -62,6 +62,17 @@ EXCEPTIONS = (
         source="https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html",
     ),
     Exempt(
+        "member: *",
+        (
+            "logs:DescribeQueryDefinitions",
+            "logs:GetQueryResults",
+            "logs:StartQuery",
+            "logs:StopQuery",
+        ),
+        "People run the saved queries of a model in the console of CloudWatch.",
+        source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_Insights-Saving-Queries.html",
+    ),
+    Exempt(
         "training job",
         ("logs:CreateLogGroup", "logs:DescribeLogStreams"),
         "CloudWatch Logs is documented to name the group alone, and was seen to name it with an empty stream, which is used.",

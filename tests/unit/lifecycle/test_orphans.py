@@ -42,7 +42,6 @@ def test_a_model_needs_an_owner(world: World) -> None:
     model.evaluated(1, "stable")
     model.flows(1)
     assert "no stack of this team" in found(world, None, at(2))["no_owner"]
-    assert found(world, {"business_owner": None}, at(2)) == {"no_owner": "the team file names no business owner"}
 
 
 def test_a_model_needs_a_live_version(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 from ministack.services import eventbridge, scheduler, sns
@@ -17,6 +18,7 @@ def install() -> None:
     afterwards("AWS::SNS::Topic", _topic)
     afterwards("AWS::Scheduler::Schedule", _schedule)
     _name_log_groups()
+    register("AWS::Logs::QueryDefinition", _query, _nothing)
     register("AWS::Events::EventBusPolicy", _put_bus_policy, _remove_bus_policy, _change_bus_policy)
 
 
@@ -36,6 +38,15 @@ def _name_log_groups() -> None:
         return made
 
     handler["create"], handler["update"] = created, updated
+
+
+def _query(logical_id: str, properties: Properties, stack: str) -> Made:
+    identifier = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{stack}/{logical_id}"))
+    return identifier, {"QueryDefinitionId": identifier}
+
+
+def _nothing(physical_id: str, properties: Properties) -> None:
+    pass
 
 
 def _topic(arn: str, properties: Properties) -> None:
