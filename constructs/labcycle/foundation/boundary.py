@@ -175,7 +175,8 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             codebuild="StartBuild",
             ecr="BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetAuthorizationToken GetDownloadUrlForLayer "
             "InitiateLayerUpload PutImage UploadLayerPart",
-            logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery Describe* FilterLogEvents GetLogDelivery GetLogEvents GetQueryResults ListLogDeliveries "
+            logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
+            "DescribeQueryDefinitions DescribeResourcePolicies GetLogDelivery GetQueryResults ListLogDeliveries "
             "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",
             sagemaker="AddTags CreateTrainingJob DescribeTrainingJob InvokeEndpoint InvokeEndpointAsync ListTags "
             "ListTrainingJobs StopTrainingJob",

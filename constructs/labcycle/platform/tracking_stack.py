@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import Annotations, ArnFormat, CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -77,8 +79,8 @@ class TrackingStack(Stack):
             encryption_key=key,
             dead_letters=letters,
         )
-        for member in team.members:
-            self._grant(team, member)
+        roles = {member.name: self._grant(team, member) for member in team.members}
+        self._let_query_logs(team, roles)
         if any(model.promotion for model in team.models):
             self.tracking.let_promote_in_steps()
         # Exported also while no workspaces stack imports them: an export that vanished with the last import could not be
@@ -98,7 +100,7 @@ class TrackingStack(Stack):
             + (f"; the table {table}, which is protected from deletion." if retain else "."),
         )
 
-    def _grant(self, team: Team, member: Member) -> None:
+    def _grant(self, team: Team, member: Member) -> iam.IRole:
         role = contract.member_role(self, team.team, member.name)
         rights = rights_of(member.roles)
         bucket = self.tracking.artifact_bucket
@@ -113,8 +115,6 @@ class TrackingStack(Stack):
             parameter = names.model_parameters(team.team).lstrip("/")
             arn = self.format_arn(service="ssm", resource="parameter", resource_name=parameter)
             allow(role, ["ssm:GetParameter"], [arn])
-        if "invoke models" in rights and team.models:  # of all of them, as above
-            self._let_query_logs(role, team)
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:
@@ -131,15 +131,29 @@ class TrackingStack(Stack):
         if "publish wheels" in rights:
             allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
             allow_key(role, self._key, "write objects", region=self.region)
+        return role
 
-    def _let_query_logs(self, role: iam.IRole, team: Team) -> None:
-        """Let a member run the saved queries of the models."""
+    def _let_query_logs(self, team: Team, roles: Mapping[str, iam.IRole]) -> None:
+        """Let members who invoke models run the saved queries of their logs. One policy for all of them, since a role holds few
+        characters of its own."""
+        let = [roles[member.name] for member in team.members if "invoke models" in rights_of(member.roles)]
+        if not (let and team.models):
+            return
         groups = [
             self.format_arn(
                 service="logs", resource="log-group", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
             )
             for name in names.model_log_groups(team.team)
         ]
-        allow(role, ["logs:StartQuery"], groups)
-        # They take no resource. The id of a query is random, and told to who started it.
-        allow(role, ["logs:DescribeQueryDefinitions", "logs:GetQueryResults", "logs:StopQuery"], ["*"])
+        iam.ManagedPolicy(
+            self,
+            "QueryLogs",
+            path=names.role_path(team.team),
+            description=f"Saved queries of the logs of models, team {team.team}",
+            roles=let,
+            statements=[
+                iam.PolicyStatement(actions=["logs:GetQueryResults", "logs:StartQuery"], resources=groups),
+                # They take no resource.
+                iam.PolicyStatement(actions=["logs:DescribeQueryDefinitions", "logs:StopQuery"], resources=["*"]),
+            ],
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -152,7 +152,7 @@ def report(call: Call) -> Response:
     )
 
 
-def _marks(custody: Custody, model: str, newest_first: list[Evaluation]) -> list[dict[str, Any]]:
+def _marks(custody: Custody, model: str, newest_first: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """What was decided about the model while these evaluations were made."""
     first, last = newest_first[-1]["evaluated_at"], newest_first[0]["evaluated_at"]
     events = takewhile(lambda event: event.at >= first, custody.newest_first(f"model/{model}"))

@@ -130,7 +130,12 @@ def test_a_report_is_written_or_opened(watched: Evaluated, tmp_path: Path, monke
     result = call("report", MODEL, "--at", "2026-11-20T13:00:00Z", "--out", "page.html")
     assert result.exit_code == 0 and "Evaluation of 2026-11-20 13:00" in (tmp_path / "page.html").read_text()
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+
+    def open_it(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_it)
     assert call("report", MODEL, "--open").exit_code == 0
     assert Path(opened[0].removeprefix("file://")).read_text().startswith("<!doctype html>")
     monkeypatch.setattr(webbrowser, "open", lambda address: False)

@@ -19,7 +19,7 @@ from labcycle_lambdas.members import Members
 from tests.unit.lifecycle.watched import Watched, at
 from tests.unit.serving.workshop import BUCKET, MODEL, TEAM, World, classifier, request
 
-OWNED = {"business_owner": "head-of-cards", "monitor": None, "react": []}
+OWNED: dict[str, Any] = {"business_owner": "head-of-cards", "monitor": None, "react": []}
 
 
 def found(world: World, declared: dict[str, Any] | None, now: datetime, days: int = 30) -> dict[str, str]:

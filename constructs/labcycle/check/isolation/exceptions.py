@@ -9,7 +9,6 @@ _DELIVERY = (
     "no other call with it: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html"
 )
 _AGENT = "The agent of Session Manager opens its own instance's channels; they are bound to the instance's identity."
-_QUERY = "By the id of a query, which is random and told to who started it; nobody has logs:DescribeQueries, which lists ids."
 
 REASONS = {
     "cloudwatch:DescribeAlarms": _NAMES,
@@ -36,10 +35,9 @@ REASONS = {
     "logs:DescribeQueryDefinitions": "Answers the texts of saved queries: names of fields and of log groups.",
     "logs:DescribeResourcePolicies": _DELIVERY,
     "logs:GetLogDelivery": _DELIVERY,
-    "logs:GetQueryResults": _QUERY,
     "logs:ListLogDeliveries": _DELIVERY,
     "logs:PutResourcePolicy": _DELIVERY,
-    "logs:StopQuery": _QUERY,
+    "logs:StopQuery": "By the id of a query, which is random and told to who started it; nobody has logs:DescribeQueries, which lists them.",
     "logs:UpdateLogDelivery": _DELIVERY,
     "sagemaker:ListTrainingJobs": _NAMES,
     "ssm:DescribeInstanceInformation": _NAMES,
