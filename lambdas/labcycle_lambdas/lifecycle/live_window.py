@@ -10,7 +10,7 @@ from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.profiles import Profile, Reference, population_stability_index
+from labcycle_lambdas.profiles import Method, Profile, Reference, compare
 
 MOST_PROFILES = 20_000  # a server writes one a minute at most
 
@@ -55,18 +55,17 @@ def deployed(table: Table, model: str, version: int) -> Deployed | None:
     return deployments.whole(model, before) if before else None
 
 
-def columns(reference: Reference, profile: Profile, figure: str) -> list[dict[str, Any]]:
-    """Each column with the figures of its comparison, `figure` the one that it is judged by, and both histograms as counts; what moved
+def columns(reference: Reference, profile: Profile, method: Method) -> list[dict[str, Any]]:
+    """Each column with the figures of its comparison, `figure` the one that `method` judges by, and both histograms as counts; what moved
     most comes first."""
-    compared = [one.to_doc() for one in population_stability_index(reference, profile)]
     found = [
         {
-            **doc,
-            "figure": doc[figure],
+            **one.to_doc(),
+            "figure": one.figure(method),
             "labels": column.bins.labels(),
             "reference": list(column.counts),
             "live": list(counts),
         }
-        for doc, column, counts in zip(compared, reference.columns, profile.counts, strict=True)
+        for one, column, counts in zip(compare(reference, profile), reference.columns, profile.counts, strict=True)
     ]
     return sorted(found, key=lambda column: -column["figure"])

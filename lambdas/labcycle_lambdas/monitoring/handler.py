@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 
-from labcycle_lambdas.evaluation_line import evaluation_line
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.evaluations import Evaluations
@@ -20,6 +19,7 @@ from labcycle_lambdas.monitoring.coverage import Counted
 from labcycle_lambdas.monitoring.drift import DriftJudge
 from labcycle_lambdas.monitoring.environment import Environment
 from labcycle_lambdas.monitoring.evaluation import Evaluator
+from labcycle_lambdas.monitoring.evaluation_line import evaluation_line
 from labcycle_lambdas.monitoring.freshness import FreshnessJudge
 from labcycle_lambdas.monitoring.judging import Judge
 from labcycle_lambdas.monitoring.metrics import publish

@@ -16,8 +16,8 @@ from labcycle import _http_api
 from labcycle.config import names
 from labcycle.monitoring.saved_queries import QUERIES, Log
 from labcycle.serving import _rest_api
-from labcycle_lambdas.evaluation_line import evaluation_line
 from labcycle_lambdas.model_server.journal import Journal
+from labcycle_lambdas.monitoring.evaluation_line import evaluation_line
 from tests.synth.platform.conftest import SynthesizedStack
 from tests.synth.platform.dashboard_picture import PICTURE, body, example, picture
 from tests.synth.platform.test_variants import lab, lab_assembly  # noqa: F401 - fixtures
@@ -193,7 +193,7 @@ def test_a_model_publishes_what_its_file_says(lab: dict[str, SynthesizedStack]) 
 
 
 def test_the_evaluator_prints_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from labcycle_lambdas.drift import handler
+    from labcycle_lambdas.monitoring import handler
 
     evaluation = {
         "model": "m",
@@ -204,6 +204,8 @@ def test_the_evaluator_prints_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
         "reason": "",
         "features": {},
         "threshold": 1,
+        "judgements": [],
+        "errors": {},
     }
 
     class Evaluator:
@@ -213,9 +215,11 @@ def test_the_evaluator_prints_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     class Context:
         function_name = aws_request_id = "x"
 
-    for name in ("LEDGER_TABLE", "TEAM", "MODEL", "DRIFT_THRESHOLD", "DRIFT_MINIMUM_ROWS", "DRIFT_PERSISTENCE"):
+    for name in ("LEDGER_TABLE", "TEAM", "MODEL"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(handler, "_evaluator", lambda environment: Evaluator())
+    drift = {"method": "psi", "threshold": 0.2, "minimum_rows": 1, "persistence": 1, "window_hours": 1}
+    monkeypatch.setenv("MONITOR", json.dumps({"drift": drift}))
+    monkeypatch.setattr(handler, "evaluator", lambda environment: Evaluator())
     monkeypatch.setattr(handler, "_client", lambda service: None)
     with redirect_stdout(io.StringIO()) as printed:
         handler.handle({}, Context())

@@ -12,7 +12,7 @@ import numpy as np
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
-from labcycle_lambdas.ledger.evaluations import DriftState, Evaluations
+from labcycle_lambdas.ledger.evaluations import Evaluations, MonitorState
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.times import stamp
@@ -70,7 +70,7 @@ class Evaluated:
         }
         evaluations = Evaluations(self.table, Custody(self.table))
         _, item = evaluations.state(self.model)
-        evaluations.record(self.model, stamp(at(hour)), evaluation, DriftState(1, stamp(at(hour))), item)
+        evaluations.record(self.model, stamp(at(hour)), evaluation, MonitorState(last_key=stamp(at(hour))), item)
         return evaluation
 
     def reference(self) -> Reference:
