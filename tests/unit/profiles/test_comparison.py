@@ -96,6 +96,17 @@ def test_of_a_constant_the_share_that_left_it_is_the_distance() -> None:
     assert {compare(made, stays)[0].figure(method) for method in METHODS} == {0.0}
 
 
+def test_a_constant_is_one_though_rounding_spreads_it() -> None:
+    values = [1 / 3, round(1 / 3, 10)] * 500
+    made = Reference.from_table(["x"], [[value] for value in values])
+    scale = made.columns[0].scale
+    assert scale and 0 < scale.deviation < 1e-9
+    live = Profile(made)
+    live.add(["x"], [[1 / 3]] * 750 + [[0.4]] * 250)
+    [found] = compare(made, live)
+    assert (found.standing, found.wasserstein) == ("constant", 0.25)
+
+
 def test_a_reference_from_before_there_were_scales_is_judged_by_the_jensen_shannon_distance() -> None:
     found = compared(numeric(EVEN, scale=None), [500, *[0] * 10])
     assert found.wasserstein is None and found.figure("wasserstein") == found.jensen_shannon > 0.5

@@ -137,3 +137,9 @@ def test_any_values_have_a_scale(train: list[float]) -> None:
     assert (positions is None) == (not scale.deviation)
     if positions:
         assert np.isfinite(positions).all() and positions == sorted(positions)
+
+
+def test_rounding_leads_no_position_over_an_edge() -> None:
+    """1.7 / 10 * 10 is a little less than 1.7."""
+    high = Scale.of([1.7, -10.0], NumericBins((1.7,)))
+    assert high and high.high == 1.7
