@@ -12,13 +12,13 @@ from typing import Any
 
 from labcycle_lambdas.batch.places import Places
 from labcycle_lambdas.batch.plan import Plan
-from labcycle_lambdas.batch.rows import Part, Unreadable, parts
 from labcycle_lambdas.batch.store import Content, Store, TooLarge
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.payload import read
 from labcycle_lambdas.model_server.runnable import Runnable
 from labcycle_lambdas.model_server.scoring import fitting, score
+from labcycle_lambdas.row_files import Part, Unreadable, parts
 
 OBJECT_BYTES = 500_000_000
 SCORED, FAILED = "scored", "failed"

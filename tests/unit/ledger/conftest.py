@@ -62,7 +62,7 @@ class Faults:
                 then()
             raise ConnectionClosedError(endpoint_url=request.url)
 
-        self._plan(operation, calls, strike)
+        self.strike(operation, calls, strike)
 
     def refuse(self, operation: str, code: str, *calls: int, **fields: Any) -> None:
         """Answer with an error of DynamoDB; nothing is carried out."""
@@ -73,7 +73,7 @@ class Faults:
             status = 500 if code.startswith("Internal") else 400
             return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
-        self._plan(operation, calls, strike)
+        self.strike(operation, calls, strike)
 
     def say(self, operation: str, document: dict[str, Any], *calls: int) -> None:
         """Answer with `document`; nothing is carried out."""
@@ -82,7 +82,7 @@ class Faults:
             headers = HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"})
             return AWSResponse(request.url, 200, headers, MockRawResponse(json.dumps(document)))
 
-        self._plan(operation, calls, strike)
+        self.strike(operation, calls, strike)
 
     def before(self, operation: str, call: int, do: Callable[[], None]) -> None:
         """Let somebody else be faster."""
@@ -91,9 +91,10 @@ class Faults:
             do()
             return carry_out()
 
-        self._plan(operation, (call,), strike)
+        self.strike(operation, (call,), strike)
 
-    def _plan(self, operation: str, calls: tuple[int, ...], strike: Callable[[Any, Callable[[], Any]], Any]) -> None:
+    def strike(self, operation: str, calls: tuple[int, ...], strike: Callable[[Any, Callable[[], Any]], Any]) -> None:
+        """Do `strike` (of a request, and what carries it out) in the place of the call."""
         self._planned.append((operation, (number in calls for number in count()), strike))
 
     def clear(self) -> None:
