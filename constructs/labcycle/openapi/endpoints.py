@@ -678,6 +678,37 @@ _SIDE: dict[str, Schema] = {
     "profiled_rows!": INT64,
     "prediction_psi!": nullable(DOUBLE),
 }
+_OUTCOME = shape(
+    {
+        "prediction_id!": text(
+            "`x-labcycle-prediction-id` of the answer, with the number of the row added to its last part.", longest=160
+        ),
+        "truth": either(text(longest=100, shortest=1), DOUBLE, BOOLEAN),
+        "value": {**DOUBLE, "description": "What the decision was worth, such as money."},
+        "at": text(
+            "When it became known, ISO 8601. Of several outcomes of a prediction the latest counts; without it, the first."
+        ),
+    }
+)
+_KNOWN: dict[str, Schema] = {
+    "rows!": {**INT64, "description": "Predictions with a truth."},
+    "unmeasured!": {**INT64, "description": "Those whose truth is of another kind than the metric takes."},
+    "contradicted!": {**INT64, "description": "Predictions of which different things were said."},
+    "metrics!": {"type": "object", "additionalProperties": DOUBLE},
+    "value!": shape(
+        {"rows!": INT64, "sum!": DOUBLE, "standard_error!": nullable(DOUBLE), "mean!": nullable(DOUBLE)},
+    ),
+}
+_TAKEN = shape(
+    {
+        "object!": STRING,
+        "arrived!": STRING,
+        "taken_in!": STRING,
+        **{f"{name}!": INT64 for name in ("rows", "new", "duplicates", "contradictory", "unknown", "invalid")},
+        "rejected": text("Object in the artifact bucket that lists the rows that came to nothing."),
+        "first": shape({"row!": INT64, "prediction_id!": STRING, "kind!": STRING, "reason!": STRING}),
+    }
+)
 LIFECYCLE = (
     Endpoint(
         "POST",
@@ -901,6 +932,32 @@ LIFECYCLE = (
         "What the servers of a model used of what they run on in the last `days`, of the size that they have now.",
         {"days": whole(1, 92, 7)},
         _USAGE,
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/outcomes",
+        "Send what became of predictions, by the ids that the answers carried. The model's evaluator takes it in; what was sent before "
+        "changes nothing.",
+        {"outcomes!": array(_OUTCOME, most=5_000)},
+        shape({"model!": STRING, "object!": STRING, "rows!": INT64}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/outcomes",
+        "What is known of the predictions of the last `days`, by version and day (UTC, of the prediction); how many objects wait to be "
+        "taken in (1,000 at most are counted), and what became of the last 20.",
+        {"days": whole(1, 92, 28)},
+        shape(
+            {
+                "model!": STRING,
+                "since!": STRING,
+                "versions!": array(
+                    shape({"version!": INT64, **_KNOWN, "days!": array(shape({"day!": STRING, **_KNOWN}))})
+                ),
+                "waiting!": INT64,
+                "objects!": array(_TAKEN),
+            }
+        ),
     ),
     Endpoint(
         "GET",

@@ -212,14 +212,16 @@ class ExperimentTracking(Construct):
         )
 
     def grant_log(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let `grantee` log and register with MLflow, read and write artifacts, and put training data below `data/`."""
+        """Let `grantee` log and register with MLflow, read and write artifacts, put training data below `data/`, and send outcomes."""
         # Methods by name: `*` stands for slashes too, and `*/api/*` would let in the promotion of a model named `api`.
-        self._grant_api(grantee, "GET/*", *(f"{method}/{api}/*" for method in _CHANGING for api in _APIS))
+        changing = (f"{method}/{api}/*" for method in _CHANGING for api in _APIS)
+        self._grant_api(grantee, "GET/*", *changing, "POST/labcycle/1.0/models/*/outcomes")
         self._grant_objects(
             grantee,
             ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
             "write objects",
         )
+        allow(grantee, ["s3:PutObject"], [self.artifact_bucket.arn_for_objects("outcomes/*/in/*")])
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -286,7 +288,7 @@ class ExperimentTracking(Construct):
         allow_key(self.tracking_function, self.encryption_key, "read and write items", "write objects", region=region)
         # To verify reads the points of metrics that went on after a registration, many at once.
         allow(self.lifecycle_function, [*_LEDGER_ACTIONS, "dynamodb:BatchGetItem"], [self.table.table_arn])
-        allow_key(self.lifecycle_function, self.encryption_key, "read and write items", "read objects", region=region)
+        allow_key(self.lifecycle_function, self.encryption_key, "read and write items", "write objects", region=region)
         listing = {"StringLike": {"s3:prefix": ["experiments/*"]}}
         allow(self.tracking_function, ["s3:ListBucket", "s3:ListBucketVersions"], [bucket.bucket_arn], listing)
         artifacts = [bucket.arn_for_objects("experiments/*")]
@@ -296,7 +298,9 @@ class ExperimentTracking(Construct):
         allow(self.tracking_function, [*signing, "s3:DeleteObject"], artifacts)
         allow(self.lifecycle_function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
         # Without the right to list, S3 answers 403 instead of 404 for what is not there.
-        allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], listing)
+        seen = {"StringLike": {"s3:prefix": ["experiments/*", "outcomes/*/in/"]}}
+        allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], seen)
+        allow(self.lifecycle_function, ["s3:PutObject"], [bucket.arn_for_objects("outcomes/*/in/*")])
         # A promotion is held against memory and runtime of the model's server.
         memory = names.model_server_memory_parameter(self._team, "*").lstrip("/")
         shadow = names.shadow_parameter(self._team, "*").lstrip("/")

@@ -18,6 +18,7 @@ from labcycle_lambdas.lifecycle import (
     models,
     monitoring,
     orphans,
+    outcomes,
     pace,
     shadow,
     trial,
@@ -57,6 +58,8 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/models/{model}/monitoring/report"): monitoring.report,
     ("GET", "/monitoring"): monitoring.of_team,
     ("GET", "/orphans"): orphans.of_team,
+    ("POST", "/models/{model}/outcomes"): outcomes.send,
+    ("GET", "/models/{model}/outcomes"): outcomes.outcomes,
     ("GET", "/pace"): pace.of_team,
     ("GET", "/custody/subjects"): custody.subjects,
     ("GET", "/custody/events"): custody.events,
@@ -74,6 +77,7 @@ RIGHTS: dict[Serve, Right] = {
     decisions.resume: "promote",
     shadow.begin: "promote",
     shadow.end: "promote",
+    outcomes.send: "log",  # a record of what happened, as runs are; it decides nothing by itself
 }
 
 

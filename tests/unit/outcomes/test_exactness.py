@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -45,7 +45,7 @@ says = st.fixed_dictionaries(
 ).filter(lambda said: said["truth"] is not None or said["value"] is not None)
 files = st.lists(st.lists(says, min_size=1, max_size=4), min_size=1, max_size=4)
 faults_planned = st.lists(
-    st.tuples(st.sampled_from(["crash", "crash_after", "lose", "throttle"]), st.sampled_from(CALLS), st.integers(0, 8)),
+    st.tuples(st.sampled_from(["crash", "crash_after", "lose", "throttle"]), st.sampled_from(CALLS), st.integers(0, 4)),
     max_size=3,
 )
 
@@ -76,7 +76,7 @@ class OneByOne:
     """Calls in their order, so that each fault strikes the same one again."""
 
     def __init__(self, workers: int) -> None: ...
-    def __enter__(self) -> OneByOne:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None: ...
@@ -132,6 +132,65 @@ def plan(place: Place, faults: list[tuple[str, str, int]]) -> None:
 
 def crash() -> None:
     raise Crash
+
+
+KNOWN = [{"window": 0, "row": 0, "truth": 0, "value": 1, "at": None}]
+ARRIVING = [
+    [
+        {"window": 0, "row": 0, "truth": 1, "value": None, "at": TIMES[1]},
+        {"window": 1, "row": 1, "truth": 0, "value": 2.5, "at": None},
+    ],
+    [
+        {"window": 2, "row": 1, "truth": 1, "value": None, "at": None},
+        {"window": 0, "row": 0, "truth": 0, "value": None, "at": TIMES[2]},
+    ],
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_call_changes_nothing(place: Place, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+    arriving(place, monkeypatch)
+    crashed = number = 0
+    while crashed == number:
+        prepared(place)
+        place.send(map(record, KNOWN), "0000.jsonl")
+        place.take_in()
+        for name, rows in zip(("0001.jsonl", "0002.jsonl"), ARRIVING, strict=True):
+            place.send(map(record, rows), name)
+        with crashing(place, number, after=after), suppress(Crash):
+            place.take_in()
+            crashed -= 1
+        crashed += 1
+        place.take_in()
+        names = {"0000.jsonl": KNOWN, "0001.jsonl": ARRIVING[0], "0002.jsonl": ARRIVING[1]}
+        assert place.sums() == expected(place, names), f"after a crash at call {number}"
+        reports = place.outcomes.last_objects(place.model, 9)
+        assert [(one["object"], one["new"], one["contradictory"]) for one in reports] == [
+            ("0002.jsonl", 2, 1),
+            ("0001.jsonl", 2, 1),
+            ("0000.jsonl", 1, 0),
+        ]
+        number += 1
+    assert crashed > 20
+
+
+@contextmanager
+def crashing(place: Place, number: int, *, after: bool) -> Iterator[None]:
+    """The function is gone at its call `number`, of whatever operation: before it, or before its answer."""
+    calls, answer = iter(range(1000)), place.faults.answer
+
+    def count(operation: str, request: Any, carry_out: Callable[[], Any]) -> Any:
+        if next(calls) == number:
+            if after:
+                carry_out()
+            raise Crash
+        return answer(operation, request, carry_out)
+
+    place.faults.answer = count  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        place.faults.answer = answer  # type: ignore[method-assign]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
