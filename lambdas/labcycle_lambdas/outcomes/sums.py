@@ -69,9 +69,12 @@ class Sums:
 
     def count(self, row: Row, times: int = 1) -> None:
         """Add what the row brings; with -1, take back what was added."""
+        whole = list(self._of(row))
+        small = len(row.chances or ()) <= 2  # a day of many cohorts and classes would be larger than an item can be
+        of_cohort = [(_of_cohort(key), amount) for key, amount in whole if small or key[0] != "chance"]
         for cohort in self._cohorts(row):
             part = self.parts.setdefault(cohort, {})
-            for key, amount in self._of(row, whole=cohort == WHOLE):
+            for key, amount in whole if cohort == WHOLE else of_cohort:
                 total = part.get(key, 0) + times * amount
                 if total:
                     part[key] = total
@@ -102,7 +105,7 @@ class Sums:
             if name:
                 yield name, self._name(f"cohort {name}", str(label))
 
-    def _of(self, row: Row, *, whole: bool) -> Iterator[tuple[Key, int]]:
+    def _of(self, row: Row) -> Iterator[tuple[Key, int]]:
         if row.contradicted:
             yield ("contradicted",), 1
         if row.value is not None:
@@ -110,10 +113,10 @@ class Sums:
             yield from ((("values",), 1), (("value",), value), (("value2",), value * value))
         if row.truth is None or self.kind == "none":
             return
-        measured = list(self._classes(row, whole) if self.kind == "classes" else _numbers(row))
+        measured = list(self._classes(row) if self.kind == "classes" else _numbers(row))
         yield from measured or [(("unmeasured",), 1)]
 
-    def _classes(self, row: Row, whole: bool) -> Iterator[tuple[Key, int]]:
+    def _classes(self, row: Row) -> Iterator[tuple[Key, int]]:
         truth, said = category(row.truth), category(row.prediction)
         if truth is None or said is None:
             return
@@ -122,7 +125,7 @@ class Sums:
             self._name("class", label)
         yield ("rows",), 1
         told = self._name("class", truth)
-        yield ("cell", told, told if truth == said else self._wrong(told, said) if whole else WRONG), 1
+        yield ("cell", told, told if truth == said else self._wrong(told, said)), 1
         if not chances:
             return
         loss = round(-math.log(min(max(chances.get(truth, 0.0), SMALLEST), 1 - SMALLEST)) * BILLION)
@@ -131,10 +134,9 @@ class Sums:
         yield from ((("sure",), 1), (("confidence",), round(top * BILLION)))
         if truth == said:
             yield ("sure_right",), 1
-        if whole or len(chances) <= 2:  # a day of many cohorts and classes would be larger than an item can be
-            for label, chance in chances.items():
-                at = str(min(int(chance * BINS), BINS - 1))
-                yield ("chance", self._name("class", label), at, "1" if label == truth else "0"), 1
+        for label, chance in chances.items():
+            at = str(min(int(chance * BINS), BINS - 1))
+            yield ("chance", self._name("class", label), at, "1" if label == truth else "0"), 1
 
     def _wrong(self, told: str, said: str) -> str:
         named = self._name("class", said)
@@ -191,6 +193,11 @@ def tree(part: Part, name: str) -> dict[str, dict[Key, int]]:
         if key[0] == name:
             found[key[1]][key[2:]] = amount
     return found
+
+
+def _of_cohort(key: Key) -> Key:
+    """Of a cohort, which other class was said is not kept."""
+    return ("cell", key[1], WRONG) if key[0] == "cell" and key[1] != key[2] else key
 
 
 def _numbers(row: Row) -> Iterator[tuple[Key, int]]:

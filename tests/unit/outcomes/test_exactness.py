@@ -15,7 +15,7 @@ from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.outcomes import taking_in
 from labcycle_lambdas.outcomes.store import Incoming, Store
 from labcycle_lambdas.outcomes.sums import Row, Sums
-from tests.unit.outcomes.place import START, Crash, Place, summed, window
+from tests.unit.outcomes.place import BUCKET, NOW, START, Crash, Place, summed, window
 
 WINDOWS = [window(), window(number=2), window(START + timedelta(days=1))]
 LINES = [
@@ -249,3 +249,31 @@ def test_a_second_evaluator_at_the_same_time_changes_nothing(
     place.take_in()
     assert place.sums() == expected(place, {**names, **(later if happened else {})})
     assert place.keys("in") == []
+
+
+def test_an_outcome_that_changes_no_sum_may_change_what_another_one_means(place: Place) -> None:
+    """While one evaluator is about to write that the truth is 0, another one takes in that it was 1 after all."""
+    of = place.log(1, WINDOWS[0], LINES)
+
+    def say(truth: int, at: str | None, name: str) -> None:
+        place.send([{"prediction_id": f"{of}-0", "truth": truth, "at": at}], name)
+
+    class Other(Store):
+        def _incoming(self) -> list[Incoming]:
+            return [one for one in super()._incoming() if one.name == "later.jsonl"]
+
+    def second() -> None:
+        say(1, TIMES[2], "later.jsonl")
+        taken = taking_in.take_in(
+            place.table, Other(place.s3, BUCKET, place.model), "classes", now=lambda: NOW, has_time=lambda: True
+        )
+        assert taken.counts["duplicates"] == 1
+
+    say(1, None, "first.jsonl")
+    place.take_in()
+    say(0, TIMES[1], "second.jsonl")
+    place.faults.before("TransactWriteItems", 0, second)
+    place.take_in()
+    line = LINES[0]
+    row = Row(1, 1, contradicted=True, chances=line["chances"], cohort=line["cohort"])  # type: ignore[arg-type]
+    assert place.sums() == {"2026-03-01": summed([row])}
