@@ -39,6 +39,11 @@ class TrackingStack(Stack):
             artifact_retention=Duration.days(team.tracking.artifact_retention_days),
             retain_data=retain,
             retention_rules=team.tracking.retention,
+            models_with_outcomes=[
+                model.name
+                for model in team.models
+                if model.monitor and (model.monitor.performance or model.monitor.outcome)
+            ],
             requests_per_second=team.tracking.requests_per_second,
             burst=team.tracking.burst,
             notice_topic=notices,

@@ -62,6 +62,8 @@ class ExperimentTracking(Construct):
         addresses. Absent: a member's role may do what IAM lets it, and there are no tokens.
     retention_rules
         What `labcycle retention` may let go of old runs. Absent: nothing, and there is no function for it.
+    models_with_outcomes
+        Models whose outcomes are taken in: what was overwritten of their joined rows goes after a day.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class ExperimentTracking(Construct):
         access_logs_bucket: s3.IBucket | None = None,
         access: Access | None = None,
         retention_rules: Sequence[RetentionRule] = (),
+        models_with_outcomes: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         retention = artifact_retention or Duration.days(3650)
@@ -110,7 +113,7 @@ class ExperimentTracking(Construct):
             deletion_protection=retain_data,
             removal_policy=removal,
         )
-        self.artifact_bucket = self._bucket(retention, access_logs_bucket)
+        self.artifact_bucket = self._bucket(retention, access_logs_bucket, models_with_outcomes)
         environment = {
             "LEDGER_TABLE": self.table.table_name,
             "ARTIFACT_BUCKET": self.artifact_bucket.bucket_name,
@@ -252,7 +255,9 @@ class ExperimentTracking(Construct):
         """Answers with a 5xx status a minute: ours, never the caller's."""
         return metric_errors(self.api)
 
-    def _bucket(self, retention: Duration, access_logs: s3.IBucket | None) -> s3.Bucket:
+    def _bucket(
+        self, retention: Duration, access_logs: s3.IBucket | None, models_with_outcomes: Sequence[str]
+    ) -> s3.Bucket:
         stack = Stack.of(self)
         return s3.Bucket(
             self,
@@ -274,6 +279,14 @@ class ExperimentTracking(Construct):
                     abort_incomplete_multipart_upload_after=_UNFINISHED,
                 ),
                 *_of_what_is_answered_later(),
+                *(
+                    s3.LifecycleRule(
+                        id=f"joined-{model}",
+                        prefix=f"outcomes/{model}/joined/",  # written again whenever more is known
+                        noncurrent_version_expiration=Duration.days(1),
+                    )
+                    for model in models_with_outcomes
+                ),
             ],
             # Not retained where the deployment that made it fails: its name would be taken at the next attempt.
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
@@ -328,7 +341,10 @@ class ExperimentTracking(Construct):
     def _grant_objects(self, grantee: iam.IGrantable, actions: list[str], use: KeyUse) -> None:
         bucket = self.artifact_bucket
         allow(grantee, actions, [bucket.arn_for_objects("experiments/*"), bucket.arn_for_objects("data/*")])
-        listing = {"StringLike": {"s3:prefix": ["experiments/*", "data/*"]}}
+        allow(
+            grantee, ["s3:GetObject"], [bucket.arn_for_objects("outcomes/*")]
+        )  # what is joined, and what was rejected
+        listing = {"StringLike": {"s3:prefix": ["experiments/*", "data/*", "outcomes/*"]}}
         allow(grantee, ["s3:ListBucket"], [bucket.bucket_arn], listing)
         allow_key(grantee, self.encryption_key, use, region=Stack.of(self).region)
 

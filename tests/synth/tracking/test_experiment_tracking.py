@@ -230,7 +230,9 @@ def test_functions_may_do_what_they_do_and_no_more(template: Template) -> None:
         "s3:PutObject",
     }
     assert all("experiments/*" in resource for resource in tracking["s3:PutObject"] | tracking["s3:DeleteObject"])
-    assert {a for a in lifecycle if a.startswith("s3:")} == {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}
+    reads = {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"}
+    assert {a for a in lifecycle if a.startswith("s3:")} == {*reads, "s3:PutObject"}
+    assert all("outcomes/*/in/*" in resource for resource in lifecycle["s3:PutObject"])
     for action in (*tracking, *lifecycle):
         assert "*" not in action
 
@@ -238,9 +240,11 @@ def test_functions_may_do_what_they_do_and_no_more(template: Template) -> None:
 def test_scientists_log_but_do_not_promote(template: Template) -> None:
     log, read, promote = (granted(template, role) for role in ("log", "read", "promote"))
     assert "POST/api/*" in routes(log["execute-api:Invoke"]) and "GET/*" in routes(log["execute-api:Invoke"])
-    assert not any("labcycle" in route or route in ("*", "POST/*") for route in routes(log["execute-api:Invoke"]))
+    asked = routes(log["execute-api:Invoke"])
+    assert {route for route in asked if "labcycle" in route} == {"POST/labcycle/1.0/models/*/outcomes"}
+    assert not asked & {"*", "POST/*"}
     assert "s3:PutObject" in log and "s3:DeleteObject" not in log
-    assert all("experiments/*" in r or "data/*" in r for r in log["s3:PutObject"])
+    assert all("experiments/*" in r or "data/*" in r or "outcomes/*/in/*" in r for r in log["s3:PutObject"])
     assert "s3:PutObject" not in read
     asks = ("/presigned-download-url", "/search", "/search-datasets", "/get-latest-versions")
     assert all(route.startswith("GET/") or route.endswith(asks) for route in routes(read["execute-api:Invoke"]))
@@ -254,6 +258,18 @@ def test_the_address_is_published(template: Template) -> None:
     (parameter,) = of_type(template, "AWS::SSM::Parameter")
     assert parameter["Name"] == "/labcycle/team/ours/tracking-url"
     assert "ApiEndpoint" in json.dumps(parameter["Value"])
+
+
+def test_joined_rows_are_kept_as_they_were_for_a_day() -> None:
+    template = alone(lambda stack: ExperimentTracking(stack, "T", team="ours", models_with_outcomes=["card-fraud"]))
+    (bucket,) = of_type(template, "AWS::S3::Bucket")
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert rules["joined-card-fraud"] == {
+        "Id": "joined-card-fraud",
+        "Prefix": "outcomes/card-fraud/joined/",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        "Status": "Enabled",
+    }
 
 
 def test_a_sandbox_lets_its_table_go_but_never_its_bucket() -> None:
