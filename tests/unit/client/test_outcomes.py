@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,15 @@ def test_what_is_known_is_shown(told: Told) -> None:
     assert json.loads(run("show", "card-fraud", "--json").output) == told.answer
     told.answer |= {"versions": []}
     assert "nothing is known of the predictions since 2026-02-20" in run("show", "card-fraud").output
+
+
+def test_the_page_shows_how_to_send_from_python(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "outcomes.md").read_text()
+    found = re.search(r"<!-- test: outcomes -->\n```python\n(.*?)```", page, re.DOTALL)
+    assert found
+    exec(found[1], {})  # noqa: S102 - ours
+    assert capsys.readouterr().out == "object-1 2\n"
+    assert [outcomes.problem(row) for row in told.sent[0]] == ["", ""]
 
 
 cells = st.sampled_from(
