@@ -191,6 +191,7 @@ def track(team: Team) -> None:
     _use_both_bases(scientist)
     for prefix in (root, f"s3://{team.bucket}/data/{MODEL}"):
         _store_objects(scientist, prefix)
+    _send_outcomes(scientist)
 
 
 def _use_artifacts_behind_the_api(member: Member, folder: str) -> None:
@@ -208,6 +209,7 @@ def read(team: Team) -> None:
     scientist = team.member("scientist-1")
     version = scientist.log_model(MODEL, BEFORE)
     scientist.put(f"s3://{team.bucket}/data/{MODEL}", "rows.csv", b"amount\n")
+    _send_outcomes(scientist)
     experiment = scientist.experiment(f"{MODEL} training")
     found = scientist.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]
     for name in MEMBERS:
@@ -229,6 +231,7 @@ def read(team: Team) -> None:
         source = member.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]["source"]
         for root in (source, f"s3://{team.bucket}/data/{MODEL}"):
             _load_objects(member, root)
+        _read_outcomes(member)
         member.history(MODEL)
 
 
@@ -460,6 +463,7 @@ def work_in_workspace(team: Team) -> None:
     _use_both_bases(workspace)
     for root in (run["artifact_uri"], f"s3://{team.bucket}/data/{MODEL}"):
         _store_objects(workspace, root)
+    _send_outcomes(workspace)
     team.model(MODEL).call("GET", "/version", workspace.caller)
 
 
@@ -600,3 +604,19 @@ def _load_objects(member: Member, root: str) -> None:
     version = member.s3.get_object(Bucket=bucket, Key=found[0]["Key"])["VersionId"]
     # As it was, whatever lies in its place by then.
     member.s3.get_object(Bucket=bucket, Key=found[0]["Key"], VersionId=version)
+
+
+def _send_outcomes(member: Member) -> None:
+    """What became of predictions, by the API and as a file."""
+    member.post("registered-models/create", name="told")
+    row = {"prediction_id": "1-20260301T100000Z-a1b2-1-0", "truth": 1}
+    answer = member.call("POST", "/labcycle/1.0/models/told/outcomes", body={"outcomes": [row]})
+    assert answer.status == 200, str(answer)
+    assert member.call("GET", "/labcycle/1.0/models/told/outcomes").json()["waiting"] == 1
+    member.put(f"s3://{member.team.bucket}/outcomes/told/in", "march.csv", b"prediction_id,truth\n")
+    _read_outcomes(member)
+
+
+def _read_outcomes(member: Member) -> None:
+    found = member.s3.list_objects_v2(Bucket=member.team.bucket, Prefix="outcomes/told/")["Contents"]
+    member.s3.get_object(Bucket=member.team.bucket, Key=found[0]["Key"])
