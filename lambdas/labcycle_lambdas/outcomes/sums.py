@@ -70,8 +70,9 @@ class Sums:
     def count(self, row: Row, times: int = 1) -> None:
         """Add what the row brings; with -1, take back what was added."""
         whole = list(self._of(row))
-        small = len(row.chances or ()) <= 2  # a day of many cohorts and classes would be larger than an item can be
-        of_cohort = [(_of_cohort(key), amount) for key, amount in whole if small or key[0] != "chance"]
+        # Of cohorts the chances of one class of two alone: a day with all of them would be larger than an item can be.
+        kept = max(row.chances, key=in_order) if row.chances and len(row.chances) == 2 else None
+        of_cohort = [(_of_cohort(key), amount) for key, amount in whole if key[0] != "chance" or key[1] == kept]
         for cohort in self._cohorts(row):
             part = self.parts.setdefault(cohort, {})
             for key, amount in whole if cohort == WHOLE else of_cohort:

@@ -18,7 +18,7 @@ from labcycle_lambdas.outcomes.sums import Row, Sums
 from tests.unit.outcomes.place import BUCKET, NOW, START, Crash, Place, summed, window
 
 WINDOWS = [window(), window(number=2), window(START + timedelta(days=1))]
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"prediction": 1, "chances": {"0": 0.25, "1": 0.75}, "cohort": {"kind": "shop"}},
     {"prediction": 0, "chances": {"0": 0.5, "1": 0.5}},
 ]
@@ -56,18 +56,18 @@ def expected(place: Place, sent: dict[str, list[dict[str, Any]]]) -> dict[str, S
     for said in (said for name in sent for said in sent[name]):
         claims.setdefault((said["window"], said["row"]), []).append(said)
     days: dict[str, list[Row]] = {}
-    for (number, row), said in claims.items():
+    for (number, row), about in claims.items():
         line = LINES[row]
-        told = {}
+        told: dict[str, Any] = {}
         for name in ("truth", "value"):
-            there = [one for one in said if one[name] is not None]
+            there = [one for one in about if one[name] is not None]
             told[name] = (
                 max(there, key=lambda one: one["at"] or "")[name] if there else None
             )  # max: the first of equals
-        contradicted = any(len({one[name] for one in said if one[name] is not None}) > 1 for name in ("truth", "value"))
+        contradicted = any(len({one[name] for one in about if one[name] is not None}) > 1 for name in ("truth", "value"))
         counted = Row(
             line["prediction"], **told, contradicted=contradicted, chances=line["chances"], cohort=line.get("cohort")
-        )  # type: ignore[arg-type]
+        )
         days.setdefault(f"{START + timedelta(days=number // 2):%Y-%m-%d}", []).append(counted)
     return {day: summed(rows) for day, rows in days.items()}
 
@@ -134,8 +134,8 @@ def crash() -> None:
     raise Crash
 
 
-KNOWN = [{"window": 0, "row": 0, "truth": 0, "value": 1, "at": None}]
-ARRIVING = [
+KNOWN: list[dict[str, Any]] = [{"window": 0, "row": 0, "truth": 0, "value": 1, "at": None}]
+ARRIVING: list[list[dict[str, Any]]] = [
     [
         {"window": 0, "row": 0, "truth": 1, "value": None, "at": TIMES[1]},
         {"window": 1, "row": 1, "truth": 0, "value": 2.5, "at": None},
@@ -275,5 +275,5 @@ def test_an_outcome_that_changes_no_sum_may_change_what_another_one_means(place:
     place.faults.before("TransactWriteItems", 0, second)
     place.take_in()
     line = LINES[0]
-    row = Row(1, 1, contradicted=True, chances=line["chances"], cohort=line["cohort"])  # type: ignore[arg-type]
+    row = Row(1, 1, contradicted=True, chances=line["chances"], cohort=line["cohort"])
     assert place.sums() == {"2026-03-01": summed([row])}

@@ -71,7 +71,11 @@ def test_days_of_the_window_alone_count_and_none_before_the_promotion() -> None:
 
 
 def test_too_few_rows_conclude_nothing_and_an_estimate_stands_beside() -> None:
-    profiles = [{"confidence": {"sum": 720.0, "rows": 800}}, {"rows": 3}, {"confidence": {"sum": 90.0, "rows": 100}}]
+    profiles: list[dict[str, Any]] = [
+        {"confidence": {"sum": 720.0, "rows": 800}},
+        {"rows": 3},
+        {"confidence": {"sum": 90.0, "rows": 100}},
+    ]
     found, state = judged([day(summed(hits(30, 10)))], confidence=Confidence.of(profiles))
     assert (found.verdict, state.consecutive) == ("not_enough_data", 0)
     # 30 of 40 came true where 40 * 0.75 were expected: the model is right about itself.
@@ -152,6 +156,6 @@ def _just_good_enough(metric: str, draw: np.random.Generator, size: int) -> list
         return [
             Row(int(p > 0.5), int(t), chances={"0": 1 - p, "1": p}) for p, t in zip(chance.tolist(), truth, strict=True)
         ]
-    truth, error = draw.normal(size=size), draw.normal(size=size)
-    said = truth + error * (np.sqrt(0.5) if metric == "r2" else 1.0)
-    return [Row(s, t) for s, t in zip(said.tolist(), truth.tolist(), strict=True)]
+    target, error = draw.normal(size=size), draw.normal(size=size)
+    said = target + error * (np.sqrt(0.5) if metric == "r2" else 1.0)
+    return [Row(s, t) for s, t in zip(said.tolist(), target.tolist(), strict=True)]

@@ -186,10 +186,13 @@ def test_a_day_of_many_cohorts_and_classes_fits_in_an_item() -> None:
     assert len(json.dumps(made.to_doc(), separators=(",", ":"))) < 395_000
     two = Sums("classes")
     for number in range(4_000):
-        p = float(draw.uniform())
+        share = float(draw.uniform())
         cohort = {field: f"category-{draw.integers(30)}" for field in ("country", "channel", "segment")}
-        two.count(Row(int(p > 0.5), number % 2, 10.0, chances={"0": 1 - p, "1": p}, cohort=cohort))
+        told = {"0": 1 - share, "1": share}
+        two.count(Row(int(share > 0.5), number % 2, 10.0, chances=told, cohort=cohort))
     assert len(json.dumps(two.to_doc(), separators=(",", ":"))) < 395_000
+    assert {key[1] for key in two.parts["channel", OTHER] if key[0] == "chance"} == {"1"}
+    assert measure("roc_auc", two.parts["channel", OTHER], 0.0)
     assert len(two.parts) == 1 + 3 * (NAMED + 1)
     assert WHOLE in two.parts
 
