@@ -28,7 +28,7 @@ PROFILE#<model>#<version> / <start>#<sandbox>#<number>     profiles of live traf
 TRAFFIC#<model>#<version> / <start>#<sandbox>#<number>     how versions answered while one was tried
 USAGE#<model> / <start>#<sandbox>#<number>                 what model servers use of what they run on
 DRIFT#<model> / STATE, EVALUATION#<time>                   evaluations, of drift and of what else is watched
-OUTCOMES#<model> / VERSION#<version>, OBJECT#<arrival>#<object>, STATE#<subject>   what was taken in, and how it was judged
+OUTCOMES#<model> / VERSION#<version>, OBJECT#<arrival>#<object>                    what was taken in
 OUTCOMES#<model>#<version> / DAY#<day>, TAKEN#<day>#<object>, PREDICTED#<day>      sums of a day, and the objects in them
 REACTION#<model> / LOCK, <execution>#<mark>                reactions
 REPORT#<model> / <scheduled time>                          reports that were sent, or are under way

@@ -1,11 +1,11 @@
-"""What became of predictions: sums by version and day, which incoming objects they hold, and what evaluations of them left."""
+"""What became of predictions: sums by version and day, and which incoming objects they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from labcycle_lambdas.ledger.table import Changed, Create, Exists, Item, Mark, Put, Repeated, Replace, Table, Write
 
@@ -39,31 +39,6 @@ class OpenDay:
     day: Day | None
     item: Item | None
     marked: dict[str, Marked]
-
-
-@dataclass(frozen=True)
-class WatchState:
-    """What the last evaluation of a subject left.
-
-    `generation` is that of the deployment record it judged; `consecutive` counts the evaluations in a row that missed the limit;
-    `in_episode` is true from the first that found this to persist; `seen` holds for each day its `changes`, so that the same outcomes
-    are never counted as new evidence.
-    """
-
-    generation: int
-    consecutive: int = 0
-    in_episode: bool = False
-    seen: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def from_doc(cls, doc: Mapping[str, Any]) -> WatchState:
-        return cls(**doc)
-
-    def to_doc(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-Subject = Literal["performance", "business"]
 
 
 class Outcomes:
@@ -136,16 +111,6 @@ class Outcomes:
         found = self._table.query(_of_model(model), _OBJECT, last_first=True, page_items=count)
         return [item.doc for item, _ in zip(found, range(count), strict=False)]
 
-    def state(self, model: str, subject: Subject) -> tuple[WatchState | None, Item | None]:
-        """What the last evaluation of a subject left, and the item to write the next state over."""
-        item = self._table.get(_of_model(model), f"{_STATE}{subject}")
-        return (WatchState.from_doc(item.doc) if item else None), item
-
-    def next_state(self, model: str, subject: Subject, state: WatchState, over: Item | None) -> Write:
-        """The write that keeps a state, to be done together with the evaluation that it is of."""
-        doc = state.to_doc()
-        return Replace(over, doc) if over else Create(_of_model(model), f"{_STATE}{subject}", doc)
-
     def predicted(self, model: str, version: int) -> dict[str, int]:
         """Rows that a version predicted, by day; of days that are over and were counted."""
         found = self._table.query(_of_version(model, version), _PREDICTED)
@@ -156,7 +121,7 @@ class Outcomes:
         self._table.write(Put(_of_version(model, version), f"{_PREDICTED}{day}", {"rows": rows}))
 
 
-_DAY, _VERSION, _OBJECT, _STATE, _PREDICTED = "DAY#", "VERSION#", "OBJECT#", "STATE#", "PREDICTED#"
+_DAY, _VERSION, _OBJECT, _PREDICTED = "DAY#", "VERSION#", "OBJECT#", "PREDICTED#"
 
 
 def _of_model(model: str) -> str:

@@ -9,8 +9,9 @@ from math import ceil
 from statistics import median
 from typing import Any
 
+from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement, Verdict
-from labcycle_lambdas.ledger.outcomes import Day, WatchState
+from labcycle_lambdas.ledger.outcomes import Day
 from labcycle_lambdas.outcomes.measures import value_of
 from labcycle_lambdas.outcomes.sums import Part, Sums
 
@@ -55,9 +56,8 @@ def judge(
     *,
     at: datetime,
     promoted_at: datetime | None,
-    generation: int,
-    before: WatchState | None,
-) -> tuple[Judgement, WatchState]:
+    before: SubjectState,
+) -> tuple[Judgement, SubjectState]:
     """The sum of the values against the minimum, and the state that this leaves.
 
     Whole days (UTC) alone are judged, `window_days` of them, up to the last one whose values are in: of whose predictions as many have
@@ -66,7 +66,7 @@ def judge(
     is below its share of it, by the days that it has been live in the window: so that neither good days before a promotion hide a bad
     version, nor bad ones fall on the version that mends them. The sum is what was earned, no sample of it: it is held against the
     minimum as it is, its standard error stands beside it. Evaluations count towards persistence that saw new outcomes or another
-    window. A change of the deployment starts from nothing.
+    window.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def judge(
     predicted
         Rows that each version predicted, by day: of days that are over.
     """
-    state = before if before and before.generation == generation else WatchState(generation)
+    state = before
     today = at.date()
     figures: dict[str, Any] = {
         "metric": settings.metric,
@@ -89,7 +89,7 @@ def judge(
         "persistence": settings.persistence,
     }
 
-    def said(verdict: Verdict, reason: str, after: WatchState) -> tuple[Judgement, WatchState]:
+    def said(verdict: Verdict, reason: str, after: SubjectState) -> tuple[Judgement, SubjectState]:
         return Judgement("business", verdict, reason, figures | {"consecutive": after.consecutive}), after
 
     if live is None or promoted_at is None:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from statistics import NormalDist
 from typing import Any
 
+from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement, Verdict
-from labcycle_lambdas.ledger.outcomes import Day, WatchState
+from labcycle_lambdas.ledger.outcomes import Day
 from labcycle_lambdas.outcomes.measures import LOWER_IS_BETTER, Measured, measure
 from labcycle_lambdas.outcomes.sums import BILLION, WHOLE, Part, Sums
 
@@ -53,15 +54,14 @@ def judge(
     *,
     at: datetime,
     promoted_at: datetime | None,
-    generation: int,
-    before: WatchState | None,
+    before: SubjectState,
     confidence: Confidence | None = None,
-) -> tuple[Judgement, WatchState]:
+) -> tuple[Judgement, SubjectState]:
     """The realised value of the metric against its limit, and the state that this leaves.
 
     The limit is missed where the end of the metric's interval (measures.py) that is nearer to good misses it: a model that is just
     good enough is found to miss it in one evaluation of a hundred. Evaluations count towards persistence that saw new outcomes; one
-    that saw none says what the last one said. A change of the deployment starts from nothing.
+    that saw none says what the last one said.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def judge(
         Of all predictions of the last evaluations: where labels are late, what accuracy is to be expected by them, corrected by how
         the model's confidence and its hits compare on the rows whose truth is known. It decides nothing.
     """
-    state = before if before and before.generation == generation else WatchState(generation)
+    state = before
     if version is None:
         return Judgement("performance", "not_enough_data", "no version is live"), state
     since = (at.date() - timedelta(days=settings.window_days - 1)).isoformat()
@@ -99,7 +99,7 @@ def judge(
         **_estimate(settings, sums.total(), confidence),
     }
 
-    def said(verdict: Verdict, reason: str, after: WatchState) -> tuple[Judgement, WatchState]:
+    def said(verdict: Verdict, reason: str, after: SubjectState) -> tuple[Judgement, SubjectState]:
         return Judgement("performance", verdict, reason, figures | {"consecutive": after.consecutive}), after
 
     if found is None or rows < settings.minimum_rows:

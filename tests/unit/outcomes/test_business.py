@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement
-from labcycle_lambdas.ledger.outcomes import Day, WatchState
+from labcycle_lambdas.ledger.outcomes import Day
 from labcycle_lambdas.outcomes.business import Settings, judge
 from labcycle_lambdas.outcomes.sums import Row
 from tests.unit.outcomes.place import summed
 
+NEW = SubjectState()
 TODAY = date(2026, 3, 20)
 SETTINGS = Settings("money-saved", 700, expected=1_000, minimum_rows=50, persistence=2, window_days=7)
 
@@ -28,13 +30,13 @@ def day(days_ago: int, each: float, count: int = 20, version: int = 2, changes: 
 
 def judged(
     days: list[Day],
-    before: WatchState | None = None,
+    before: SubjectState = NEW,
     *,
     predicted: Mapping[int, Mapping[str, int]] | None = None,
     settings: Settings = SETTINGS,
     **more: Any,
-) -> tuple[Judgement, WatchState]:
-    told: dict[str, Any] = {"promoted_at": datetime(2026, 2, 1, tzinfo=UTC), "generation": 1, **more}
+) -> tuple[Judgement, SubjectState]:
+    told: dict[str, Any] = {"promoted_at": datetime(2026, 2, 1, tzinfo=UTC), **more}
     at = datetime(2026, 3, 20, 9, tzinfo=UTC)
     rows = {2: {ago(back): 20 for back in range(1, 21)}} if predicted is None else predicted
     return judge(settings, 2, days, rows, at=at, before=before, **told)
@@ -50,7 +52,6 @@ def test_the_sum_of_a_window_is_held_against_the_minimum() -> None:
     assert judged(low, state)[1].consecutive == 1, "without new outcomes nothing is counted"
     found, state = judged([replace(low[0], changes=2), *low[1:]], state)
     assert (found.verdict, state.in_episode) == ("failed", True)
-    assert judged(low, state, generation=2)[1].consecutive == 1
     assert judged([day(back, 110) for back in range(1, 15)], state)[1].in_episode is False
 
 
@@ -107,7 +108,5 @@ def test_too_few_values_conclude_nothing() -> None:
     found, _ = judged([day(back, 0, count=5) for back in range(1, 20)])
     assert (found.verdict, found.figures["rows"]) == ("not_enough_data", 35)
     assert judged([], predicted={})[0].verdict == "not_enough_data"
-    nobody = judge(
-        SETTINGS, None, [], {}, at=datetime(2026, 3, 20, tzinfo=UTC), promoted_at=None, generation=1, before=None
-    )
+    nobody = judge(SETTINGS, None, [], {}, at=datetime(2026, 3, 20, tzinfo=UTC), promoted_at=None, before=NEW)
     assert nobody[0].reason == "no version is live"

@@ -64,7 +64,9 @@ def expected(place: Place, sent: dict[str, list[dict[str, Any]]]) -> dict[str, S
             told[name] = (
                 max(there, key=lambda one: one["at"] or "")[name] if there else None
             )  # max: the first of equals
-        contradicted = any(len({one[name] for one in about if one[name] is not None}) > 1 for name in ("truth", "value"))
+        contradicted = any(
+            len({one[name] for one in about if one[name] is not None}) > 1 for name in ("truth", "value")
+        )
         counted = Row(
             line["prediction"], **told, contradicted=contradicted, chances=line["chances"], cohort=line.get("cohort")
         )

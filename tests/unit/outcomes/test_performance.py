@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement
-from labcycle_lambdas.ledger.outcomes import Day, WatchState
+from labcycle_lambdas.ledger.outcomes import Day
 from labcycle_lambdas.outcomes.performance import Confidence, Settings, judge
 from labcycle_lambdas.outcomes.sums import Kind, Row, Sums
 from tests.unit.outcomes.place import summed
 
+NEW = SubjectState()
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SETTINGS = Settings("accuracy", 0.9, minimum_rows=100, persistence=2, window_days=3)
 
@@ -29,9 +31,9 @@ def hits(right: int, wrong: int, cohort: str = "shop") -> list[Row]:
 
 
 def judged(
-    days: Sequence[Day], before: WatchState | None = None, settings: Settings = SETTINGS, **more: Any
-) -> tuple[Judgement, WatchState]:
-    told: dict[str, Any] = {"at": AT, "promoted_at": datetime(2026, 3, 1, tzinfo=UTC), "generation": 4, **more}
+    days: Sequence[Day], before: SubjectState = NEW, settings: Settings = SETTINGS, **more: Any
+) -> tuple[Judgement, SubjectState]:
+    told: dict[str, Any] = {"at": AT, "promoted_at": datetime(2026, 3, 1, tzinfo=UTC), **more}
     return judge(settings, 2, days, before=before, **told)
 
 
@@ -48,12 +50,6 @@ def test_a_limit_that_is_missed_for_long_enough_fails() -> None:
     assert (found.figures["value"], found.figures["limit"], found.figures["since"]) == (0.68, 0.9, "2026-03-08")
     found, state = judged([day(summed(hits(85, 40)), changes=2), day(summed(hits(2000, 0)), "2026-03-10")], state)
     assert (found.verdict, state.consecutive, state.in_episode) == ("good", 0, False)
-
-
-def test_another_deployment_starts_from_nothing() -> None:
-    _, state = judged([day(summed(hits(80, 40)))])
-    found, state = judged([day(summed(hits(80, 41)), changes=2)], state, generation=5)
-    assert (found.verdict, state.generation, state.consecutive) == ("failing", 5, 1)
 
 
 def test_a_value_below_the_limit_may_be_chance() -> None:
@@ -88,9 +84,7 @@ def test_too_few_rows_conclude_nothing_and_an_estimate_stands_beside() -> None:
     less, _ = judged([day(summed(hits(15, 25)))], confidence=Confidence(900.0, 1000))
     assert less.figures["estimate"]["accuracy"] == pytest.approx(0.45)
     assert judged([])[0].verdict == "not_enough_data"
-    assert (
-        judge(SETTINGS, None, [], at=AT, promoted_at=None, generation=1, before=None)[0].reason == "no version is live"
-    )
+    assert judge(SETTINGS, None, [], at=AT, promoted_at=None, before=NEW)[0].reason == "no version is live"
 
 
 def test_a_cohort_that_fails_alone_is_named_and_decides_nothing() -> None:
