@@ -85,7 +85,10 @@ def roles(team: Team) -> list[Role]:
 
 
 def _policies(iam: Any, role: str) -> Iterator[Any]:
-    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        arn = attached["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        yield iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
     for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         yield iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
 
