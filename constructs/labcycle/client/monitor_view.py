@@ -61,10 +61,9 @@ def check(said: Mapping[str, Any]) -> RenderableType:
     for column in said["columns"]:
         training, live = _shares(column["reference"]), _shares(column["live"])
         top = max([*training, *live], default=0.0)
-        over = column["figure"] >= said["threshold"] and said["verdict"] != "not_enough_data"
         made.add_row(
             Text(column["name"]),
-            Text(f"{column['figure']:.3f}", "red" if over else ""),
+            Text(f"{column['figure']:.3f}", "red" if column["moved"] else ""),
             Text(spark(training, top), "dim"),
             Text(spark(live, top)),
             Text(f"{column['missing_fraction']:.1%}"),

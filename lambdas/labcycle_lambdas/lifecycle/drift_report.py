@@ -80,9 +80,10 @@ def render(
         What was decided meanwhile: `at`, `action`, `version`.
     """
     method = str(evaluation.get("method", "psi"))
-    found = columns(reference, profile, method) if reference and profile else []
     limit = evaluation["threshold"]
-    over = [column for column in found if column["figure"] >= limit]
+    judged = {"method": method, "threshold": limit, "minimum_rows": evaluation["minimum_rows"]}
+    found = columns(reference, profile, **judged) if reference and profile else []
+    over = [column for column in found if column["moved"]]
     shown = (over or found[:1])[:MOST_HISTOGRAMS]
     return _ENVIRONMENT.get_template(
         "drift_report.html.j2"

@@ -10,7 +10,7 @@ from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
-from labcycle_lambdas.profiles import Method, Profile, Reference, compare
+from labcycle_lambdas.profiles import Method, Profile, Reference, compare, moved
 
 MOST_PROFILES = 20_000  # a server writes one a minute at most
 
@@ -55,17 +55,22 @@ def deployed(table: Table, model: str, version: int) -> Deployed | None:
     return deployments.whole(model, before) if before else None
 
 
-def columns(reference: Reference, profile: Profile, method: Method) -> list[dict[str, Any]]:
-    """Each column with the figures of its comparison, `figure` the one that `method` judges by, and both histograms as counts; what moved
-    most comes first."""
+def columns(
+    reference: Reference, profile: Profile, *, method: Method, threshold: float, minimum_rows: int
+) -> list[dict[str, Any]]:
+    """Each column with the figures of its comparison, `figure` the one that `method` judges by, whether it counts as `moved`, and both
+    histograms as counts; what has the highest figure comes first."""
+    compared = compare(reference, profile)
+    counted = {one.name for one in moved(compared, method=method, threshold=threshold, minimum_rows=minimum_rows)}
     found = [
         {
             **one.to_doc(),
             "figure": one.figure(method),
+            "moved": one.name in counted,
             "labels": column.bins.labels(),
             "reference": list(column.counts),
             "live": list(counts),
         }
-        for one, column, counts in zip(compare(reference, profile), reference.columns, profile.counts, strict=True)
+        for one, column, counts in zip(compared, reference.columns, profile.counts, strict=True)
     ]
     return sorted(found, key=lambda column: -column["figure"])

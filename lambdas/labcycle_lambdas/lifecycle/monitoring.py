@@ -106,7 +106,13 @@ def check_at(call: Call, model: str, hours: int | None, now: datetime) -> dict[s
     reference = Reference.from_doc(live.reference)
     since = max(now - timedelta(hours=hours), datetime.fromisoformat(live.promoted_at))
     seen = live_window(call.table, model, live.version, reference, since, now)
-    found = columns(reference, seen.profile, settings["method"])
+    found = columns(
+        reference,
+        seen.profile,
+        method=settings["method"],
+        threshold=settings["limit"],
+        minimum_rows=settings["minimum_rows"],
+    )
     verdict, reason = _verdict(found, seen.profile.rows, settings)
     return {
         "model": model,
@@ -166,7 +172,7 @@ def _marks(custody: Custody, model: str, newest_first: Sequence[Evaluation]) -> 
 def _verdict(found: list[dict[str, Any]], rows: int, settings: Mapping[str, Any]) -> tuple[str, str]:
     if rows < settings["minimum_rows"]:
         return "not_enough_data", f"{rows} rows of at least {settings['minimum_rows']}"
-    moved = [column["name"] for column in found if column["figure"] >= settings["limit"]]
+    moved = [column["name"] for column in found if column["moved"]]
     if not moved:
         return "stable", f"no column reaches {settings['limit']:g}; {found[0]['name']} moved most"
     return "drifting", f"{len(moved)} of {len(found)} columns reach {settings['limit']:g}; {moved[0]} moved most"

@@ -29,6 +29,7 @@ def evaluation(hour: int, verdict: str = "drifted", **more: object) -> Evaluatio
         "reason": "so",
         "rows": 200,
         "threshold": 0.2,
+        "minimum_rows": 100,
         "evaluated_at": stamp(START + timedelta(hours=hour)),
         "window_start": stamp(START),
         "features": {"a": 1.0},

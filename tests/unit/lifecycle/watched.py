@@ -83,7 +83,8 @@ class Evaluated:
         return Profile.of(reference, [one.doc for one in Profiles(self.table).newest_first(self.model, 1)])
 
     def figures(self) -> dict[str, float]:
-        return {column["name"]: column["figure"] for column in columns(self.reference(), self.seen(), "psi")}
+        found = columns(self.reference(), self.seen(), method="psi", threshold=0.2, minimum_rows=500)
+        return {column["name"]: column["figure"] for column in found}
 
 
 class Watched(Evaluated):
