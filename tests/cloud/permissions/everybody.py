@@ -262,6 +262,7 @@ def promote(team: Team) -> None:
         answer = team.model(MODEL).call("POST", "/invocations", member.caller, body=body)
         assert answer.status == 200, str(answer)
         used = member.call("GET", f"/labcycle/1.0/models/{MODEL}/usage").json()
+        assert member.call("GET", f"/labcycle/1.0/models/{MODEL}/monitoring").json()["business_owner"]
         assert used["requests"] > 0 and used["runs_on"]["runtime"] == "lambda"
 
 

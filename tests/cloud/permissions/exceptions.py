@@ -61,16 +61,14 @@ EXCEPTIONS = (
         "Step Functions sends the traces of executions in the name of the machine's role.",
         source="https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html",
     ),
-    Exempt(
-        "member: *",
-        (
-            "logs:DescribeQueryDefinitions",
-            "logs:GetQueryResults",
-            "logs:StartQuery",
-            "logs:StopQuery",
-        ),
-        "People run the saved queries of a model in the console of CloudWatch.",
-        source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_Insights-Saving-Queries.html",
+    *(
+        Exempt(
+            f"member: {persona}",
+            ("logs:DescribeQueryDefinitions", "logs:GetQueryResults", "logs:StartQuery", "logs:StopQuery"),
+            "People run the saved queries of a model in the console of CloudWatch.",
+            source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_Insights-Saving-Queries.html",
+        )
+        for persona in ("data_scientist", "lead", "operator", "reviewer")
     ),
     Exempt(
         "training job",
