@@ -38,7 +38,7 @@ def told(request: Request, attributes: str) -> Request:
     if not {"method", "path", "request"} <= pairs.keys():
         raise ValueError("the custom attributes tell of no request")
     headers = {name: value for name, value in request.headers.items() if name != ATTRIBUTES_HEADER}
-    headers |= {name: pairs[name] for name in PASSED if name in pairs}
+    headers |= {name: pairs[name] for name in PASSED if name in pairs} | {"x-request-id": pairs["request"]}
     return replace(
         request, method=pairs["method"], path=pairs["path"], request_id=pairs["request"], headers=headers, query=[]
     )

@@ -24,7 +24,7 @@ from labcycle_lambdas.mlflow_error import INTERNAL_ERROR, TEMPORARILY_UNAVAILABL
 from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.flavours import load_here
 from labcycle_lambdas.model_server.frames import read_frame, read_json, write_frame, write_json
-from labcycle_lambdas.model_server.runnable import CannotCompute, Runnable, Unusable
+from labcycle_lambdas.model_server.runnable import CannotCompute, Chances, Runnable, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.variables import without_credentials
 
@@ -48,6 +48,7 @@ class Apart:
     ) -> None:
         """Raises `Unusable` where it cannot be run, and what `read` raises."""
         self.schema = Schema.of(deployed.signature)
+        self.chances: Chances = "none"
         self._deployed, self._read, self._packages = deployed, read, packages
         self._load_seconds, self._answer_seconds = load_seconds, answer_seconds
         self._one = threading.Lock()
@@ -99,6 +100,7 @@ class Apart:
             if "unusable" in said:
                 raise Unusable(str(said["unusable"]))
             write_frame(child.requests, self._read(self._deployed.files[int(said["read"])]))
+        self.chances = said["loaded"]
 
 
 class _Child:
@@ -212,7 +214,7 @@ def run(requests: IO[bytes], answers: IO[bytes]) -> None:
     except Unusable as error:
         write_json(answers, {"unusable": str(error)})
         return
-    write_json(answers, {"loaded": True})
+    write_json(answers, {"loaded": model.chances})
     while True:
         write_json(answers, _predicted(model, read_json(requests)))
 

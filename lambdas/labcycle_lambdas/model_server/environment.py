@@ -18,6 +18,7 @@ class Environment:
     shadow_function: str = ""  # which is shown what the live version answers, while a version is shadow
     consumers: str = ""  # those whose requests are counted here, as `quota.HardQuota.several` reads them
     runs_on: str = ""  # form and size of what the server runs on, in JSON, with the keys of the team file
+    capture: str = ""  # what is kept beside profiles, as `keeping.Keeping.of` reads it
     suspended: bool = False  # whether a process may stand still between requests
 
     @classmethod
@@ -33,5 +34,6 @@ class Environment:
             variables.get("SHADOW_FUNCTION", ""),
             variables.get("CONSUMERS", ""),
             variables.get("RUNS_ON", ""),
+            variables.get("CAPTURE", ""),
             bool(variables.get("SUSPENDED")),
         )

@@ -23,7 +23,7 @@ from labcycle_lambdas.mlflow_error import BAD_REQUEST, invalid
 from labcycle_lambdas.model_server.arrays import Array, as_array, cast, check_tensor, jsonable
 from labcycle_lambdas.model_server.data import Table, Tensors
 from labcycle_lambdas.model_server.model_files import loaded_files
-from labcycle_lambdas.model_server.runnable import CannotCompute, Unusable
+from labcycle_lambdas.model_server.runnable import CannotCompute, Chances, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 
 _LARGEST = {np.float32: float(np.finfo(np.float32).max), np.float64: float(np.finfo(np.float64).max)}
@@ -91,7 +91,9 @@ class Graph:
             raise Unusable("onnxruntime is the one for GPUs, and does not reach one")
         self.schema = schema
         self._inputs = [_input(i) for i in self._session.get_inputs()]
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        outputs = self._session.get_outputs()
+        self._outputs = [output.name for output in outputs]
+        self.chances: Chances = "at hand" if outputs[1:] and all(map(_may_be_chances, outputs[1:])) else "none"
         if schema:
             self._check(schema)
 
@@ -208,6 +210,11 @@ def _input(given: Any) -> _Input:
         )
     shape = None if given.shape is None else tuple(n if isinstance(n, int) else None for n in given.shape)
     return _Input(given.name, _DTYPES[given.type], shape)
+
+
+def _may_be_chances(output: Any) -> bool:
+    """A mapping a row, as ZipMap makes it, or real numbers: what the graph has computed for the prediction already."""
+    return str(output.type).startswith("seq(map(") or output.type in ("tensor(float)", "tensor(double)")
 
 
 def _shaped(array: Array, wanted: _Input) -> Array:

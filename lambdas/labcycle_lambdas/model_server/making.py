@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.session import get_session
 
@@ -19,8 +19,10 @@ from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.environment import Environment
 from labcycle_lambdas.model_server.journal import REFUSED_VERSIONS, Journal
+from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.live import Live
 from labcycle_lambdas.model_server.loading import Loader
+from labcycle_lambdas.model_server.prediction_log import PUT, PredictionLog
 from labcycle_lambdas.model_server.server import Server
 from labcycle_lambdas.responding import LEDGER, PATIENCE, client
 
@@ -73,11 +75,16 @@ def make_server(
         on_refused=lambda version, why: journal.count(REFUSED_VERSIONS, why, version=version),
     )
     profiles, sandbox, clock = Profiles(table), _sandbox(), time.monotonic
+    keeping = Keeping.of(environment.capture)
+    log = None
+    if keeping.log:
+        log = PredictionLog(lambda: client("s3", PUT, session), environment.artifact_bucket, environment.model)
+    kept: Any = {"monotonic": clock, "by_timer": by_timer, "keeping": keeping, "log": log}
     return Server(
         environment.model,
         live,
-        Capture(profiles, environment.model, sandbox, monotonic=clock, by_timer=by_timer),
-        Capture(profiles, environment.model, f"{sandbox}-canary", monotonic=clock, by_timer=by_timer),
+        Capture(profiles, environment.model, sandbox, **kept),
+        Capture(profiles, environment.model, f"{sandbox}canary", **kept),
         Counting(Traffic(table), environment.model, sandbox, monotonic=clock, by_timer=by_timer),
         journal,
         quota=_quota(environment, table),
@@ -116,7 +123,14 @@ def _shadow(
         loader,
         model,
         Sums(Shadows(table), model, sandbox, Seen, monotonic=clock),
-        Capture(Profiles(table, "SHADOWPROFILE"), model, sandbox, monotonic=clock, by_timer=by_timer),
+        Capture(
+            Profiles(table, "SHADOWPROFILE"),
+            model,
+            sandbox,
+            monotonic=clock,
+            by_timer=by_timer,
+            keeping=Keeping.of(environment.capture),
+        ),
         journal,
     )
 

@@ -16,13 +16,13 @@ _KEY = (
     "Of whom or what the request speaks, such as a customer's number. While a version is tried beside the live one, requests with "
     "one key are answered by one of them."
 )
-_WHAT_IF = (
-    "Any value: the rows are tried, not real. They are answered, and not counted in the profile by which drift is seen."
-)
+_WHAT_IF = "Any value: the rows are tried, not real. They are answered, and neither counted nor kept."
 _HEADERS = {
     "x-labcycle-model": "The model.",
     "x-request-id": "Names the request in the logs.",
     "x-labcycle-model-version": "The version that answered; absent while the model is paused, or where none is live.",
+    "x-labcycle-prediction-id": "Names the prediction of the first row, where predictions are kept, by which its outcome is told later. "
+    "Those of the other rows end in the following numbers.",
     "x-labcycle-paused": "`true` while the model is paused.",
 }
 _ERRORS = {

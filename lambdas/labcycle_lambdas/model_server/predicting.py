@@ -14,7 +14,7 @@ import numpy as np
 from labcycle_lambdas.mlflow_error import BAD_REQUEST, invalid
 from labcycle_lambdas.model_server.arrays import Array, as_array, cast, check_tensor, jsonable
 from labcycle_lambdas.model_server.data import Table, Tensors
-from labcycle_lambdas.model_server.runnable import CannotCompute, Unusable
+from labcycle_lambdas.model_server.runnable import CannotCompute, Chances, Unusable
 from labcycle_lambdas.model_server.schema import Schema
 
 
@@ -55,6 +55,7 @@ class Predicting:
         """
         self.schema = schema
         self._answers, self._names, self._named_tensors = dict(answers), names, named_tensors
+        self.chances: Chances = "dear" if answers.keys() - {PREDICTION} else "none"
         if schema and schema.columns and names and schema.names != list(names):
             raise Unusable(
                 f"the model was trained on the columns {_some(names)}, the signature names {_some(schema.names)}: they must be "

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from labcycle_lambdas.http import Request, Response
 from labcycle_lambdas.ledger.deployments import Pause
@@ -27,6 +27,7 @@ from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.journal import CANARY_FAILURES, PROFILE_WRITE_FAILURES, QUOTA_REFUSALS, Journal
 from labcycle_lambdas.model_server.live import CannotServe, Live, Loaded, NothingLive, Serving, Shadowing
 from labcycle_lambdas.model_server.payload import BODY_BYTES, read
+from labcycle_lambdas.model_server.prediction_log import answered_by
 from labcycle_lambdas.model_server.runnable import CannotCompute
 from labcycle_lambdas.model_server.scoring import score
 
@@ -35,14 +36,25 @@ if TYPE_CHECKING:
     from labcycle_lambdas.model_server.offering import Offering
     from labcycle_lambdas.model_server.quota import Quota
 
+T = TypeVar("T")
 MODEL_HEADER = "x-labcycle-model"
 VERSION_HEADER = "x-labcycle-model-version"
 REQUEST_HEADER = "x-request-id"
 PAUSED_HEADER = "x-labcycle-paused"
 KEY_HEADER = "x-labcycle-key"  # of the caller: requests with one key are answered by one version while another is tried
-WHAT_IF_HEADER = "x-labcycle-what-if"  # rows that are tried, not real: they are not counted in the profile
+PREDICTION_HEADER = "x-labcycle-prediction-id"  # of the answer to the first row; the others have the following numbers
+WHAT_IF_HEADER = "x-labcycle-what-if"  # rows that are tried, not real: they are neither counted nor kept
 _AS_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _METHODS = {"/invocations": "POST", "/ping": "GET", "/version": "GET", "/openapi.json": "GET", "/app": "GET"}
+
+
+@dataclass(frozen=True)
+class _Said:
+    """An answer as it is sent, the predictions of the model's first output, and the id of the first one, where it is kept."""
+
+    text: str
+    first: list[Any]
+    prediction_id: str | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,14 @@ class Server:
 
     def answer(self, request: Request) -> Response:
         """The answer; also to what goes wrong on our side."""
+        if request.path != "/ping" or not self.capture.by_timer or REQUEST_HEADER in request.headers:
+            self.capture.ask()  # the others are from who looks after the container, not from the API
+        response = self._answered(request)
+        for capture in (self.capture, self.canary_capture):
+            self._monitored(request, capture.write_due)
+        return response
+
+    def _answered(self, request: Request) -> Response:
         headers = {MODEL_HEADER: self.model, REQUEST_HEADER: request.request_id}
         try:
             if _METHODS.get(request.path) != request.method:
@@ -87,12 +107,14 @@ class Server:
             if serving.pause:
                 return Response(200, self._paused(request, serving, serving.pause), headers)
             assert serving.live
-            answer, version = self._metered(request, serving, serving.live)
-            return Response(200, answer, {**headers, VERSION_HEADER: str(version)})
+            said, version = self._metered(request, serving, serving.live)
+            if said.prediction_id:
+                headers[PREDICTION_HEADER] = said.prediction_id
+            return Response(200, said.text, {**headers, VERSION_HEADER: str(version)})
         except MlflowError as error:
             return error.response(headers)
-        except Exception:  # noqa: BLE001 - answered in MLflow's shape
-            self.journal.error("scoring failed", request_id=request.request_id, trace=traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - answered in MLflow's shape
+            self.journal.error("scoring failed", request_id=request.request_id, trace=self._trace(error))
             message = f"The model server failed; its log has the cause under request {request.request_id}."
             return MlflowError(INTERNAL_ERROR, message).response(headers)
 
@@ -129,7 +151,7 @@ class Server:
         except Throttled as error:
             raise MlflowError(REQUEST_LIMIT_EXCEEDED, f"The ledger is busy, try again: {error}") from None
 
-    def _metered(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, int]:
+    def _metered(self, request: Request, serving: Serving, live: Loaded) -> tuple[_Said, int]:
         """The answer, and the version that gave it; its time is counted, however it ends."""
         if self.metering is None:
             return self._answer(request, serving, live)
@@ -149,7 +171,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 - whatever it is
             self._unwritten("what the server uses", request.request_id, error)
 
-    def _answer(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, int]:
+    def _answer(self, request: Request, serving: Serving, live: Loaded) -> tuple[_Said, int]:
         """The answer, and the version that gave it. While a version is tried, what each does is counted; what it cannot answer
         is answered by the live one, so that nobody suffers from the trial."""
         canary = serving.canary
@@ -161,7 +183,7 @@ class Server:
             try:
                 if canary.loaded is None:
                     raise CannotServe(f"version {canary.version} cannot be loaded")
-                answer, _ = self._score(request, canary.loaded, self.canary_capture)
+                answer = self._score(request, canary.loaded, self.canary_capture)
             except Exception as error:  # noqa: BLE001 - whatever it is: the live version decides whose mistake it is
                 failed, seconds = error, self.monotonic() - began
             else:
@@ -181,20 +203,20 @@ class Server:
                 "the live version answered what the canary could not",
                 request_id=request.request_id,
                 version=canary.version,
-                error=f"{type(failed).__name__}: {failed}"[:500],
+                error=self.capture.keeping.told(failed),
             )
             self._count(request, live.generation, canary.version, seconds, failed=True)
         return answer, live.deployed.version
 
-    def _answer_live(self, request: Request, serving: Serving, live: Loaded) -> tuple[str, float]:
+    def _answer_live(self, request: Request, serving: Serving, live: Loaded) -> tuple[_Said, float]:
         """The live version's answer, in how many seconds; the shadow is shown it."""
         began = self.monotonic()
-        answer, predictions = self._score(request, live, self.capture)
+        said = self._score(request, live, self.capture)
         seconds = self.monotonic() - began
         shadow = serving.shadow
         if shadow and self.offering and WHAT_IF_HEADER not in request.headers and shadow.takes(request.request_id):
-            self._offer(self.offering, request, shadow, live, predictions, seconds)
-        return answer, seconds
+            self._offer(self.offering, request, shadow, live, said.first, seconds)
+        return said, seconds
 
     def _offer(
         self,
@@ -239,10 +261,10 @@ class Server:
         rows = len(data.rows) if isinstance(data, Table) else _length(next(iter(data.values.values())))
         return json.dumps({"predictions": [pause.answer] * rows}, separators=(",", ":"))
 
-    def _score(self, request: Request, loaded: Loaded, capture: Capture) -> tuple[str, list[Any]]:
-        """The answer, and the predictions of the graph's first output."""
-        scored = score(request, loaded.graph)
-        data, predictions = scored.data, scored.predictions
+    def _score(self, request: Request, loaded: Loaded, capture: Capture) -> _Said:
+        what_if = WHAT_IF_HEADER in request.headers
+        scored = score(request, loaded.graph, chances="no" if what_if else capture.wanted_chances)
+        predictions = scored.predictions
         answer = _AS_JSON({"predictions": predictions})
         sent = len(answer) + answer.count('"') + answer.count("\\")  # it travels as a JSON text within JSON
         if sent > BODY_BYTES:
@@ -252,31 +274,32 @@ class Server:
                 f"fewer rows at once.",
                 status=413,
             )
-        if isinstance(data, Table) and data.columns is not None and WHAT_IF_HEADER not in request.headers:
-            self._profile(loaded, capture, data.columns, data.rows, scored.first, request.request_id)
-        return answer, scored.first
+        prediction_id = None
+        if not what_if:
+            answered = answered_by(scored, request.request_id)
+            prediction_id = self._monitored(request, lambda: capture.count(loaded, answered))
+        return _Said(answer, scored.first, prediction_id)
 
-    def _profile(
-        self,
-        loaded: Loaded,
-        capture: Capture,
-        columns: list[str],
-        rows: list[list[Any]],
-        predictions: list[Any],
-        request_id: str,
-    ) -> None:
+    def _monitored(self, request: Request, work: Callable[[], T]) -> T | None:
         """Monitoring must never cost anybody an answer."""
         try:
-            capture.add(loaded, columns, rows, predictions)
+            return work()
         except Exception as error:  # noqa: BLE001 - whatever it is
-            self._unwritten("the profile of the traffic", request_id, error)
+            self._unwritten("what is watched of the traffic", request.request_id, error)
+            return None
+
+    def _trace(self, error: Exception) -> str:
+        """Without what the error says, which may be a value, where some are never kept."""
+        if self.capture.keeping.redact:
+            return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+        return "".join(traceback.format_exception(error))
 
     def _unwritten(self, what: str, request_id: str, error: Exception) -> None:
         self.journal.count(
             PROFILE_WRITE_FAILURES,
             f"{what} could not be written; it is kept and tried again",
             request_id=request_id,
-            error=f"{type(error).__name__}: {error}"[:500],
+            error=self.capture.keeping.told(error),
         )
 
     def _page(self, headers: Mapping[str, str]) -> Response:

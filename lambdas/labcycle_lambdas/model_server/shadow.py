@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Any
 
 from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployments
@@ -16,9 +15,9 @@ from labcycle_lambdas.ledger.shadows import Comparison, Seen
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.comparing import Sums, compared
-from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.journal import Journal
 from labcycle_lambdas.model_server.live import Loaded
+from labcycle_lambdas.model_server.prediction_log import answered_by
 from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.model_server.scoring import Scored, score
 from labcycle_lambdas.model_server.shown import Shown
@@ -74,11 +73,11 @@ class Shadow:
         except Throttled:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is
-            problem = f"{type(error).__name__}: {error}"[:_PROBLEM_CHARACTERS]
+            problem = self.capture.keeping.told(error)[:_PROBLEM_CHARACTERS]
             self.journal.error("the shadow cannot score", request_id=shown.request_id, version=of.version, why=problem)
             one = Seen(problem=problem)
         else:
-            self._profile(loaded, scored, predictions)
+            self._profile(loaded, scored)
         one.tally.count((self._monotonic() - began) * 1000, failed=bool(one.problem))
         one.live.count(shown.milliseconds, failed=False)
         self.seen.add(of, one)
@@ -102,11 +101,10 @@ class Shadow:
         self._loaded = (same, loaded)
         return loaded
 
-    def _profile(self, loaded: Loaded, scored: Scored, predictions: list[Any]) -> None:
-        if not isinstance(scored.data, Table) or scored.data.columns is None:
-            return
+    def _profile(self, loaded: Loaded, scored: Scored) -> None:
         try:
-            self.capture.add(loaded, scored.data.columns, scored.data.rows, predictions)
+            self.capture.count(loaded, answered_by(scored))
+            self.capture.write_due()
         except Exception as error:  # noqa: BLE001 - it is kept and tried again
             self.journal.error(
                 "the profile of the shadow could not be written", why=f"{type(error).__name__}: {error}"[:500]

@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from labcycle_lambdas.profiles.bins import category, number
+from labcycle_lambdas.profiles.chances import Answers, NoChances, chances_of, sorted_classes
 
 _SMALLEST = 1e-15  # a chance is kept this far from 0 and 1, as scikit-learn's log_loss did
-Answers = Sequence[Any]
 
 
 class CannotScore(Exception):
@@ -26,10 +25,8 @@ def measure(metric: str, truth: Sequence[object], outputs: Mapping[str, Answers]
     Parameters
     ----------
     outputs
-        The model's outputs by name, in the graph's order, one answer a row; the first is the prediction. The chances of
-        the classes, which `log_loss` and `roc_auc` need, are outputs named `probability_<class>`; or one output that
-        holds a mapping (ZipMap) or a list; or, as ZipMap's "columns", one output a class. Lists and unnamed outputs are
-        in the order of the sorted classes.
+        The model's outputs by name, in the graph's order, one answer a row; the first is the prediction. `log_loss` and
+        `roc_auc` need the chances of the classes among them, as `profiles.chances` reads them.
 
     Raises
     ------
@@ -73,7 +70,7 @@ def _roc_auc(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
     """Probability that a row of a class has a higher chance of it than one of another; for more than two classes the
     mean over them (one against the rest), as scikit-learn's `multi_class="ovr"`."""
     labels = [label or "" for label in _labels(truth)]
-    classes = sorted(set(labels), key=_order)
+    classes = sorted_classes(labels)
     if len(classes) < 2:
         raise CannotScore("roc_auc needs rows of at least two classes")
     chances = _chances(truth, outputs)
@@ -133,14 +130,6 @@ def _labels(values: Sequence[object]) -> list[str | None]:
     return [category(value) for value in values]
 
 
-def _order(label: str) -> tuple[int, float, str]:
-    """Numbers by value, then text."""
-    try:
-        return 0, float(label), label
-    except ValueError:
-        return 1, 0.0, label
-
-
 def _numbers(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[tuple[float, float]]:
     pairs = []
     for t, s in zip(truth, _first(outputs), strict=True):
@@ -153,27 +142,8 @@ def _numbers(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[tu
 
 def _chances(truth: Sequence[object], outputs: Mapping[str, Answers]) -> list[dict[str, float]]:
     """For each row the chance of each class."""
-    named = {name.removeprefix("probability_"): o for name, o in outputs.items() if name.startswith("probability_")}
-    if named:
-        rows = zip(*named.values(), strict=True)
-        return [{c: _chance(p) for c, p in zip(named, row, strict=True)} for row in rows]
-    others = list(outputs.values())[1:]
-    if others and isinstance(others[0][0], Mapping):
-        return [{str(category(c) or c): _chance(p) for c, p in row.items()} for row in others[0]]
-    if others and isinstance(others[0][0], Sequence) and not isinstance(others[0][0], str):
-        matrix = [list(row) for row in others[0]]
-    elif others:
-        matrix = [list(row) for row in zip(*others, strict=True)]
-    else:
-        raise CannotScore("the model gives no chances of the classes, which this metric needs")
-    classes = sorted({str(label) for label in _labels([*truth, *_first(outputs)])}, key=_order)
-    if len(classes) != len(matrix[0]):
-        raise CannotScore(f"the model gives {len(matrix[0])} chances a row, the holdout has {len(classes)} classes")
-    return [{c: _chance(p) for c, p in zip(classes, row, strict=True)} for row in matrix]
-
-
-def _chance(value: object) -> float:
-    chance = number(value)
-    if chance is None:
-        raise CannotScore("the model gives chances that are no numbers")
-    return float(chance)
+    labels = [str(label) for label in _labels([*truth, *_first(outputs)])]
+    try:
+        return chances_of(outputs, sorted_classes(labels))
+    except NoChances as error:
+        raise CannotScore(str(error)) from None

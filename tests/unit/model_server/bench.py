@@ -13,11 +13,13 @@ from labcycle_lambdas.ledger.traffic import Traffic
 from labcycle_lambdas.model_server.capture import Capture
 from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.journal import Journal
+from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.live import CACHE_SECONDS, Live
 from labcycle_lambdas.model_server.loading import Loader
 from labcycle_lambdas.model_server.quota import Quota
 from labcycle_lambdas.model_server.server import Server
 from tests.unit.model_server.clock import Clock
+from tests.unit.model_server.logged import Bucket
 from tests.unit.serving.workshop import BUCKET, FEATURES, MODEL, ROWS, TEAM, Trained, World, classifier, request
 
 SPLIT = {"dataframe_split": {"columns": FEATURES, "data": ROWS[:5].tolist()}}
@@ -42,7 +44,7 @@ class Bench:
             MODEL,
             live,
             Capture(Profiles(world.table), MODEL, "sandbox", **clocks),
-            Capture(Profiles(world.table), MODEL, "sandbox-canary", **clocks),
+            Capture(Profiles(world.table), MODEL, "sandboxcanary", **clocks),
             Counting(Traffic(world.table), MODEL, "sandbox", **clocks),
             journal,
             self.clock.monotonic,
@@ -52,6 +54,22 @@ class Bench:
         for model in models:
             self.world.promote(self.world.register(model, run_id=run_id))
         self.clock.pass_seconds(CACHE_SECONDS)
+        return self
+
+    def keep(self, keeping: Keeping, bucket: Bucket) -> Bench:
+        """As `keeping` says, in `bucket`."""
+        more: Any = {"monotonic": self.clock.monotonic, "now": self.clock.now, "keeping": keeping}
+        captures = [
+            Capture(
+                Profiles(self.world.table),
+                MODEL,
+                sandbox,
+                log=bucket.log(MODEL, monotonic=self.clock.monotonic),
+                **more,
+            )
+            for sandbox in ("sandbox", "sandboxcanary")
+        ]
+        self.server = replace(self.server, capture=captures[0], canary_capture=captures[1])
         return self
 
     def with_quota(self, quota: Quota) -> Bench:

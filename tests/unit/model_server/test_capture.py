@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from labcycle_lambdas.ledger.deployed import Deployed, DeployedFile
 from labcycle_lambdas.model_server.capture import FLUSH_ROWS, WINDOW_SECONDS, Capture
 from labcycle_lambdas.model_server.live import Loaded
+from labcycle_lambdas.model_server.prediction_log import Answered
 from labcycle_lambdas.profiles import Profile, Reference
 from tests.unit.model_server.clock import Clock
 
@@ -50,7 +51,8 @@ class Bench:
         self.capture = Capture(profiles, "m", "sandbox", monotonic=self.clock.monotonic, now=self.clock.now)
 
     def add(self, rows: int, what: Loaded | None = None) -> None:
-        self.capture.add(what or loaded(), ["a"], [[1.0]] * rows, [1] * rows)
+        self.capture.count(what or loaded(), Answered("", [1] * rows, ["a"], [[1.0]] * rows))
+        self.capture.write_due()
 
 
 @pytest.fixture
@@ -141,9 +143,9 @@ def test_what_is_written_is_what_was_answered(requests: list[tuple[list[Any], bo
     bench, expected = Bench(), Profile(Reference.from_doc(REFERENCE))
     for values, known in requests:
         columns, rows, answers = (["a"] if known else ["b"]), [[value] for value in values], [1] * len(values)
-        bench.capture.add(loaded(), columns, rows, answers)
+        bench.capture.count(loaded(), Answered("", answers, columns, rows))
         expected.add(columns, rows, answers)
     bench.clock.pass_seconds(WINDOW_SECONDS)
-    bench.capture.add(loaded(2), ["a"], [[1.0]], [1])
+    bench.add(1, loaded(2))
     written = [doc["counts"] for (version, *_), doc in bench.store.windows.items() if version == 1]
     assert written == ([expected.counts] if requests else [])

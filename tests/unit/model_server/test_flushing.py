@@ -17,6 +17,7 @@ from labcycle_lambdas.model_server.counting import Counting
 from labcycle_lambdas.model_server.flushing import EVERY_SECONDS, PROFILES_EVERY, Flushing
 from labcycle_lambdas.model_server.journal import Journal
 from labcycle_lambdas.model_server.live import Live
+from labcycle_lambdas.model_server.prediction_log import Answered
 from labcycle_lambdas.model_server.server import Server
 from tests.unit.model_server.clock import Clock
 from tests.unit.model_server.test_capture import Store, loaded
@@ -49,11 +50,11 @@ class Bench:
         unused: Any = None
         live = Live(unused, unused, "m")
         journal = Journal("fraud", "m", lambda line: self.log.append(json.loads(line)), lambda: 1)
-        canary = Capture(profiles, "m", "sandbox-canary", **clocks)
+        canary = Capture(profiles, "m", "sandboxcanary", **clocks)
         self.server = Server("m", live, self.capture, canary, self.counting, journal)
 
     def add(self, rows: int) -> None:
-        self.capture.add(loaded(), ["a"], [[1.0]] * rows, [1] * rows)
+        self.capture.count(loaded(), Answered("", [1] * rows, ["a"], [[1.0]] * rows))
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_labels_are_compared_by_value() -> None:
         ("f7", [1], {"y": [1]}, "allowed: accuracy"),
         ("accuracy", [], {"y": []}, "no rows"),
         ("log_loss", [1, 0], {"label": [1, 0]}, "no chances"),
-        ("log_loss", [1, 0], {"label": [1, 0], "p": [[0.1, 0.2, 0.7]] * 2}, "3 chances a row, the holdout has 2"),
+        ("log_loss", [1, 0], {"label": [1, 0], "p": [[0.1, 0.2, 0.7]] * 2}, "3 chances a row, and there are 2 classes"),
         ("log_loss", [1, 0], {"label": [1, 0], "p": [[0.1, 0.9], [None, 0.1]]}, "chances that are no numbers"),
         ("roc_auc", [1, 1], {"label": [1, 1], "probability_1": [0.5, 0.6]}, "two classes"),
         ("rmse", ["a"], {"y": [1.0]}, "must be numbers"),
