@@ -200,6 +200,11 @@ def model_log_groups(team: str) -> tuple[str, str, str]:
     )
 
 
+def prediction_prefix(model: str = "") -> str:
+    """Where in the artifact bucket lies what a model predicted; without one, what all did."""
+    return f"predictions/{model}/" if model else "predictions/"
+
+
 def endpoint_log_group(team: str, model: str) -> str:
     """Where SageMaker writes what the endpoint's containers say; the name is SageMaker's."""
     return f"/aws/sagemaker/Endpoints/{endpoint(team, model)}"

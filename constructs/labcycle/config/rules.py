@@ -31,6 +31,8 @@ RECIPIENTS_CHARACTERS = 3_000
 # Names and principals of a model's consumers, and 40 for what is written around each. They stand in a parameter of 4 KB, and
 # those with a hard quota in the function's environment of 4 KB.
 CONSUMERS_CHARACTERS = 2_500
+REDACTED_CHARACTERS = 1_000
+CAPTURE_DAYS, WINDOW_DAYS = 30, 7  # where nothing is said
 _AROUND_A_CONSUMER = 40
 TEAM_KEY = "team"  # the consumer's name that the team's own key has
 _TASK = {"cpu": 1024, "memory_mb": 2048}  # of team.FargateDelivery, where it says nothing else
@@ -209,13 +211,6 @@ def model_rules(model: Any) -> Iterator[Broken]:
             yield Broken(
                 ("deliver", i, "form"), f"got {form} again; allowed each form once a model. Remove one of them"
             )
-    if _get(model, "monitor") is not None and {form for _, form in forms} in ({"batch"}, {"batch", "report"}):
-        yield Broken(
-            ("monitor",),
-            "got a monitor in a model without an api; allowed where deliver has the form api, since it is the API that keeps "
-            "profiles of what the model sees. Add {form: api, runtime: lambda} to deliver, or remove monitor",
-            on_key=True,
-        )
     if _get(model, "promotion") is not None and forms and "api" not in [form for _, form in forms]:
         yield Broken(
             ("promotion",),
@@ -318,6 +313,34 @@ def _whole_monitor(monitor: Any) -> Iterator[Broken]:
 
 def monitor_rules(monitor: Any) -> Iterator[Broken]:
     yield from _no_repeats(monitor, "cohorts")
+    capture = _get(monitor, "capture")
+    redacted = [name for _, name in _items(capture, "redact")]
+    for i, name in _items(monitor, "cohorts"):
+        if name in redacted:
+            yield Broken(
+                ("cohorts", i),
+                f"got {name}, which capture never keeps; allowed other features, since a cohort is named by its values. Remove it here, "
+                "or from redact",
+            )
+    characters = sum(len(name) for _, name in _items(capture, "redact") if isinstance(name, str))
+    if characters > REDACTED_CHARACTERS:
+        yield Broken(
+            ("capture", "redact"),
+            f"got {characters:,} characters of names; allowed {REDACTED_CHARACTERS:,} together, since a function's variables hold no more. "
+            "Name the features shorter, or leave capture out",
+            on_key=True,
+        )
+    kept = CAPTURE_DAYS if _get(capture, "days") is None else _get(capture, "days")
+    for watched in ("performance", "outcome"):
+        looks_back = _get(monitor, watched)
+        window = WINDOW_DAYS if _get(looks_back, "window_days") is None else _get(looks_back, "window_days")
+        both = capture is not None and looks_back is not None
+        if both and isinstance(window, int) and isinstance(kept, int) and kept < window:
+            yield Broken(
+                ("capture", "days"),
+                f"got {kept}; allowed at least window_days of {watched}, which is {window}, since what becomes known is joined with what was "
+                "kept. Change one of them",
+            )
 
 
 def capture_rules(capture: Any) -> Iterator[Broken]:

@@ -539,12 +539,15 @@ class RawCapture(Settings):
     """Share of the requests whose features are kept, beside the predictions."""
     redact: Annotated[tuple[_Column, ...], Field(strict=False, max_length=50)] = ()
     """Features that are never kept."""
-    days: Annotated[int, Field(ge=1, le=3650)] = 30
+    days: Annotated[int, Field(ge=1, le=3650)] = rules.CAPTURE_DAYS
     """Days after which what was kept is deleted."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         return obey(self, rules.capture_rules)
+
+
+LONGEST_WINDOW_DAYS = 92
 
 
 class Performance(Settings):
@@ -558,7 +561,7 @@ class Performance(Settings):
     """Predictions with a truth below which nothing is concluded."""
     persistence: Annotated[int, Field(ge=1, le=100)] = 2
     """Evaluations in a row that must find it before the alarm."""
-    window_days: Annotated[int, Field(ge=1, le=92)] = 7
+    window_days: Annotated[int, Field(ge=1, le=LONGEST_WINDOW_DAYS)] = rules.WINDOW_DAYS
     """Days of predictions that an evaluation looks back on, never beyond the last promotion."""
 
 
@@ -575,7 +578,7 @@ class Outcome(Settings):
     """Predictions with a value below which nothing is concluded."""
     persistence: Annotated[int, Field(ge=1, le=100)] = 2
     """Evaluations in a row that must find it before the alarm."""
-    window_days: Annotated[int, Field(ge=1, le=92)] = 7
+    window_days: Annotated[int, Field(ge=1, le=LONGEST_WINDOW_DAYS)] = rules.WINDOW_DAYS
     """Days of predictions that are summed up."""
 
 
@@ -613,6 +616,16 @@ class Monitor(Settings):
     @model_validator(mode="after")
     def _rules(self) -> Self:
         return obey(self, rules.monitor_rules)
+
+    @property
+    def logs_predictions(self) -> bool:
+        """Whether each prediction is kept with its id, by which outcomes are told."""
+        return any((self.capture, self.performance, self.outcome))
+
+    @property
+    def prediction_days(self) -> int:
+        """Days for which predictions are kept: without a capture, as long as an evaluation can look back."""
+        return self.capture.days if self.capture else LONGEST_WINDOW_DAYS
 
 
 class Retrain(Settings):
@@ -778,6 +791,11 @@ class Team(Settings):
     def scores_batches(self) -> bool:
         """Whether any model is delivered in batches."""
         return any(model.batch for model in self.models)
+
+    @property
+    def logs_predictions(self) -> bool:
+        """Whether the predictions of any model are kept."""
+        return any(model.monitor and model.monitor.logs_predictions for model in self.models)
 
     @property
     def origin(self) -> Origin:

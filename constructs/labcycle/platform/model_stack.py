@@ -104,6 +104,7 @@ class ModelStack(Stack):
             shadow_concurrency=api.shadow.concurrency if api.shadow else None,
             start=api.start,
             runtime=self._runtime,
+            monitor=self._model.monitor,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerFunction", value=service.function.function_name)
@@ -134,6 +135,7 @@ class ModelStack(Stack):
             app=self._model.app is not None,
             deletion_protection=self._team.stage == "production",
             runtime=self._runtime,
+            monitor=self._model.monitor,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerCluster", value=service.service.cluster.cluster_name)
@@ -158,6 +160,7 @@ class ModelStack(Stack):
             burst=api.burst,
             runtime=self._runtime,
             app=self._model.app is not None,
+            monitor=self._model.monitor,
         )
         CfnOutput(self, "ModelUrl", value=service.url, description="POST /invocations, signed")
         CfnOutput(self, "ServerEndpoint", value=service.endpoint_name)
@@ -223,6 +226,7 @@ class ModelStack(Stack):
             concurrency=batch.concurrency,
             tolerated_failure_percent=batch.tolerated_failure_percent,
             runtime=self._runtime,
+            monitor=self._model.monitor,
         )
         if api is None:  # else it is the memory of the API that a promotion looks at
             ssm.StringParameter(

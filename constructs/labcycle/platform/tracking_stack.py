@@ -44,6 +44,11 @@ class TrackingStack(Stack):
                 for model in team.models
                 if model.monitor and (model.monitor.performance or model.monitor.outcome)
             ],
+            prediction_days={
+                model.name: model.monitor.prediction_days
+                for model in team.models
+                if model.monitor and model.monitor.logs_predictions
+            },
             requests_per_second=team.tracking.requests_per_second,
             burst=team.tracking.burst,
             notice_topic=notices,
@@ -111,6 +116,8 @@ class TrackingStack(Stack):
         bucket = self.tracking.artifact_bucket
         if "log" in rights:  # which reads too
             self.tracking.grant_log(role)
+            if team.logs_predictions:
+                self.tracking.grant_read_predictions(role)
         elif "read" in rights:
             self.tracking.grant_read(role)
         self.anchors.grant_read(role)

@@ -43,6 +43,8 @@ class WorkspacesStack(Stack):
             if member.name in self.workspaces.roles and "use workspaces" in rights_of(member.roles):
                 role = self.workspaces.roles[member.name]
                 tracking.grant_log(role)
+                if team.logs_predictions:
+                    tracking.grant_read_predictions(role)
                 if team.scores_batches:
                     let_use_folder(role, team=team.team, bucket=tracking.artifact_bucket, key=key)
                 self.workspaces.grant_use(member.name, contract.member_role(self, team.team, member.name))

@@ -20,7 +20,8 @@ from labcycle._runtime import ModelRuntime
 from labcycle._schedules import schedule_problems, start_at
 from labcycle._state_machines import EXECUTION, state_machine, tell_when_stopped
 from labcycle._templates import render
-from labcycle.config import names
+from labcycle.config import Monitor, names
+from labcycle.serving._capture import capture_environment, let_keep_predictions
 from labcycle.serving.model_service import MEMORY_MIB
 
 CONCURRENCY = (1, 40)  # of an inline map: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
@@ -69,6 +70,9 @@ class BatchScoring(Construct):
         Objects that are scored at once, 1 to 40.
     tolerated_failure_percent
         Share of a run's rows that may fail without a notice.
+    monitor
+        What is watched. It decides whether predictions are kept, below `predictions/<model>/` of the bucket, and have ids; see
+        docs/capture.md. Absent: a profile of each object alone.
     runtime
         What versions are loaded with, as by the model's API. Absent: ONNX Runtime.
 
@@ -96,6 +100,7 @@ class BatchScoring(Construct):
         concurrency: int = 5,
         tolerated_failure_percent: float = 0.0,
         runtime: ModelRuntime | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         memory = memory or Size.mebibytes(2048)
@@ -114,6 +119,7 @@ class BatchScoring(Construct):
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "MODEL": model,
                 "TOLERATED_FAILURE_PERCENT": f"{tolerated_failure_percent:g}",
+                **capture_environment(monitor),
             },
             memory_mib=int(memory.to_mebibytes()),
             timeout=Duration.minutes(15),
@@ -121,7 +127,7 @@ class BatchScoring(Construct):
             disk=Size.gibibytes(4),  # an object, and what is made of it
             runtime=runtime,
         )
-        self._let_function_work(ledger)
+        self._let_function_work(ledger, monitor)
         definition = render(
             "serving/batch.asl.json.j2",
             team=team,
@@ -194,8 +200,9 @@ class BatchScoring(Construct):
         """Let `grantee` put objects in, read what runs wrote, and find the state machine by its parameter."""
         return let_use_folder(grantee, team=self._team, bucket=self._bucket, key=self._key, model=self._model)
 
-    def _let_function_work(self, ledger: dynamodb.ITable) -> None:
-        """It reads the deployment record of its model, pinned object versions and what is to be scored, and writes results."""
+    def _let_function_work(self, ledger: dynamodb.ITable, monitor: Monitor | None) -> None:
+        """It reads the deployment record of its model, pinned object versions and what is to be scored, and writes results, profiles of
+        what it scored, and predictions where they are kept."""
         folder = f"batch/{self._model}"
         allow(
             self.function,
@@ -203,6 +210,10 @@ class BatchScoring(Construct):
             [ledger.table_arn],
             {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"DEPLOYMENT#{self._model}"]}},
         )
+        profiles = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"PROFILE#{self._model}#*"]}}
+        allow(self.function, ["dynamodb:PutItem"], [ledger.table_arn], profiles)
+        if monitor and monitor.logs_predictions:
+            let_keep_predictions(self.function, self._model, self._bucket)
         allow(self.function, ["s3:GetObjectVersion"], [self._bucket.arn_for_objects("experiments/*")])
         # With the right to list, S3 tells what is not there from what is not allowed.
         allow(

@@ -17,6 +17,8 @@ from labcycle._functions import let_logs_use
 from labcycle._grants import allow
 from labcycle._notices import tell
 from labcycle._runtime import ModelRuntime
+from labcycle.config import Monitor
+from labcycle.serving._capture import capture_environment
 from labcycle.serving.model_api import ANSWERING, ModelApi, let_server_work
 from labcycle.serving.server_image import RUNTIMES_FOLDER, ServerImage
 
@@ -43,8 +45,10 @@ class ContainerApi(ModelApi):
         timeout: Duration,
         retain_logs: bool,
         accelerated: bool = False,
+        monitor: Monitor | None = None,
     ) -> None:
         super().__init__(scope, construct_id, team=team, model=model)
+        self._monitor = monitor
         self._ledger, self._bucket, self._key, self._topic = ledger, artifact_bucket, encryption_key, notice_topic
         let_logs_use(encryption_key, self)
         self.image = ServerImage(
@@ -63,6 +67,7 @@ class ContainerApi(ModelApi):
             "MODEL": model,
             "TEAM": team,
             "AWS_DEFAULT_REGION": Stack.of(self).region,
+            **capture_environment(monitor),
             **({**runtime.environment(), **runtime.beside(RUNTIMES_FOLDER, timeout)} if runtime else {}),
         }
 
@@ -76,6 +81,7 @@ class ContainerApi(ModelApi):
             key=self._key,
             region=Stack.of(self).region,
             written=(*ANSWERING, *(_SHADOWING if shadow else ())),
+            monitor=self._monitor,
         )
 
     def _let_fetch_and_log(self, role: iam.Role) -> None:

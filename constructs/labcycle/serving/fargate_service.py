@@ -25,7 +25,7 @@ from labcycle._acknowledge import acknowledge
 from labcycle._functions import log_group
 from labcycle._notices import let_rule_tell
 from labcycle._runtime import ModelRuntime
-from labcycle.config import TaskOffHours, names
+from labcycle.config import Monitor, TaskOffHours, names
 from labcycle.config.fargate import allowed_memory_mb
 from labcycle.serving._off_hours import rest_in
 from labcycle.serving.container_api import ContainerApi
@@ -95,6 +95,9 @@ class FargateModelService(ContainerApi):
         Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md.
     runtime
         What versions are loaded with: a flavour of MLflow and a lock of its packages, with hashes. Absent: ONNX Runtime.
+    monitor
+        What is watched. It decides what the server keeps of its predictions, below `predictions/<model>/` of the bucket; see
+        docs/capture.md. Absent: profiles of the traffic alone.
     deletion_protection
         The load balancer cannot be deleted, nor the stack, until somebody takes the protection away.
     retain_logs
@@ -132,6 +135,7 @@ class FargateModelService(ContainerApi):
         deletion_protection: bool = False,
         retain_logs: bool = False,
         runtime: ModelRuntime | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         timeout = timeout or Duration.seconds(29)
         super().__init__(
@@ -146,6 +150,7 @@ class FargateModelService(ContainerApi):
             runtime=runtime,
             timeout=timeout,
             retain_logs=retain_logs,
+            monitor=monitor,
         )
         memory = memory or Size.mebibytes(2048)
         memory_mb = int(memory.to_mebibytes())

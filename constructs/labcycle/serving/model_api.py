@@ -24,7 +24,8 @@ from labcycle._grants import allow, allow_key
 from labcycle._http_api import STAGE, http_api
 from labcycle._notices import errors_alarm
 from labcycle._runtime import ModelRuntime
-from labcycle.config import names
+from labcycle.config import Monitor, names
+from labcycle.serving._capture import let_keep_predictions
 from labcycle.serving._door import Door
 
 PREDICTIONS = "/invocations"
@@ -170,6 +171,11 @@ class ModelApi(Construct):
         """Milliseconds from request to answer, as the API sees it."""
         return self._metric("Latency", statistic)
 
+    def metric_integrated_requests(self) -> cloudwatch.Metric:
+        """Requests a minute that reached what is behind the API, however they were answered: what the model server tells that it was
+        asked (docs/capture.md) is held against it."""
+        return self._metric("IntegrationLatency", "SampleCount")
+
     def metric_profile_write_failures(self) -> cloudwatch.Metric:
         """Profiles that could not be written at once; published only when it happens."""
         return self._counted("ProfileWriteFailures")
@@ -226,8 +232,10 @@ def let_server_work(
     key: kms.IKey,
     region: str,
     written: Sequence[str] = ANSWERING,
+    monitor: Monitor | None = None,
 ) -> None:
-    """The deployment record of this model is read, what it counts is written, pinned object versions are fetched."""
+    """The deployment record of this model is read, what it counts is written, pinned object versions are fetched; predictions are kept
+    where the `monitor` asks for it."""
     let_read_record(server, model, ledger)
     allow(
         server,
@@ -236,7 +244,11 @@ def let_server_work(
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [one.format(model) for one in written]}},
     )
     allow(server, ["s3:GetObjectVersion"], [bucket.arn_for_objects("experiments/*")])
-    allow_key(server, key, "read and write items", "read objects", region=region)
+    if monitor and monitor.logs_predictions:
+        let_keep_predictions(server, model, bucket)
+        allow_key(server, key, "read and write items", "write objects", region=region)
+    else:
+        allow_key(server, key, "read and write items", "read objects", region=region)
 
 
 def let_read_record(reader: iam.IGrantable, model: str, ledger: dynamodb.ITable) -> None:

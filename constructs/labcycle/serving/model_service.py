@@ -22,8 +22,9 @@ from labcycle._acknowledge import acknowledge
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
-from labcycle.config import Consumer, Provisioned, SnapStart, names
+from labcycle.config import Consumer, Monitor, Provisioned, SnapStart, names
 from labcycle.serving import _rest_api
+from labcycle.serving._capture import capture_environment
 from labcycle.serving._door import Door
 from labcycle.serving._off_hours import rest_in
 from labcycle.serving._usage_plans import UsagePlans
@@ -109,6 +110,9 @@ class ModelService(ModelApi):
         (us-east-1, January 2026, estimate).
     runtime
         What versions are loaded with: a flavour of MLflow and a lock of its packages. Absent: ONNX Runtime.
+    monitor
+        What is watched. It decides what the server keeps of its predictions, below `predictions/<model>/` of the bucket; see
+        docs/capture.md. Absent: profiles of the traffic alone.
     retain_logs
         Keep access and function logs, which last three months, when the stack is deleted. Absent: they go with it.
 
@@ -142,8 +146,10 @@ class ModelService(ModelApi):
         shadow_concurrency: int | None = None,
         runtime: ModelRuntime | None = None,
         start: Provisioned | SnapStart | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         super().__init__(scope, construct_id, team=team, model=model)
+        self._monitor = monitor
         memory = memory or Size.mebibytes(2048)
         timeout = timeout or Duration.seconds(29)
         _check(memory, timeout, requests_per_second, burst, reserved_concurrency, shadow_concurrency, start)
@@ -165,6 +171,7 @@ class ModelService(ModelApi):
                 "ARTIFACT_BUCKET": artifact_bucket.bucket_name,
                 "MODEL": model,
                 "RUNS_ON": as_json(runs_on),
+                **capture_environment(monitor),
                 **({"CONSUMERS": _hard_quotas(hard)} if hard else {}),
                 **({"SHADOW_FUNCTION": self.shadow_function.function_name} if self.shadow_function else {}),
             },
@@ -185,6 +192,7 @@ class ModelService(ModelApi):
             bucket=artifact_bucket,
             key=encryption_key,
             region=Stack.of(self).region,
+            monitor=monitor,
         )
         if self.shadow_function:
             allow(self.function, ["lambda:InvokeFunction"], [self.shadow_function.function_arn])
@@ -246,6 +254,7 @@ class ModelService(ModelApi):
                 "LEDGER_TABLE": self._ledger.table_name,
                 "ARTIFACT_BUCKET": self._bucket.bucket_name,
                 "MODEL": self._model,
+                **capture_environment(self._monitor),
             },
             memory_mib=int(memory.to_mebibytes()),
             timeout=timeout,

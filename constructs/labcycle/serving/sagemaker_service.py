@@ -23,7 +23,7 @@ from labcycle._acknowledge import acknowledge
 from labcycle._functions import log_group, python_function
 from labcycle._grants import allow
 from labcycle._runtime import ModelRuntime
-from labcycle.config import InstanceOffHours, names
+from labcycle.config import InstanceOffHours, Monitor, names
 from labcycle.config.endpoints import EndpointInstance, endpoint_memory_mb, is_accelerated
 from labcycle.serving._asynchronous import (
     ANSWERS,
@@ -117,6 +117,9 @@ class SageMakerModelService(ContainerApi):
         Serve `GET /app` too: a page with a form on which people try the model. See docs/app.md. Not where it is `Asynchronous`.
     runtime
         What versions are loaded with: a flavour of MLflow and a lock of its packages, with hashes. Absent: ONNX Runtime.
+    monitor
+        What is watched. It decides what the server keeps of its predictions, below `predictions/<model>/` of the bucket; see
+        docs/capture.md. Absent: profiles of the traffic alone.
     retain_logs
         Keep the logs, which last three months, when the stack is deleted. Absent: they go with it.
 
@@ -144,6 +147,7 @@ class SageMakerModelService(ContainerApi):
         app: bool = False,
         retain_logs: bool = False,
         runtime: ModelRuntime | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         timeout = timeout or Duration.seconds(29)
         _check(endpoint, timeout, requests_per_second, burst, app=app, runtime=runtime)
@@ -160,6 +164,7 @@ class SageMakerModelService(ContainerApi):
             timeout=timeout,
             retain_logs=retain_logs,
             accelerated=_on_gpu(endpoint),
+            monitor=monitor,
         )
         self._timeout = timeout
         self.endpoint_name = names.endpoint(team, model)
@@ -197,6 +202,10 @@ class SageMakerModelService(ContainerApi):
         )
         if isinstance(endpoint, _OnInstances):
             self._has_place_for_shadow("process")
+
+    def metric_integrated_requests(self) -> cloudwatch.Metric:
+        """Requests a minute that reached the endpoint: what the door refuses, or answers of those that wait, the server does not see."""
+        return self._of_endpoint("Invocations", "Sum")
 
     def metric_model_latency(self, statistic: str = "p99") -> cloudwatch.Metric:
         """Microseconds that the container takes, as SageMaker sees it."""

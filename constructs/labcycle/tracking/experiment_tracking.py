@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -21,6 +21,7 @@ from labcycle._http_api import STAGE, http_api, metric_errors
 from labcycle._keys import own_key
 from labcycle._notices import errors_alarm
 from labcycle.config import RetentionRule, names
+from labcycle.config.team import LONGEST_WINDOW_DAYS
 from labcycle.tracking.front_doors import Access, TokenDoor
 from labcycle.tracking.retention import ROUTE as RETENTION_ROUTE
 from labcycle.tracking.retention import Retention
@@ -60,6 +61,8 @@ class ExperimentTracking(Construct):
     access
         What members may do, held against every operation, and issuers of tokens that are let in; `token_doors` has their
         addresses. Absent: a member's role may do what IAM lets it, and there are no tokens.
+    prediction_days
+        How long predictions are kept, by model. Absent: 92 days.
     retention_rules
         What `labcycle retention` may let go of old runs. Absent: nothing, and there is no function for it.
     models_with_outcomes
@@ -87,6 +90,7 @@ class ExperimentTracking(Construct):
         access: Access | None = None,
         retention_rules: Sequence[RetentionRule] = (),
         models_with_outcomes: Sequence[str] = (),
+        prediction_days: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         retention = artifact_retention or Duration.days(3650)
@@ -113,6 +117,7 @@ class ExperimentTracking(Construct):
             deletion_protection=retain_data,
             removal_policy=removal,
         )
+        self._prediction_days = prediction_days or {}
         self.artifact_bucket = self._bucket(retention, access_logs_bucket, models_with_outcomes)
         environment = {
             "LEDGER_TABLE": self.table.table_name,
@@ -233,6 +238,12 @@ class ExperimentTracking(Construct):
         self._grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"], "read objects")
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
+    def grant_read_predictions(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` read what the models predicted, and the features that are kept with it."""
+        prefix = f"{names.prediction_prefix()}*"
+        allow(grantee, ["s3:ListBucket"], [self.artifact_bucket.bucket_arn], {"StringLike": {"s3:prefix": [prefix]}})
+        return allow(grantee, ["s3:GetObject"], [self.artifact_bucket.arn_for_objects(prefix)])
+
     def grant_promote(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` decide which version of a model is live."""
         return self._grant_api(grantee, "POST/labcycle/1.0/models/*", "GET/labcycle/*")
@@ -287,6 +298,7 @@ class ExperimentTracking(Construct):
                     )
                     for model in models_with_outcomes
                 ),
+                *_of_predictions(self._prediction_days),
             ],
             # Not retained where the deployment that made it fails: its name would be taken at the next attempt.
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
@@ -364,6 +376,22 @@ _ASKED_BY_POST = (
     "runs/search",
 )
 _CHANGING = ("DELETE", "PATCH", "POST", "PUT")
+
+
+def _of_predictions(days: Mapping[str, int]) -> list[s3.LifecycleRule]:
+    """Those of a model, which are written again and again while their window is open; and last those of models that are no more.
+    Of rules that both fit, S3 takes the earlier end."""
+    longest = max([LONGEST_WINDOW_DAYS, *days.values()])
+    kept = {names.prediction_prefix(model): number for model, number in days.items()}
+    return [
+        s3.LifecycleRule(
+            id=prefix.strip("/").replace("/", "-"),
+            prefix=prefix,
+            expiration=Duration.days(number),
+            noncurrent_version_expiration=Duration.days(1),
+        )
+        for prefix, number in {**kept, names.prediction_prefix(): longest}.items()
+    ]
 
 
 def _of_what_is_answered_later() -> list[s3.LifecycleRule]:

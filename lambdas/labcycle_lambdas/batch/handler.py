@@ -11,8 +11,11 @@ import boto3
 from labcycle_lambdas.batch.environment import Environment
 from labcycle_lambdas.batch.steps import Steps
 from labcycle_lambdas.batch.store import Store
+from labcycle_lambdas.batch.watching import Watching
 from labcycle_lambdas.ledger.deployments import Deployments
+from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
+from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.loading import Loader, import_at_start
 
 import_at_start()
@@ -25,10 +28,12 @@ def handle(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 @cache
 def _steps(environment: Environment) -> Steps:
-    s3 = boto3.client("s3")
+    s3, table = boto3.client("s3"), Table(boto3.client("dynamodb"), environment.ledger_table)
+    store = Store(s3, environment.artifact_bucket)
     return Steps(
         environment,
-        Store(s3, environment.artifact_bucket),
-        Deployments(Table(boto3.client("dynamodb"), environment.ledger_table)),
+        store,
+        Deployments(table),
         Loader(s3, environment.artifact_bucket),
+        Watching(Profiles(table), store, environment.model, Keeping.of(environment.capture)),
     )

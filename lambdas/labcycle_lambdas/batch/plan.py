@@ -105,6 +105,4 @@ class Planning:
                 f"{model} was paused at {pause.at} by {pause.by} and makes no predictions: resume it (labcycle models resume {model}), and "
                 "start again"
             )
-        live = deployment.live
-        # The reference is for profiles, which batches have none of.
-        return deployment.generation, Deployed(**{**vars(live), "reference": None})
+        return deployment.generation, deployment.live

@@ -13,6 +13,7 @@ from typing import Any
 from labcycle_lambdas.batch.places import Places
 from labcycle_lambdas.batch.plan import Plan
 from labcycle_lambdas.batch.store import Content, Store, TooLarge
+from labcycle_lambdas.batch.watching import Watched, Watching
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.payload import read
@@ -22,6 +23,7 @@ from labcycle_lambdas.row_files import Part, Unreadable, parts
 
 OBJECT_BYTES = 500_000_000
 SCORED, FAILED = "scored", "failed"
+_Predicted = tuple[int, Any, str, str]  # number of a row, its prediction, the id of that, and the error
 _LONGEST_KEY = 1024  # bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 
 
@@ -33,6 +35,7 @@ class Scoring:
     places: Places
     plan: Plan
     graph: Callable[[], Runnable]
+    watching: Watching
     now: Callable[[], datetime]
 
     def __call__(self, name: str) -> dict[str, Any]:
@@ -73,18 +76,21 @@ class Scoring:
 
     def _score(self, name: str, file: Path, content: Content, folder: Path, again: bool) -> dict[str, Any]:
         rows = failed = 0
+        watched = self.watching.begin(self.plan, name)
         predictions, errors = folder / "predictions", folder / "errors"
         with predictions.open("w", encoding="utf-8") as good, errors.open("w", encoding="utf-8") as bad:
             for part in parts(file, name):
                 if not part.rows:
                     self._check_header(part)
-                for number, prediction, error in self._predict(part):
+                for number, prediction, prediction_id, error in self._predict(part, watched):
                     rows += 1
                     if error:
                         failed += 1
                         bad.write(_line({"row": number, "error": error}))
                     else:
-                        good.write(_line({"row": number, "prediction": prediction}))
+                        named = {"prediction_id": prediction_id} if prediction_id else {}
+                        good.write(_line({"row": number, "prediction": prediction, **named}))
+        watched.end()
         made: dict[str, Any] = {"rows": rows, "failed_rows": failed, "input": content.to_doc()}
         if failed or again:  # in the place of what an earlier try may have left
             made["errors"] = self.store.upload(errors, self.places.errors(self.plan.run, name)).to_doc()
@@ -98,38 +104,39 @@ class Scoring:
         except MlflowError as error:
             raise Unreadable(str(error)) from None
 
-    def _predict(self, part: Part) -> Iterator[tuple[int, Any, str]]:
-        """Number, prediction and error of each row, in their order."""
+    def _predict(self, part: Part, watched: Watched) -> Iterator[_Predicted]:
+        """Of each row, in their order."""
         together: list[Any] = []
         for row in part.rows:
             if row.refused:
-                yield from self._predict_together(Part(part.header, together))
+                yield from self._predict_together(Part(part.header, together), watched)
                 together = []
-                yield row.number, None, row.refused
+                yield row.number, None, "", row.refused
             else:
                 together.append(row)
-        yield from self._predict_together(Part(part.header, together))
+        yield from self._predict_together(Part(part.header, together), watched)
 
-    def _predict_together(self, part: Part) -> Iterator[tuple[int, Any, str]]:
+    def _predict_together(self, part: Part, watched: Watched) -> Iterator[_Predicted]:
         """Where the server refuses rows, it is asked for each half of them, until it is known which they are."""
         if not part.rows:
             return
         try:
-            predictions = score(part.request(), self.graph()).predictions
+            scored = score(part.request(), self.graph(), chances=watched.wanted_chances)
         except MlflowError as error:
             if len(part.rows) == 1:
-                yield part.rows[0].number, None, _of_one_row(str(error))
+                yield part.rows[0].number, None, "", _of_one_row(str(error))
                 return
             for half in part.halves():
-                yield from self._predict_together(half)
+                yield from self._predict_together(half, watched)
             return
-        if len(predictions) != len(part.rows):
+        if len(scored.first) != len(part.rows):
             raise Unreadable(
-                f"the model gave {len(predictions)} predictions for {len(part.rows)} rows: only a model whose first output has "
+                f"the model gave {len(scored.first)} predictions for {len(part.rows)} rows: only a model whose first output has "
                 "one for each row can score batches"
             )
-        for row, prediction in zip(part.rows, predictions, strict=True):
-            yield row.number, prediction, ""
+        ids = watched.count(scored, [row.number for row in part.rows])
+        for row, prediction, prediction_id in zip(part.rows, scored.first, ids, strict=True):
+            yield row.number, prediction, prediction_id, ""
 
 
 def _line(document: dict[str, Any]) -> str:

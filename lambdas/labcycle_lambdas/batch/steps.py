@@ -13,6 +13,7 @@ from labcycle_lambdas.batch.places import Places
 from labcycle_lambdas.batch.plan import CannotBegin, Plan, Planning
 from labcycle_lambdas.batch.scoring import Scoring
 from labcycle_lambdas.batch.store import Store
+from labcycle_lambdas.batch.watching import Watching
 from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.model_server.loading import Loader
@@ -32,6 +33,7 @@ class Steps:
     store: Store
     deployments: Deployments
     load: Loader
+    watching: Watching
     _graph: tuple[object, Runnable] | None = field(default=None)
     _plan: tuple[tuple[str, str], Plan] | None = field(default=None)
 
@@ -50,7 +52,9 @@ class Steps:
             case "score":
                 plan = self._planned(event["run"], execution)
                 places = Places(self.environment.model)
-                scoring = Scoring(self.store, places, plan, lambda: self._loaded(plan.deployed), _utc_now)
+                scoring = Scoring(
+                    self.store, places, plan, lambda: self._loaded(plan.deployed), self.watching, _utc_now
+                )
                 return {"status": scoring(plan.objects[event["number"]])["status"]}
             case "conclude":
                 return Concluding(self.environment, self.store)(self._planned(event["run"], execution), _utc_now())

@@ -96,6 +96,10 @@ class Store:
                 size += out.write(chunk)
         return Content(key, digest.hexdigest(), size)
 
+    def put(self, key: str, content: bytes) -> None:
+        """Put compressed lines."""
+        s3_call(lambda: self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType="application/gzip"))
+
     def upload(self, file: Path, key: str) -> Content:
         """Put a file of JSON lines, whole or not at all."""
         with file.open("rb") as content:

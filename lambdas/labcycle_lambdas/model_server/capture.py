@@ -158,7 +158,7 @@ class Capture:
         with self._lock:
             self._change_to(loaded)
             reference = self._reference
-        chances = _chances(answered, reference)
+        chances = chances_in(answered, reference)
         lines = self._lines(answered, chances)
         kept = bool(lines) and size_of(lines) <= OBJECT_BYTES
         with self._lock:
@@ -265,7 +265,7 @@ class Capture:
         return window_id(window.start, self._sandbox_id, window.number)
 
 
-def _chances(answered: Answered, reference: Reference | None) -> list[dict[str, float]] | None:
+def chances_in(answered: Answered, reference: Reference | None) -> list[dict[str, float]] | None:
     """Of the classes, for each row. Where the model does not name them, they are those that it predicted in training; None where
     they cannot be told."""
     if not answered.outputs:

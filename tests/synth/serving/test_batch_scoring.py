@@ -17,10 +17,12 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import names
+from labcycle.config import Monitor, Performance, names
 from labcycle.serving import BatchScoring
 from labcycle_lambdas.batch.environment import Environment as BatchEnvironment
 from labcycle_lambdas.batch.places import Places
+from labcycle_lambdas.ledger.windows import log_key
+from labcycle_lambdas.model_server.keeping import Keeping
 
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/labcycle-fraud-ledger"
 WITHOUT_RESOURCE = re.compile(r"xray:|logs:(Create|Delete|Get|List|Update)LogDeliver|logs:(Describe|Put)")
@@ -133,6 +135,7 @@ def test_the_function_reads_its_record_its_folder_and_artifacts_and_writes_out_a
     rights = of_role(template, "FunctionRole")
     assert {action for action in rights if not action.startswith(("logs:", "xray:", "kms:"))} == {
         "dynamodb:GetItem",
+        "dynamodb:PutItem",
         "s3:GetObject",
         "s3:GetObjectVersion",
         "s3:ListBucket",
@@ -140,6 +143,8 @@ def test_the_function_reads_its_record_its_folder_and_artifacts_and_writes_out_a
     }
     leading = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["DEPLOYMENT#card-fraud"]}}
     assert (rights["dynamodb:GetItem"]["Resource"], rights["dynamodb:GetItem"]["Condition"]) == (TABLE, leading)
+    profiles = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PROFILE#card-fraud#*"]}}
+    assert (rights["dynamodb:PutItem"]["Resource"], rights["dynamodb:PutItem"]["Condition"]) == (TABLE, profiles)
     places = Places("card-fraud")
     out = places.run("")[:-1]
     assert json.dumps(rights["s3:PutObject"]["Resource"]).endswith(f':s3:::artifacts/{out}*"]]}}')
@@ -147,6 +152,19 @@ def test_the_function_reads_its_record_its_folder_and_artifacts_and_writes_out_a
     assert places.incoming in read and out in read and read.count(":s3:::") == 2
     assert rights["s3:ListBucket"]["Condition"] == {"StringLike": {"s3:prefix": [f"{places.incoming}*", f"{out}*"]}}
     assert json.dumps(rights["s3:GetObjectVersion"]["Resource"]).endswith('artifacts/experiments/*"]]}')
+
+
+def test_predictions_are_kept_where_the_monitor_asks_for_it() -> None:
+    stack = new_stack()
+    batches(stack, monitor=Monitor(performance=Performance(limit=0.9)))
+    template = Template.from_stack(stack)
+    puts = [json.dumps(s["Resource"]) for _, s in statements(template) if "s3:PutObject" in listed(s["Action"])]
+    assert [f"artifacts/{log_key('card-fraud', 1, 'w').split('1/')[0]}*" in one for one in puts].count(True) == 1
+    told = [
+        function["Properties"]["Environment"]["Variables"].get("CAPTURE")
+        for function in template.find_resources("AWS::Lambda::Function").values()
+    ]
+    assert [Keeping.of(one).log for one in told if one] == [True]
 
 
 def test_actions_are_named_and_only_what_has_no_resource_has_none(template: Template) -> None:

@@ -14,7 +14,16 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import ConcurrencyOffHours, Consumer, Provisioned, SnapStart, names
+from labcycle.config import (
+    ConcurrencyOffHours,
+    Consumer,
+    Monitor,
+    Performance,
+    Provisioned,
+    RawCapture,
+    SnapStart,
+    names,
+)
 from labcycle.serving import ModelService
 from tests.synth.serving.surroundings import published_and_told
 
@@ -461,3 +470,36 @@ def test_a_rest_api_calls_the_alias_too() -> None:
 def test_no_more_is_started_ahead_than_is_reserved() -> None:
     with pytest.raises(ValueError, match=r"start.concurrency: got 3; allowed 1 to 2."):
         started(AHEAD, reserved_concurrency=2)
+
+
+def told_to_keep(monitor: Monitor | None) -> tuple[Any, list[dict[str, Any]]]:
+    """What the function is told, and what it may put into the bucket."""
+    stack = Stack(App(), "Stack")
+    service(stack, monitor=monitor)
+    template = Template.from_stack(stack)
+    (function,) = template.find_resources("AWS::Lambda::Function").values()
+    told = function["Properties"]["Environment"]["Variables"].get("CAPTURE")
+    return json.loads(told) if told else None, statements(template, "s3:PutObject")
+
+
+def test_predictions_are_kept_where_the_monitor_asks_for_it() -> None:
+    assert told_to_keep(None) == told_to_keep(Monitor()) == (None, [])
+    assert told_to_keep(Monitor(cohorts=("country",))) == ({"log": False, "cohorts": ["country"]}, [])
+    capture = RawCapture(percent=2.5, redact=("iban",))
+    told, may = told_to_keep(Monitor(cohorts=("country",), capture=capture))
+    assert told == {"log": True, "cohorts": ["country"], "sample_percent": 2.5, "redact": ["iban"]}
+    (put,) = may
+    assert json.dumps(put["Resource"]).count("predictions/card-fraud/*") == 1 and put["Action"] == "s3:PutObject"
+    told, _ = told_to_keep(Monitor(performance=Performance(metric="log_loss", limit=0.3)))
+    assert told == {"log": True, "cohorts": [], "chances": True}
+
+
+def test_requests_behind_the_api_are_measured() -> None:
+    stack = Stack(App(), "Stack")
+    metric = service(stack).metric_integrated_requests()
+    assert (metric.namespace, metric.metric_name, metric.statistic) == (
+        "AWS/ApiGateway",
+        "IntegrationLatency",
+        "SampleCount",
+    )
+    assert set(metric.dimensions or {}) == {"ApiId"}

@@ -141,6 +141,7 @@ def test_the_bucket_keeps_versions_and_is_private(assertions: Assertions, templa
                             Match.object_like({"Prefix": f"asynchronous/{kind}/", "ExpirationInDays": days})
                             for kind, days in (("in", 7), ("out", 7), ("failed", 7), ("asked", 30))
                         ),
+                        Match.object_like({"Prefix": "predictions/", "ExpirationInDays": 92}),
                     ]
                 },
             },
@@ -293,6 +294,20 @@ def test_settings_reach_the_template() -> None:
     (bucket,) = of_type(template, "AWS::S3::Bucket")
     rules: list[dict[str, Any]] = bucket["LifecycleConfiguration"]["Rules"]
     assert rules[0]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
+
+
+def test_predictions_are_kept_as_long_as_each_model_asks_for_and_no_version_of_them_longer() -> None:
+    template = alone(lambda stack: ExperimentTracking(stack, "T", team="ours", prediction_days={"a": 7, "b": 400}))
+    (bucket,) = of_type(template, "AWS::S3::Bucket")
+    rules = [
+        rule for rule in bucket["LifecycleConfiguration"]["Rules"] if rule.get("Prefix", "")[:12] == "predictions/"
+    ]
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules} == {
+        "predictions/a/": 7,
+        "predictions/b/": 400,
+        "predictions/": 400,  # of models that are no more; the earlier end counts
+    }
+    assert {rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules} == {1}
 
 
 def test_a_retention_under_thirty_days_is_refused() -> None:

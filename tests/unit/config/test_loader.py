@@ -220,11 +220,6 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             "Did you mean concurrency?",
         ),
         (
-            ("{form: api, runtime: lambda}", "{form: batch}"),
-            "models[0].monitor",
-            "got a monitor in a model without an api",
-        ),
-        (
             ("{form: api, runtime: lambda}", "[form]"),
             "models[0].deliver[0]",
             "got a list of 1; allowed a mapping of keys to values",

@@ -17,8 +17,11 @@ from labcycle.config import (
     Model,
     Monitor,
     Network,
+    Outcome,
+    Performance,
     Principal,
     Promotion,
+    RawCapture,
     Reaction,
     Retrain,
     SignIn,
@@ -85,8 +88,20 @@ def test_the_rules_hold_without_a_file_too() -> None:
         model(promotion=Promotion(canary_percents=(50, 10)))
     with pytest.raises(ValidationError, match="got batch again"):
         model(deliver=[BatchDelivery(form="batch")] * 2)
-    with pytest.raises(ValidationError, match="a monitor in a model without an api"):
-        model(deliver=[BatchDelivery(form="batch")], monitor=Monitor())
+    assert model(deliver=[BatchDelivery(form="batch")], monitor=Monitor()).api is None
+    with pytest.raises(ValidationError, match="got country, which capture never keeps"):
+        Monitor(cohorts=("country",), capture=RawCapture(redact=("iban", "country")))
+    with pytest.raises(ValidationError, match="got 1,200 characters of names; allowed 1,000 together"):
+        Monitor(capture=RawCapture(redact=tuple(f"{number:0>40}" for number in range(30))))
+    with pytest.raises(ValidationError, match="got 6; allowed at least window_days of performance, which is 7"):
+        Monitor(capture=RawCapture(days=6), performance=Performance(limit=0.9))
+    with pytest.raises(ValidationError, match="got 30; allowed at least window_days of outcome, which is 31"):
+        Monitor(capture=RawCapture(), outcome=Outcome(metric="saved", minimum=1, window_days=31))
+    assert not Monitor(cohorts=("country",)).logs_predictions
+    assert [
+        (one.logs_predictions, one.prediction_days)
+        for one in (Monitor(capture=RawCapture(days=40)), Monitor(performance=Performance(limit=0.9)))
+    ] == [(True, 40), (True, 92)]
     both = model(deliver=[BatchDelivery(form="batch"), ApiDelivery(form="api", runtime="lambda")], monitor=Monitor())
     assert both.deliver == (both.batch, both.api)
     with pytest.raises(ValidationError, match="has host bits set"):

@@ -1,0 +1,110 @@
+"""What is watched of an object that is scored: a profile of its rows, and its predictions, as the model server keeps them.
+
+Both are named by run and object, so that a run that is resumed writes the same again in their place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from labcycle_lambdas.batch.plan import Plan
+from labcycle_lambdas.batch.store import Store
+from labcycle_lambdas.ledger.profiles import Profiles
+from labcycle_lambdas.ledger.windows import log_key, prediction_id, window_id
+from labcycle_lambdas.model_server.capture import chances_in
+from labcycle_lambdas.model_server.keeping import Keeping
+from labcycle_lambdas.model_server.prediction_log import Lines, answered_by, lines_of
+from labcycle_lambdas.model_server.scoring import Scored
+from labcycle_lambdas.profiles import Profile, Reference
+
+_FIRST = 1  # number of a window; an object of many rows has several of predictions
+
+
+@dataclass(frozen=True)
+class Watching:
+    profiles: Profiles
+    store: Store
+    model: str
+    keeping: Keeping
+
+    def begin(self, plan: Plan, name: str) -> Watched:
+        """What counts the object of this name in a run."""
+        return Watched(self, plan, name)
+
+
+@dataclass
+class Watched:
+    """An object while it is scored. Nothing of it is in the ledger before `end`."""
+
+    watching: Watching
+    plan: Plan
+    name: str
+    _numbers: int = _FIRST
+    _lines: Lines = field(default_factory=Lines)
+    _confidence: float = 0.0
+    _confident_rows: int = 0
+
+    def __post_init__(self) -> None:
+        doc = self.plan.deployed.reference
+        self._reference = Reference.from_doc(doc) if doc else None
+        self._profile = Profile(self._reference) if self._reference else None
+        self._start = datetime.fromisoformat(self.plan.started)
+        digest = hashlib.sha256(f"{self.plan.run}/{self.name}".encode()).hexdigest()
+        self._sandbox = f"batch{digest[:24]}"
+
+    @property
+    def wanted_chances(self) -> Literal["no", "at hand", "always"]:
+        """Which of the classes it can make use of."""
+        if not self.watching.keeping.log:
+            return "no"
+        return "always" if self.watching.keeping.chances else "at hand"
+
+    def count(self, scored: Scored, numbers: Sequence[int]) -> list[str]:
+        """Count rows of these numbers in the object. Their prediction ids, "" where predictions are not kept. Raises `Throttled`."""
+        answered = answered_by(scored, f"{self.plan.run}/{self.name}")
+        chances = chances_in(answered, self._reference)
+        if self._profile and answered.columns is not None:
+            self._profile.add(answered.columns, answered.rows, answered.predictions)
+            if chances is not None:
+                self._confidence += sum(max(of.values(), default=0.0) for of in chances)
+                self._confident_rows += len(chances)
+        keeping = self.watching.keeping
+        if not keeping.log:
+            return [""] * len(numbers)
+
+        def sampled(at: int) -> bool:
+            return keeping.samples(f"{answered.request_id} {numbers[at]}")
+
+        return [self._keep(line) for line in lines_of(answered, self._start, keeping, chances, sampled=sampled)]
+
+    def end(self) -> None:
+        """Write what is left. Raises `Throttled`."""
+        deployed, watching = self.plan.deployed, self.watching
+        self._put()
+        if self._profile is None:
+            return
+        doc: dict[str, Any] = {**self._profile.to_doc(), "requests": 0, "asked": 0}  # of the API
+        if self._confident_rows:
+            doc["confidence"] = {"sum": self._confidence, "rows": self._confident_rows}
+        watching.profiles.write(watching.model, deployed.version, self._sandbox, _FIRST, self._start, doc)
+
+    def _keep(self, line: bytes) -> str:
+        if not self._lines.fits([line]):
+            self._put()
+            self._numbers, self._lines = self._numbers + 1, Lines()
+        row = self._lines.rows
+        self._lines.add([line])
+        return prediction_id(self.plan.deployed.version, self._window, row)
+
+    @property
+    def _window(self) -> str:
+        return window_id(self._start, self._sandbox, self._numbers)
+
+    def _put(self) -> None:
+        if self._lines.rows:
+            key = log_key(self.watching.model, self.plan.deployed.version, self._window)
+            self.watching.store.put(key, self._lines.content(self._lines.take()))
