@@ -124,7 +124,7 @@ class Scoring:
             scored = score(part.request(), self.graph(), chances=watched.wanted_chances)
         except MlflowError as error:
             if len(part.rows) == 1:
-                yield part.rows[0].number, None, "", _of_one_row(str(error))
+                yield part.rows[0].number, None, "", _of_one_row(watched.told(error))
                 return
             for half in part.halves():
                 yield from self._predict_together(half, watched)

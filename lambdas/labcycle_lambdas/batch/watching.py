@@ -15,9 +15,11 @@ from labcycle_lambdas.batch.plan import Plan
 from labcycle_lambdas.batch.store import Store
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.windows import log_key, prediction_id, window_id
+from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.capture import chances_in
 from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.prediction_log import Lines, answered_by, lines_of
+from labcycle_lambdas.model_server.runnable import CannotCompute
 from labcycle_lambdas.model_server.scoring import Scored
 from labcycle_lambdas.profiles import Profile, Reference
 
@@ -62,6 +64,12 @@ class Watched:
         if not self.watching.keeping.log:
             return "no"
         return "always" if self.watching.keeping.chances else "at hand"
+
+    def told(self, error: MlflowError) -> str:
+        """What is written of an error: where values are never kept, not the value that does not fit, nor the model's own words."""
+        if not self.watching.keeping.redact:
+            return str(error)
+        return str(error).partition(": " if isinstance(error, CannotCompute) else ", got ")[0] + "."
 
     def count(self, scored: Scored, numbers: Sequence[int]) -> list[str]:
         """Count rows of these numbers in the object. Their prediction ids, "" where predictions are not kept. Raises `Throttled`."""

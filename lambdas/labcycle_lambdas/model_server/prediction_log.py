@@ -131,7 +131,7 @@ class Lines:
     def content(self, taken: Sequence[bytes]) -> bytes:
         """The object as it is written: what it was the last time, and these."""
         if taken:
-            self._compressed += gzip.compress(b"".join(taken), mtime=0)
+            self._compressed += gzip.compress(b"".join(taken), compresslevel=6, mtime=0)
         return self._compressed
 
 

@@ -93,6 +93,16 @@ def test_each_prediction_has_an_id_and_a_line_and_the_object_a_profile(world: Wo
     assert (doc["rows"], doc["asked"], doc["confidence"]["rows"]) == (8, 0, 8)
 
 
+def test_errors_do_not_tell_values_where_some_are_never_kept(world: World) -> None:
+    for keeping, told in ((Keeping(), True), (ALL, False)):
+        batch = Batch(world, deployed(world), keeping)
+        row = [*ROWS[0].tolist()]
+        row[1] = "x-ray"
+        batch.score("monday", "a.csv", csv([row, ROWS[1].tolist()]))
+        body = world.s3.get_object(Bucket=BUCKET, Key=Places(MODEL).errors("monday", "a.csv"))["Body"].read().decode()
+        assert ("x-ray" in body, FEATURES[1] in body) == (told, True)
+
+
 def test_a_run_that_goes_on_replaces_what_it_wrote_and_another_run_adds(world: World) -> None:
     batch = Batch(world, deployed(world))
     batch.score("monday", "a.csv", csv(ROWS[:6].tolist()))
