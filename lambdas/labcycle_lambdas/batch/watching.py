@@ -53,7 +53,7 @@ class Watched:
     def __post_init__(self) -> None:
         doc = self.plan.deployed.reference
         self._reference = Reference.from_doc(doc) if doc else None
-        self._profile = Profile(self._reference) if self._reference else None
+        self._profile = Profile(self._reference, self.watching.keeping.cohorts) if self._reference else None
         self._start = datetime.fromisoformat(self.plan.started)
         digest = hashlib.sha256(f"{self.plan.run}/{self.name}".encode()).hexdigest()
         self._sandbox = f"batch{digest[:24]}"
@@ -87,7 +87,10 @@ class Watched:
         def sampled(at: int) -> bool:
             return keeping.samples(f"{answered.request_id} {numbers[at]}")
 
-        return [self._keep(line) for line in lines_of(answered, self._start, keeping, chances, sampled=sampled)]
+        return [
+            self._keep(line)
+            for line in lines_of(answered, self._start, keeping, chances, self._reference, sampled=sampled)
+        ]
 
     def end(self) -> None:
         """Write what is left. Raises `Throttled`."""

@@ -159,7 +159,7 @@ class Capture:
             self._change_to(loaded)
             reference = self._reference
         chances = chances_in(answered, reference)
-        lines = self._lines(answered, chances)
+        lines = self._lines(answered, chances, reference)
         kept = bool(lines) and size_of(lines) <= OBJECT_BYTES
         with self._lock:
             self._change_to(loaded)
@@ -198,11 +198,11 @@ class Capture:
         if window and window.unwritten:
             self._write(window)
 
-    def _lines(self, answered: Answered, chances: Chances | None) -> list[bytes]:
+    def _lines(self, answered: Answered, chances: Chances | None, reference: Reference | None) -> list[bytes]:
         if self._log is None:
             return []
         sampled = self.keeping.samples(answered.request_id)
-        return lines_of(answered, self._now(), self.keeping, chances, sampled=lambda _: sampled)
+        return lines_of(answered, self._now(), self.keeping, chances, reference, sampled=lambda _: sampled)
 
     def _change_to(self, loaded: Loaded) -> None:
         if self._loaded is None or loaded.generation != self._loaded.generation:
@@ -220,7 +220,7 @@ class Capture:
             self._close()
         if self._window is None:
             self._numbers += 1
-            profile = Profile(self._reference) if self._reference else None
+            profile = Profile(self._reference, self.keeping.cohorts) if self._reference else None
             self._window = _Window(loaded.deployed.version, self._numbers, self._now(), self._monotonic(), profile)
         return self._window
 

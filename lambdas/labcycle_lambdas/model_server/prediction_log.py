@@ -25,6 +25,7 @@ from labcycle_lambdas.ledger.windows import log_key
 from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.scoring import Scored
+from labcycle_lambdas.profiles import Reference
 from labcycle_lambdas.profiles.bins import category
 from labcycle_lambdas.s3_calls import s3_call
 
@@ -78,18 +79,22 @@ def lines_of(
     at: datetime,
     keeping: Keeping,
     chances: Sequence[Mapping[str, float]] | None = None,
+    reference: Reference | None = None,
     *,
     sampled: Callable[[int], bool],
 ) -> list[bytes]:
     """A line for each prediction, without its beginning `{"row": <number>`, which `Lines.add` puts before it. `sampled` tells of which
-    rows of the request the features are kept."""
+    rows of the request the features are kept. Rows are told apart by the cohorts that the reference has, as in profiles."""
     columns = (
         answered.columns if answered.columns is not None and len(answered.rows) == len(answered.predictions) else ()
     )
+    known = reference.cohorts if reference else {}
     cohorts = [
-        (name, columns.index(name)) for name in keeping.cohorts if name in columns and name not in keeping.redact
+        (name, columns.index(name), known[name])
+        for name in keeping.cohorts
+        if name in columns and name in known and name not in keeping.redact
     ]
-    kept = [(name, at_) for at_, name in enumerate(columns) if name not in keeping.redact]
+    kept = [(name, place) for place, name in enumerate(columns) if name not in keeping.redact]
     lines = []
     always = {"request": answered.request_id, "at": stamp(at)}
     for number, prediction in enumerate(answered.predictions):
@@ -97,8 +102,9 @@ def lines_of(
         if chances is not None:
             line["chances"] = chances[number]
         row = answered.rows[number] if columns else ()
-        if cohorts and (of := {n: c for n, place in cohorts if (c := category(row[place])) is not None}):
-            line["cohort"] = of
+        cohort = {name: label for name, place, labels in cohorts if (label := category(row[place])) in labels}
+        if cohort:
+            line["cohort"] = cohort
         if columns and sampled(number):
             line["features"] = {name: _short(row[place]) for name, place in kept}
         lines.append(b"," + _encoded(line)[1:] + b"\n")

@@ -14,11 +14,19 @@ from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.model_server.capture import FLUSH_ROWS, WINDOW_SECONDS, Capture
 from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.prediction_log import LONGEST_VALUE, OBJECT_BYTES, REST_SECONDS, Answered
+from labcycle_lambdas.profiles import Reference
 from tests.unit.model_server.clock import Clock
 from tests.unit.model_server.logged import Bucket
 from tests.unit.model_server.test_capture import Store, loaded
 
 ALL = Keeping(log=True, sample_percent=100, redact=("secret",), cohorts=("country", "secret"))
+
+
+BY_COUNTRY = Reference.from_table(
+    ["a", "secret", "country", "prediction"],
+    [[float(i), f"x{i % 3}", ("de", "fr")[i % 2], i % 2] for i in range(50)],
+    ["country", "secret"],
+).to_doc()
 
 
 class Bench:
@@ -77,13 +85,25 @@ def test_models_without_a_reference_have_a_log_and_no_profile() -> None:
 
 def test_redacted_features_are_never_kept() -> None:
     bench = Bench()
-    columns, row = ["a", "secret", "country"], [1.5, "x-ray", "de"]
-    bench.capture.count(loaded(), Answered("r", [1], columns, [row]))
+    columns, row = ["a", "secret", "country"], [1.5, "x1", "de"]
+    bench.capture.count(loaded(1, BY_COUNTRY), Answered("r", [1], columns, [row]))
     bench.capture.write_due()
     (line,) = next(iter(bench.bucket.lines().values()))
     assert (line["features"], line["cohort"]) == ({"a": 1.5, "country": "de"}, {"country": "de"})
-    assert "x-ray" not in json.dumps(bench.bucket.lines()) and "x-ray" not in str(list(bench.store.windows.values()))
+    assert "x1" not in json.dumps(bench.bucket.lines())
     assert ALL.told(ValueError("x-ray")) == "ValueError"
+
+
+def test_rows_are_told_apart_by_the_cohorts_of_the_reference() -> None:
+    bench = Bench()
+    rows = [[1.5, "s", "de"], [1.5, "s", "fr"], [1.5, "s", "de"], [1.5, "s", None], [1.5, "s", "xx"]]
+    bench.capture.count(loaded(1, BY_COUNTRY), Answered("r", [1] * 5, ["a", "secret", "country"], rows))
+    bench.capture.write_due()
+    lines = next(iter(bench.bucket.lines().values()))
+    assert [line.get("cohort", {}).get("country") for line in lines] == ["de", "fr", "de", None, None]
+    (doc,) = bench.store.windows.values()
+    assert {label: counted["rows"] for label, counted in doc["cohorts"]["country"].items()} == {"de": 2, "fr": 1}
+    assert doc["rows"] == 5
 
 
 @pytest.mark.parametrize("percent", [0.01, 1.0, 37.5, 100.0])
