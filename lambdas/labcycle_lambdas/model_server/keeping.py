@@ -22,8 +22,9 @@ class Keeping:
     @classmethod
     def of(cls, capture: str) -> Keeping:
         """As the variable has it; absent: profiles alone."""
-        told: dict[str, Any] = json.loads(capture) if capture else {}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        told = json.loads(capture) if capture else {}
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in told.items()}
+        return cls(**values)
 
     def told(self, error: Exception) -> str:
         """What a log may say of an error: where values are never kept, not its words, in which there may be some."""

@@ -16,7 +16,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Match, Template
 
 from labcycle._assets import image_context, package_directory
-from labcycle.config import Lock, TaskOffHours, names
+from labcycle.config import Lock, Monitor, Outcome, TaskOffHours, names
 from labcycle.serving import FargateModelService, ModelRuntime
 from labcycle.serving.server_image import _PACKAGES, BASE_IMAGE, context_files
 from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
@@ -375,3 +375,13 @@ def test_tasks_that_should_be_there_and_do_not_start_are_told(asleep: Template, 
         },
     }
     assert not few.find_resources("AWS::Events::Rule", {"Properties": {"EventPattern": {"source": ["aws.ecs"]}}})
+
+
+def test_predictions_are_kept_where_the_monitor_asks_for_it() -> None:
+    stack = Stack(App(), "Stack")
+    service(stack, monitor=Monitor(outcome=Outcome(metric="saved", minimum=1)))
+    template = Template.from_stack(stack)
+    _, task = one(template, "AWS::ECS::TaskDefinition")
+    [container] = task["Properties"]["ContainerDefinitions"]
+    assert {"Name": "CAPTURE", "Value": '{"log":true,"cohorts":[]}'} in container["Environment"]
+    assert "artifacts/predictions/card-fraud/*" in json.dumps(template.find_resources("AWS::IAM::Policy"))

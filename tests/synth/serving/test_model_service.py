@@ -503,3 +503,6 @@ def test_requests_behind_the_api_are_measured() -> None:
         "SampleCount",
     )
     assert set(metric.dimensions or {}) == {"ApiId"}
+    consumer = Consumer(name="partner", principal="210987654321")
+    by_rest = service(Stack(App(), "Stack"), consumers=[consumer]).metric_integrated_requests()
+    assert set(by_rest.dimensions or {}) == {"ApiName", "Stage"}

@@ -10,8 +10,9 @@ from aws_cdk import App, Duration, Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import InstanceOffHours, Lock, names
+from labcycle.config import InstanceOffHours, Lock, Monitor, RawCapture, names
 from labcycle.serving import Asynchronous, ModelRuntime, RealTime, SageMakerModelService, Serverless
+from labcycle_lambdas.model_server.keeping import Keeping
 from tests.synth.serving.surroundings import SUBNETS, around, network, published_and_told
 from tests.synth.serving.test_fargate_service import one
 from tests.synth.serving.test_model_service import statements
@@ -480,3 +481,15 @@ def test_a_gpu_is_for_models_in_onnx() -> None:
     runtime = ModelRuntime("sklearn", Lock.read("six==1.0"))
     with pytest.raises(ValueError, match="only models in ONNX compute on it"):
         service(stack, later(stack, instance_type="ml.g5.xlarge"), runtime=runtime)
+
+
+def test_predictions_are_kept_where_the_monitor_asks_for_it() -> None:
+    stack = Stack(App(), "Stack")
+    made = service(stack, Serverless(Size.mebibytes(4096), 7), monitor=Monitor(capture=RawCapture(percent=5)))
+    template = Template.from_stack(stack)
+    _, model = one(template, "AWS::SageMaker::Model")
+    told = Keeping.of(model["Properties"]["PrimaryContainer"]["Environment"]["CAPTURE"])
+    assert told == Keeping(log=True, sample_percent=5)
+    assert "artifacts/predictions/card-fraud/*" in json.dumps(template.find_resources("AWS::IAM::Policy"))
+    metric = made.metric_integrated_requests()
+    assert (metric.namespace, metric.metric_name) == ("AWS/SageMaker", "Invocations")
