@@ -151,10 +151,6 @@ class ModelApi(Construct):
         """Requests a minute, refused ones included."""
         return self._metric("Count", "Sum")
 
-    def metric_integrated_requests(self) -> cloudwatch.Metric:
-        """Requests a minute that were passed on to the server: not those that the API refused itself."""
-        return self._metric("IntegrationLatency", "SampleCount")
-
     def metric_errors(self) -> cloudwatch.Metric:
         """Answers with a 5xx status a minute: ours, never the caller's."""
         return self._metric(self._door.errors, "Sum")
