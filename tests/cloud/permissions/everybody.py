@@ -234,7 +234,7 @@ def read(team: Team) -> None:
         source = member.get("model-versions/get", ("name", MODEL), ("version", str(version)))["model_version"]["source"]
         for root in (source, f"s3://{team.bucket}/data/{MODEL}"):
             _load_objects(member, root)
-        _read_outcomes(member)
+        _load_objects(member, f"s3://{team.bucket}/outcomes/told")
         member.history(MODEL)
 
 
@@ -617,10 +617,5 @@ def _send_outcomes(member: Member) -> None:
     answer = member.call("POST", "/labcycle/1.0/models/told/outcomes", body={"outcomes": [row]})
     assert answer.status == 200, str(answer)
     assert member.call("GET", "/labcycle/1.0/models/told/outcomes").json()["waiting"] == 1
-    member.put(f"s3://{member.team.bucket}/outcomes/told/in", "march.csv", b"prediction_id,truth\n")
-    _read_outcomes(member)
-
-
-def _read_outcomes(member: Member) -> None:
-    found = member.s3.list_objects_v2(Bucket=member.team.bucket, Prefix="outcomes/told/")["Contents"]
-    member.s3.get_object(Bucket=member.team.bucket, Key=found[0]["Key"])
+    for below in ("in", "rejected"):
+        _store_objects(member, f"s3://{member.team.bucket}/outcomes/told/{below}")

@@ -245,7 +245,8 @@ def test_scientists_log_but_do_not_promote(template: Template) -> None:
     assert {route for route in asked if "labcycle" in route} == {"POST/labcycle/1.0/models/*/outcomes"}
     assert not asked & {"*", "POST/*"}
     assert "s3:PutObject" in log and "s3:DeleteObject" not in log
-    assert all("experiments/*" in r or "data/*" in r or "outcomes/*/in/*" in r for r in log["s3:PutObject"])
+    below = ("experiments/*", "data/*", "outcomes/*/in/*", "outcomes/*/rejected/*")
+    assert all(any(f"/{place}" in resource for place in below) for resource in log["s3:PutObject"])
     assert "s3:PutObject" not in read
     asks = ("/presigned-download-url", "/search", "/search-datasets", "/get-latest-versions")
     assert all(route.startswith("GET/") or route.endswith(asks) for route in routes(read["execute-api:Invoke"]))
