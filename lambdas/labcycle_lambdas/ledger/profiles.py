@@ -57,9 +57,9 @@ class Profiles:
             yield _stored(item)
 
     def last(self, model: str, version: int) -> StoredProfile | None:
-        """The profile of this version whose window started last, if there is any. Raises `Throttled`."""
-        found = self._table.query(self._partition(model, version), last_first=True, page_items=1)
-        return next((_stored(item) for item in found), None)
+        """The profile of this version that counts rows and whose window started last, if there is any. Raises `Throttled`."""
+        found = map(_stored, self._table.query(self._partition(model, version), last_first=True, page_items=10))
+        return next((profile for profile in found if profile.doc["rows"]), None)
 
     def _partition(self, model: str, version: int) -> str:
         return f"{self._kind}#{model}#{version}"

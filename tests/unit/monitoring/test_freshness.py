@@ -78,6 +78,8 @@ def test_the_window_that_started_last_is_found_among_many(world: World) -> None:
     assert traffic.live
     for hour in (2, 9, 4):
         traffic.flows(hour, rows=1)
+    for hour in range(10, 25):
+        traffic.flows(hour, rows=0, asked=3)  # somebody looked at the page, and asked for no prediction
     last = Profiles(world.table).last(MODEL, traffic.live.version)
     assert last and last.window_start == START + timedelta(hours=9)
     assert Profiles(world.table).last(MODEL, 99) is None
