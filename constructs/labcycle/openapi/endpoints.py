@@ -1006,7 +1006,7 @@ LIFECYCLE = (
     Endpoint(
         "GET",
         _LIFECYCLE + "orphans",
-        "Models without an owner, a live version, traffic in the last `days`, evaluations, or with versions that were never promoted; "
+        "Models without an owner, a live version, traffic in the last `days`, outcomes, evaluations, or with versions that were never promoted; "
         "`next` asks for those behind.",
         {"after": TOKEN, "days": whole(1, 999, 30)},
         shape(

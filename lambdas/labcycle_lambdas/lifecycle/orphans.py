@@ -11,6 +11,7 @@ from typing import Any
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import PREVIOUS_KEPT, Deployment, Deployments
 from labcycle_lambdas.ledger.evaluations import Evaluations
+from labcycle_lambdas.ledger.outcomes import Outcomes
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.registry import RegisteredModel
 from labcycle_lambdas.ledger.times import stamp
@@ -80,6 +81,10 @@ def _of_live(call: Call, model: str, record: Deployment, since: datetime) -> Ite
     if settled and (newest is None or newest.window_start < since):
         last = f"the last rows came at {stamp(newest.window_start)}" if newest else "no row ever came"
         yield Finding("no_traffic", f"version {live.version} is live since {live.promoted_at}; {last}")
+    if settled and not Outcomes(call.table).versions(model):
+        yield Finding(
+            "no_labels", f"version {live.version} is live since {live.promoted_at}; no outcome of any version ever came"
+        )
     if Evaluations(call.table, Custody(call.table)).state(model)[0] is None:
         why = "" if live.reference else ", and its run logged no reference.json to compare with"
         yield Finding("never_evaluated", f"version {live.version} is live since {live.promoted_at}, never judged{why}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from labcycle_lambdas.ledger.outcomes import Outcomes
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.lifecycle import orphans
 from labcycle_lambdas.lifecycle.call import Call
@@ -33,6 +34,7 @@ def test_a_model_that_is_looked_after_is_no_finding(world: World) -> None:
     model.promote()
     model.flows(24 * 39)
     model.evaluated(24 * 39, "stable")
+    Outcomes(world.table).name_version(MODEL, 1)
     assert found(world, OWNED, at(24 * 40)) == {}
 
 
@@ -58,6 +60,9 @@ def test_a_live_version_is_asked_and_judged(world: World) -> None:
     assert found(world, OWNED, at(24 * 31))["no_traffic"].endswith("no row ever came")
     model.flows(24)
     model.evaluated(24, "stable")
+    assert set(found(world, OWNED, at(24 * 31))) == {"no_labels"}
+    assert found(world, OWNED, at(24 * 31))["no_labels"].endswith("no outcome of any version ever came")
+    Outcomes(world.table).name_version(MODEL, 1)
     assert found(world, OWNED, at(24 * 31)) == {}
     old = found(world, OWNED, at(24 * 40))
     assert old == {
