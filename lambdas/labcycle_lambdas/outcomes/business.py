@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from math import ceil
 from statistics import median
 from typing import Any
@@ -63,7 +63,7 @@ def judge(
     Whole days (UTC) alone are judged, `window_days` of them, up to the last one whose values are in: of whose predictions as many have
     a value as of those of earlier days (`MATURE` of the median of the older half). Days behind it wait for their outcomes, which is
     told, and is no loss. The minimum is missed where the window's sum over all versions is below it, and that of the live version alone
-    is below its share of it, by the days that it has been live in the window: so that neither good days before a promotion hide a bad
+    is below its share of it, by the time that it has been live in the window: so that neither good days before a promotion hide a bad
     version, nor bad ones fall on the version that mends them. The sum is what was earned, no sample of it: it is held against the
     minimum as it is, its standard error stands beside it. Evaluations count towards persistence that saw new outcomes or another
     window.
@@ -81,7 +81,7 @@ def judge(
     today = at.date()
     figures: dict[str, Any] = {
         "metric": settings.metric,
-        "minimum": settings.minimum,
+        "limit": settings.minimum,
         "expected": settings.expected,
         "version": live,
         "window_days": settings.window_days,
@@ -118,9 +118,9 @@ def judge(
     if earned["rows"] < settings.minimum_rows:
         reason = f"{earned['rows']} predictions of at least {settings.minimum_rows} with a value from {first} to {last}"
         return said("not_enough_data", reason, state)
-    since = max(first, promoted_at.date() + timedelta(days=1))  # the day of the promotion is no whole one
-    live_days = max((last - since).days + 1, 0)
-    own = [day for day in inside if day.version == live and day.day >= since.isoformat()]
+    begin, end = (datetime.combine(day, time(), at.tzinfo) for day in (first, last + timedelta(days=1)))
+    live_days = max((end - max(begin, promoted_at)) / timedelta(days=1), 0.0)
+    own = [day for day in inside if day.version == live and day.day >= promoted_at.date().isoformat()]
     own_value = value_of(Sums.together(Sums.from_doc(day.sums) for day in own).total())["sum"]
     share = settings.minimum * live_days / settings.window_days
     figures |= {"live_days": live_days, "live_value": own_value, "live_minimum": share}
@@ -130,9 +130,9 @@ def judge(
     if earned["sum"] >= settings.minimum:
         return said("good", summed, replace(state, consecutive=0, in_episode=False))
     if not live_days:
-        return said("not_enough_data", f"{summed}; but version {live} has been live for no whole day of it", state)
+        return said("not_enough_data", f"{summed}; but version {live} went live after it", state)
     if own_value >= share:
-        reason = f"{summed}; but version {live} earned {own_value:,.6g} in its {live_days} days, which is its share"
+        reason = f"{summed}; but version {live} earned {own_value:,.6g} in its {live_days:.3g} days, which is its share"
         return said("good", reason, replace(state, consecutive=0, in_episode=False))
     news = any(day.changes > state.seen.get(f"{day.version} {day.day}", 0) for day in inside)
     if news:
@@ -140,7 +140,7 @@ def judge(
         seen = {f"{day.version} {day.day}": day.changes for day in inside}
         state = replace(state, consecutive=count, in_episode=count >= settings.persistence, seen=seen)
     again = "" if news else ", no outcomes since the last one"
-    reason = f"{summed}; version {live} earned {own_value:,.6g} of that in {live_days} days: evaluation {state.consecutive} in a row of {settings.persistence} needed{again}"
+    reason = f"{summed}; version {live} earned {own_value:,.6g} of that in {live_days:.3g} days: evaluation {state.consecutive} in a row of {settings.persistence} needed{again}"
     return said("failed" if state.in_episode else "failing", reason, state)
 
 

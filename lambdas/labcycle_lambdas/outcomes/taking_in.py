@@ -29,7 +29,7 @@ from labcycle_lambdas.outcomes.sums import Kind, Row, Sums
 from labcycle_lambdas.row_files import Unreadable, parts
 
 MOST_BYTES, MOST_ROWS = 50_000_000, 200_000  # of an object
-# Until then the window of a prediction may not be in the log, or not with all its rows: an object that names one waits.
+# Until then the window of a prediction may not be in the log, or not with all its rows: an object that names one that is not there waits.
 LOG_IS_WRITTEN = timedelta(hours=1)
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _AT_ONCE = 16  # calls of S3
@@ -131,6 +131,9 @@ class _Taking:
     now: datetime
     has_time: Callable[[], bool]
     taken: Taken = field(default_factory=Taken)
+    young: dict[Window, int] = field(
+        default_factory=dict
+    )  # windows that may still grow, with the rows that they had when last looked at
 
     def all(self) -> Taken:
         waiting = self.store.incoming()
@@ -181,7 +184,7 @@ class _Taking:
                 report.reject("invalid", number, "", found)
                 continue
             age = self.now - found.window.start
-            if -_CLOCKS_DIFFER <= age < LOG_IS_WRITTEN:
+            if -_CLOCKS_DIFFER <= age < LOG_IS_WRITTEN and not self._is_logged(found):
                 return None
             read.outcomes.append((number, found))
         if report.rows > MOST_ROWS:
@@ -189,6 +192,11 @@ class _Taking:
             report.reject("invalid", 0, "", f"The object has more than {MOST_ROWS} rows: split it.")
             return _Read(incoming, [], report)
         return read
+
+    def _is_logged(self, said: Outcome) -> bool:
+        if said.window not in self.young or said.row >= self.young[said.window]:
+            self.young[said.window] = len(self.store.log(said.window) or ())
+        return said.row < self.young[said.window]
 
     def _join(self, group: Sequence[_Read]) -> None:
         days: dict[tuple[int, str], dict[Window, list[_Said]]] = defaultdict(lambda: defaultdict(list))

@@ -90,18 +90,22 @@ def test_days_without_predictions_are_days_without_worth() -> None:
 
 
 def test_a_version_does_not_answer_for_the_days_before_it() -> None:
-    promoted = datetime(2026, 3, 17, 15, tzinfo=UTC)  # two whole days since
+    promoted = datetime(2026, 3, 17, 15, tzinfo=UTC)  # two days and nine hours since
     rows = {2: {ago(1): 20, ago(2): 20}, 1: {ago(back): 20 for back in range(3, 20)}}
     before = [day(back, 50, version=1) for back in range(3, 20)]
     mended, _ = judged([*before, day(1, 150), day(2, 150)], predicted=rows, promoted_at=promoted)
     assert mended.verdict == "good"
-    assert "but version 2 earned 300 in its 2 days, which is its share" in mended.reason
+    assert "but version 2 earned 300 in its 2.38 days, which is its share" in mended.reason
     no_better, _ = judged([*before, day(1, 50), day(2, 50)], predicted=rows, promoted_at=promoted)
     assert no_better.verdict == "failing"
     good = [day(back, 200, version=1) for back in range(3, 20)]
     assert judged([*good, day(1, 0), day(2, 0)], predicted=rows, promoted_at=promoted)[0].verdict == "good"
-    today = datetime(2026, 3, 19, 15, tzinfo=UTC)
-    assert judged([*before, day(1, 50), day(2, 50)], predicted=rows, promoted_at=today)[0].verdict == "not_enough_data"
+    for promoted, verdict in (
+        (datetime(2026, 3, 19, 15, tzinfo=UTC), "good"),  # 50 in nine hours
+        (datetime(2026, 3, 20, 5, tzinfo=UTC), "not_enough_data"),
+    ):
+        found, _ = judged([*before, day(1, 50), day(2, 50)], predicted=rows, promoted_at=promoted)
+        assert found.verdict == verdict
 
 
 def test_too_few_values_conclude_nothing() -> None:

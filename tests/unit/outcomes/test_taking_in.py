@@ -182,8 +182,11 @@ def test_an_object_waits_until_the_log_is_written(place: Place) -> None:
     taken = place.take_in()
     assert (taken.objects, taken.waiting, taken.counts["unknown"]) == (1, 1, 1)
     place.log(1, window(start), [{"prediction": 1}])
+    place.send([{"prediction_id": f"{of}-1", "truth": 1}])
+    taken = place.take_in()
+    assert (taken.objects, taken.waiting, taken.counts["new"]) == (1, 1, 1)
     taken = place.take_in(now=NOW + timedelta(minutes=31))
-    assert (taken.objects, taken.waiting, taken.counts["new"]) == (1, 0, 1)
+    assert (taken.objects, taken.waiting, taken.counts["unknown"]) == (1, 0, 1)
 
 
 def test_a_log_that_is_gone_is_needed_for_new_rows_only(place: Place) -> None:
