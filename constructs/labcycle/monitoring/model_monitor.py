@@ -164,6 +164,7 @@ class ModelMonitor(Construct):
         document = {
             "namespace": metric.namespace,
             "name": metric.metric_name,
+            "statistic": metric.statistic,
             "dimensions": dict(metric.dimensions or {}),
         }
         return Stack.of(self).to_json_string(document)

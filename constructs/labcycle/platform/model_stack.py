@@ -244,9 +244,7 @@ class ModelStack(Stack):
     def _monitor(self) -> ModelMonitor | None:
         if self._model.monitor is None:
             return None
-        watched, api = self._model.monitor, self._model.api
-        # The API before a queue counts those who ask for a result, too.
-        counted = self.service if not isinstance(api, AsynchronousDelivery) else None
+        watched = self._model.monitor
         monitor = ModelMonitor(
             self,
             "Monitor",
@@ -259,7 +257,7 @@ class ModelStack(Stack):
             drift=watched.drift,
             cohorts=watched.cohorts,
             freshness=watched.freshness,
-            requests=counted.metric_integrated_requests() if counted else None,
+            requests=self.service.metric_integrated_requests() if self.service else None,
             answered=["drift"] if self._retrains_on_drift() else [],
         )
         CfnOutput(self, "EvaluatorFunction", value=monitor.evaluator.function_name)

@@ -64,7 +64,7 @@ class Counted:
         return Coverage(start, end, sum(asked), requests) if requests else None
 
     def _requests(self, start: datetime, end: datetime) -> int:
-        """How many requests the API passed on, by its samples of how long that took."""
+        """How many requests the API passed on."""
         query: Any = {
             "Id": "requests",
             "MetricStat": {
@@ -74,7 +74,7 @@ class Counted:
                     "Dimensions": [{"Name": name, "Value": value} for name, value in self.metric.dimensions],
                 },
                 "Period": int(_GRID.total_seconds()),
-                "Stat": "SampleCount",
+                "Stat": self.metric.statistic,
             },
         }
         pages = self.cloudwatch.get_paginator("get_metric_data").paginate(

@@ -55,15 +55,16 @@ class Freshness:
 
 @dataclass(frozen=True)
 class Requests:
-    """The metric in which the model's API counts what it passed on to the server."""
+    """The metric in which the model's API counts what it passed on to the server, by this statistic of it."""
 
     namespace: str
     name: str
+    statistic: str
     dimensions: tuple[tuple[str, str], ...]
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Requests:
-        return cls(doc["namespace"], doc["name"], tuple(sorted(doc["dimensions"].items())))
+        return cls(doc["namespace"], doc["name"], doc["statistic"], tuple(sorted(doc["dimensions"].items())))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ FRESHNESS = Freshness(training_days=90, traffic_hours=6)
 def requests(bench: Bench) -> cloudwatch.Metric:
     api = apigateway.HttpApi(bench.stack, "Api")
     return cloudwatch.Metric(
-        namespace="AWS/ApiGateway", metric_name="IntegrationLatency", dimensions_map={"ApiId": api.api_id}
+        namespace="AWS/ApiGateway",
+        metric_name="IntegrationLatency",
+        statistic="SampleCount",
+        dimensions_map={"ApiId": api.api_id},
     )
 
 
@@ -41,7 +44,12 @@ def read(template: Template) -> Environment:
 
 def test_the_evaluator_reads_what_is_watched(whole: Template) -> None:
     variables = environment_of(whole, EVALUATOR)
-    requests = {"namespace": "AWS/ApiGateway", "name": "IntegrationLatency", "dimensions": {"ApiId": "a1b2"}}
+    requests = {
+        "namespace": "AWS/ApiGateway",
+        "name": "IntegrationLatency",
+        "statistic": "SampleCount",
+        "dimensions": {"ApiId": "a1b2"},
+    }
     environment = Environment.read(variables | {"REQUESTS": json.dumps(requests)})
     assert (environment.drift.method, environment.drift.threshold) == ("wasserstein", 0.1)
     assert (environment.drift.window.total_seconds(), environment.drift.cohorts) == (48 * 3600, ("country",))
@@ -56,7 +64,12 @@ def test_the_metric_of_the_api_is_told_with_its_id(whole: Template) -> None:
     before, reference, after = function["Properties"]["Environment"]["Variables"]["REQUESTS"]["Fn::Join"][1]
     assert reference == {"Ref": api}
     document = json.loads(f"{before}a1b2{after}")
-    assert document == {"namespace": "AWS/ApiGateway", "name": "IntegrationLatency", "dimensions": {"ApiId": "a1b2"}}
+    assert document == {
+        "namespace": "AWS/ApiGateway",
+        "name": "IntegrationLatency",
+        "statistic": "SampleCount",
+        "dimensions": {"ApiId": "a1b2"},
+    }
 
 
 def test_each_subject_has_an_alarm_on_its_metric(whole: Template) -> None:

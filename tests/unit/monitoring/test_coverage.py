@@ -14,7 +14,7 @@ from labcycle_lambdas.monitoring.window import Window
 from tests.unit.monitoring.traffic import START, Api, Traffic
 from tests.unit.serving.workshop import World
 
-REQUESTS = Requests("AWS/ApiGateway", "IntegrationLatency", (("ApiId", "a1b2"),))
+REQUESTS = Requests("AWS/ApiGateway", "IntegrationLatency", "SampleCount", (("ApiId", "a1b2"),))
 
 
 def window(at: datetime, asked: int | None) -> Window:

@@ -212,7 +212,7 @@ def test_the_function_fails_after_it_told_what_it_found(world: World, called: An
 def test_the_function_judges_what_its_settings_name() -> None:
     read = Environment.read(variables())
     assert [judge.subject for judge in handler.judges(read, mock.Mock())] == ["drift"]
-    requests = '{"namespace": "AWS/ApiGateway", "name": "IntegrationLatency", "dimensions": {"ApiId": "a1b2"}}'
+    requests = '{"namespace": "AWS/ApiGateway", "name": "IntegrationLatency", "statistic": "SampleCount", "dimensions": {"ApiId": "a1b2"}}'
     given = variables(freshness={"traffic_hours": 5}, cohorts=["country"])
     read = Environment.read(given | {"REQUESTS": requests, "AWS_DEFAULT_REGION": "eu-west-1"})
     assert read.requests and read.requests.dimensions == (("ApiId", "a1b2"),)
