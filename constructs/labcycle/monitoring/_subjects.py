@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labcycle.config import Drift, DriftMethod, Freshness
+from labcycle.config import Drift, DriftMethod, Freshness, Outcome, Performance
 
 METRICS = {  # as labcycle_lambdas/monitoring/metrics.py publishes them
     "drift": "DriftDetected",
@@ -25,6 +25,24 @@ def drift_alarm(model: str, team: str, drift: Drift) -> str:
         f"{drift.limit:g} or more. Its predictions may be wrong. See what moved: labcycle monitor report {model}. Then check the "
         f"data's source; retrain: labcycle monitor react {model} (a policy for drift does so by itself and reports); or take the "
         f"version back: labcycle models rollback {model}."
+    )
+
+
+def performance_alarm(model: str, team: str, performance: Performance) -> str:
+    return (
+        f"The predictions of {model} (team {team}) are not good enough: in {performance.persistence} evaluation(s) in a row with new outcomes, "
+        f"{performance.metric} of those whose truth is known, at least {performance.minimum_rows} of {performance.window_days} day(s), missed the "
+        f"limit {performance.limit:g} beyond chance. See by version, day and cohort: labcycle outcomes show {model}. Then check that the truths are "
+        f"right; retrain: labcycle monitor react {model}; or take the version back: labcycle models rollback {model}."
+    )
+
+
+def business_alarm(model: str, team: str, outcome: Outcome) -> str:
+    return (
+        f"The model {model} (team {team}) is worth too little: in {outcome.persistence} evaluation(s) in a row with new outcomes, "
+        f"{outcome.metric} summed up over {outcome.window_days} whole day(s) was below {outcome.minimum:g}, and so was the live version's share of "
+        f"it. See since when: labcycle monitor status {model}; and by version and day: labcycle outcomes show {model}. Then take the version back: labcycle models rollback {model}; or, where the "
+        f"business changed and not the model, set another minimum in the team file."
     )
 
 

@@ -9,6 +9,7 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -18,8 +19,9 @@ from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
 from labcycle._notices import tell
 from labcycle._schedules import SCHEDULED_TIME, call_every
-from labcycle.config import Drift, Freshness, names
-from labcycle.monitoring._subjects import METRICS, drift_alarm, freshness_alarm
+from labcycle.config import Drift, Freshness, Outcome, Performance, names
+from labcycle.monitoring._outcomes import let_take_in
+from labcycle.monitoring._subjects import METRICS, business_alarm, drift_alarm, freshness_alarm, performance_alarm
 
 # Two of them are a week: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _LONGEST_PERIOD_SECONDS = 84 * 3600
@@ -60,6 +62,11 @@ class ModelMonitor(Construct):
         When columns have drifted, and how often everything is judged. Absent: the population stability index of 0.2, each hour.
     cohorts
         Categorical features whose most frequent values are compared each by itself, too, as far as the reference has them.
+    performance, outcome
+        When predictions count as wrong, and what the model is to be worth, by the outcomes that come back by their ids, which the
+        evaluator takes in. Absent: not watched.
+    artifact_bucket
+        Holds the prediction log and the outcomes; needed where these are watched.
     freshness
         How old the training of the live version, and its last prediction, may be. Absent: of any age.
     requests
@@ -74,7 +81,7 @@ class ModelMonitor(Construct):
     Raises
     ------
     ValueError
-        If `answered` names what is not watched.
+        If `answered` names what is not watched, or outcomes are watched without `artifact_bucket`; all at once.
     """
 
     def __init__(
@@ -90,6 +97,9 @@ class ModelMonitor(Construct):
         dead_letters: sqs.IQueue | None = None,
         drift: Drift | None = None,
         cohorts: Sequence[str] = (),
+        performance: Performance | None = None,
+        outcome: Outcome | None = None,
+        artifact_bucket: s3.IBucket | None = None,
         freshness: Freshness | None = None,
         requests: cloudwatch.Metric | None = None,
         answered: Collection[str] = (),
@@ -99,6 +109,15 @@ class ModelMonitor(Construct):
         drift = drift or Drift()
         every = Duration.minutes(drift.every_minutes)
         self._team, self._model = team, model
+        said = {"drift": drift_alarm(model, team, drift)}
+        if performance:
+            said["performance"] = performance_alarm(model, team, performance)
+        if outcome:
+            said["business"] = business_alarm(model, team, outcome)
+        if freshness:
+            said["freshness"] = freshness_alarm(model, team, freshness)
+        by_outcomes = bool(performance or outcome)
+        _check(answered, said, bucket_is_missing=by_outcomes and artifact_bucket is None)
         let_logs_use(encryption_key, self)
         self.evaluator = python_function(
             self,
@@ -109,17 +128,20 @@ class ModelMonitor(Construct):
             environment={
                 "LEDGER_TABLE": ledger.table_name,
                 "MODEL": model,
-                "MONITOR": _settings(drift, cohorts, freshness),
+                "MONITOR": _settings(drift, cohorts, performance=performance, outcome=outcome, freshness=freshness),
+                **({"ARTIFACT_BUCKET": artifact_bucket.bucket_name} if artifact_bucket and by_outcomes else {}),
                 **({"REQUESTS": self._document_of(requests)} if requests else {}),
             },
-            memory_mib=512,
-            timeout=Duration.minutes(5),
+            memory_mib=1024 if by_outcomes else 512,
+            timeout=Duration.minutes(15 if by_outcomes else 5),
             key=encryption_key,
         )
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
             self, "DeadLetters", whose=f"the monitor of {model}", topic=notice_topic, key=encryption_key
         )
         self._let_evaluator_work(ledger, encryption_key, freshness)
+        if artifact_bucket and by_outcomes:
+            let_take_in(self.evaluator, model=model, ledger=ledger, bucket=artifact_bucket, key=encryption_key)
         if requests:
             # The action takes no resource.
             allow(self.evaluator, ["cloudwatch:GetMetricData"], ["*"])
@@ -134,10 +156,6 @@ class ModelMonitor(Construct):
             dead_letters=self.dead_letters,
             time_zone=time_zone,
         )
-        said = {"drift": drift_alarm(model, team, drift)}
-        if freshness:
-            said["freshness"] = freshness_alarm(model, team, freshness)
-        _check(answered, said)
         self.alarms: dict[str, cloudwatch.Alarm] = {
             subject: self._alarm(subject, text, every) for subject, text in said.items()
         }
@@ -207,7 +225,7 @@ class ModelMonitor(Construct):
         )
 
 
-def _settings(drift: Drift, cohorts: Sequence[str], freshness: Freshness | None) -> str:
+def _settings(drift: Drift, cohorts: Sequence[str], **others: Performance | Outcome | Freshness | None) -> str:
     """What is watched, as the evaluator reads it."""
     document: dict[str, object] = {
         "drift": {
@@ -219,13 +237,19 @@ def _settings(drift: Drift, cohorts: Sequence[str], freshness: Freshness | None)
         },
         "cohorts": list(cohorts),
     }
-    if freshness:
-        document["freshness"] = freshness.model_dump(mode="json", exclude_none=True)
+    for name, settings in others.items():
+        if settings:
+            document[name] = settings.model_dump(mode="json", exclude_none=True)
     return json.dumps(document, separators=(",", ":"))
 
 
-def _check(answered: Collection[str], watched: Collection[str]) -> None:
+def _check(answered: Collection[str], watched: Collection[str], *, bucket_is_missing: bool) -> None:
+    problems = []
     if unknown := sorted(set(answered) - set(watched)):
-        raise ValueError(
+        problems.append(
             f"answered: got {', '.join(unknown)}; allowed is what is watched: {', '.join(watched)}. Watch it, or leave it out."
         )
+    if bucket_is_missing:
+        problems.append("artifact_bucket: got none; performance and outcome need the bucket that outcomes arrive in.")
+    if problems:
+        raise ValueError(" ".join(problems))

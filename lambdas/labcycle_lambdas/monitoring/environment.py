@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from labcycle_lambdas.outcomes import business, performance
 from labcycle_lambdas.profiles import Method
 from labcycle_lambdas.variables import required
 
@@ -69,13 +70,17 @@ class Requests:
 
 @dataclass(frozen=True)
 class Environment:
-    """`freshness` is None where it is not watched, `requests` where no API stands before the model."""
+    """`performance`, `outcome` and `freshness` are None where they are not watched, `requests` where no API stands before the model.
+    `artifact_bucket` holds the outcomes; "" where none are watched."""
 
     ledger_table: str
     team: str
     model: str
     drift: Drift
+    performance: performance.Settings | None = None
+    outcome: business.Settings | None = None
     freshness: Freshness | None = None
+    artifact_bucket: str = ""
     requests: Requests | None = None
 
     @classmethod
@@ -84,12 +89,16 @@ class Environment:
         missing, ValueError or KeyError if a document is not as it should be."""
         table, team, model, monitor = required(_REQUIRED, variables, "evaluator")
         doc, requests = json.loads(monitor), variables.get("REQUESTS")
-        freshness = doc.get("freshness")
+        told, freshness = (doc.get("performance"), doc.get("outcome")), doc.get("freshness")
+        bucket = required(("ARTIFACT_BUCKET",), variables, "evaluator")[0] if any(told) else ""
         return cls(
             ledger_table=table,
             team=team,
             model=model,
             drift=Drift.from_doc(doc),
+            performance=performance.Settings.from_doc(told[0]) if told[0] else None,
+            outcome=business.Settings.from_doc(told[1]) if told[1] else None,
             freshness=Freshness.from_doc(freshness) if freshness else None,
+            artifact_bucket=bucket,
             requests=Requests.from_doc(json.loads(requests)) if requests else None,
         )

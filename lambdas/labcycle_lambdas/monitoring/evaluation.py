@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ class Evaluator:
     evaluations: Evaluations
     judges: Sequence[Judge]
 
-    def evaluate(self, at: datetime, who: Who) -> dict[str, Any]:
+    def evaluate(self, at: datetime, who: Who, has_time: Callable[[], bool] = lambda: True) -> dict[str, Any]:
         """The evaluation of the time `at`; it is made once, and asking again gives the recorded answer. Subjects that could not
         be judged are then judged again, unless another evaluation was made since, or another version is live.
 
@@ -50,23 +50,23 @@ class Evaluator:
         judged; the others are whole). Of drift, beside them: `verdict` (not_enough_data, stable, drifting: over the threshold but
         not yet long enough, drifted), `reason`, `rows`, `coverage` (the share of the requests that the profiles tell of,
         None where it is not known), `features` (column -> figure) and `table` (all figures of each
-        column), of the 200 that moved most, and `cohorts`.
+        column), of the 200 that moved most, and `cohorts`. `outcomes`: what was taken in before performance and value were judged.
 
         Raises
         ------
         Throttled
             If DynamoDB did not take the calls; nothing was recorded.
         """
-        return self.table.until_unchanged(lambda: self._once(at, who))
+        return self.table.until_unchanged(lambda: self._once(at, who, has_time))
 
-    def _once(self, at: datetime, who: Who) -> dict[str, Any]:
+    def _once(self, at: datetime, who: Who, has_time: Callable[[], bool]) -> dict[str, Any]:
         model, key = self.environment.model, stamp(at)
         recorded = self.evaluations.item(model, key)
         before, item = self.evaluations.state(model)
         before = before or MonitorState()
         if recorded and (not recorded.doc.get("errors") or before.last_key != key):
             return recorded.doc
-        moment = Moment(at, self.deployments.current(model))
+        moment = Moment(at, self.deployments.current(model), has_time)
         since = moment.live.promoted_at if moment.live else ""
         if before.since not in ("", since):
             if recorded:

@@ -12,6 +12,7 @@ import boto3
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.evaluations import Evaluations
+from labcycle_lambdas.ledger.outcomes import Outcomes
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
@@ -23,7 +24,12 @@ from labcycle_lambdas.monitoring.evaluation_line import evaluation_line
 from labcycle_lambdas.monitoring.freshness import FreshnessJudge
 from labcycle_lambdas.monitoring.judging import Judge
 from labcycle_lambdas.monitoring.metrics import publish
+from labcycle_lambdas.monitoring.outcomes import Arrivals, BusinessJudge, PerformanceJudge
+from labcycle_lambdas.outcomes.store import Store
+from labcycle_lambdas.outcomes.sums import KINDS
 from labcycle_lambdas.scheduled import scheduled_time
+
+_LEFT_MS = 90_000  # for judging, once outcomes are taken in
 
 
 class NotAllJudged(Exception):
@@ -41,7 +47,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     environment = Environment.read()
     at = scheduled_time(event) or datetime.now(UTC)
     who = Who.service(context.function_name, context.aws_request_id)
-    evaluation = evaluator(environment).evaluate(at, who)
+    evaluation = evaluator(environment).evaluate(at, who, lambda: context.get_remaining_time_in_millis() > _LEFT_MS)
     publish(_client("cloudwatch"), environment.team, evaluation)
     print(evaluation_line(evaluation))
     if errors := evaluation["errors"]:
@@ -62,8 +68,23 @@ def judges(environment: Environment, table: Table) -> list[Judge]:
     model, profiles = environment.model, Profiles(table)
     counted = Counted(_client("cloudwatch"), environment.requests) if environment.requests else None
     found: list[Judge] = [DriftJudge(model, environment.drift, profiles, counted)]
+    if environment.performance or environment.outcome:
+        found += _of_outcomes(environment, table, profiles)
     if environment.freshness:
         found.append(FreshnessJudge(model, environment.freshness, profiles, table))
+    return found
+
+
+def _of_outcomes(environment: Environment, table: Table, profiles: Profiles) -> list[Judge]:
+    model, outcomes = environment.model, Outcomes(table)
+    kind = KINDS[environment.performance.metric] if environment.performance else "none"
+    arrivals = Arrivals(table, Store(_client("s3"), environment.artifact_bucket, model), kind)
+    found: list[Judge] = []
+    if environment.performance:
+        window = environment.drift.window
+        found.append(PerformanceJudge(model, environment.performance, arrivals, outcomes, profiles, window))
+    if environment.outcome:
+        found.append(BusinessJudge(model, environment.outcome, arrivals, outcomes, profiles))
     return found
 
 

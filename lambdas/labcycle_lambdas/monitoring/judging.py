@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,10 +17,11 @@ NOTHING_LIVE = "no version is live"
 
 @dataclass(frozen=True)
 class Moment:
-    """The time of an evaluation, and what is deployed then."""
+    """The time of an evaluation, and what is deployed then; `has_time` tells whether the function has time for some more."""
 
     at: datetime
     deployment: Deployment
+    has_time: Callable[[], bool] = lambda: True
 
     @property
     def live(self) -> Deployed | None:

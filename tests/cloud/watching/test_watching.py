@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,6 +55,20 @@ class Watched(Story):
         }
         self.team.place.client("cloudwatch").put_metric_data(Namespace="AWS/ApiGateway", MetricData=[datum])
 
+    def came_true(self, right: int, wrong: int) -> None:
+        """A window of predictions is in the log, as the model server writes it; over the API comes what became of them."""
+        version = self.live()
+        window = f"{self.promoted + timedelta(seconds=5):%Y%m%dT%H%M%SZ}-a1-1"
+        lines = "".join(json.dumps({"row": row, "prediction": 1}) + "\n" for row in range(right + wrong))
+        key = f"predictions/{MODEL}/{version}/{window}.jsonl.gz"
+        log = gzip.compress(lines.encode())
+        self.team.place.client("s3").put_object(Bucket=self.team.bucket, Key=key, Body=log)
+        told = [
+            {"prediction_id": f"{version}-{window}-{row}", "truth": int(row < right)} for row in range(right + wrong)
+        ]
+        answer = self.scientist.call("POST", f"/labcycle/1.0/models/{MODEL}/outcomes", body={"outcomes": told})
+        assert answer.status == 200, str(answer)
+
     def state(self, alarm: str) -> str:
         name = self.team.output(STACK, alarm)
         (found,) = self.team.place.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
@@ -96,7 +111,12 @@ def test_drift_is_not_judged_where_requests_are_missing(watched: Watched) -> Non
     lost = watched.judged(HALF_AN_HOUR)
     assert (lost["verdict"], lost["coverage"]["share"]) == ("not_enough_data", 0.94)
     assert lost["reason"].startswith("the profiles tell of 94 of 100 requests")
-    assert verdicts(lost) == {"drift": "not_enough_data", "freshness": "good"}
+    assert verdicts(lost) == {
+        "drift": "not_enough_data",
+        "performance": "not_enough_data",
+        "business": "not_enough_data",
+        "freshness": "good",
+    }
     assert watched.started() == []
     watched.asked(95)
     assert watched.judged(2 * HALF_AN_HOUR)["verdict"] == "drifted"
@@ -117,6 +137,20 @@ def test_a_model_that_is_asked_nothing_is_told_once(watched: Watched) -> None:
     assert told["NewStateValue"] == "ALARM" and "nobody asked it" in told["AlarmDescription"]
     assert f"labcycle monitor status {MODEL}" in told["AlarmDescription"]
     assert watched.actions().count("data_stale") == 1
+
+
+def test_predictions_that_do_not_come_true_are_told_with_what_to_do(watched: Watched) -> None:
+    version = watched.goes_live()
+    watched.send(BEFORE)
+    watched.came_true(40, 80)
+    fallen = watched.judged(timedelta(minutes=90))
+    assert fallen["outcomes"]["new"] == 120
+    assert verdicts(fallen)["performance"] == "failed" and verdicts(fallen)["freshness"] == "good"
+    assert (watched.state("PerformanceAlarm"), watched.state("BusinessAlarm")) == ("ALARM", "OK")
+    (alarm,) = watched.hear()
+    assert f"labcycle outcomes show {MODEL}" in json.loads(alarm)["AlarmDescription"]
+    assert watched.actions()[-1] == "performance_fell"
+    assert f"accuracy of version {version} is 0.3333" in fallen["judgements"][1]["reason"]
 
 
 def test_a_subject_that_cannot_be_judged_ends_among_the_dead_letters_and_hides_nothing(watched: Watched) -> None:

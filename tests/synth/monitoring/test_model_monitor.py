@@ -8,16 +8,20 @@ from typing import Any
 import pytest
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import Drift, DriftMethod, Freshness
+from labcycle.config import Drift, DriftMethod, Freshness, Outcome, Performance
 from labcycle.monitoring._subjects import METRICS
 from labcycle_lambdas.monitoring import metrics
 from labcycle_lambdas.monitoring.environment import Environment
+from labcycle_lambdas.outcomes import business, performance
 from tests.synth.monitoring.test_monitoring import Bench, alarms_of, environment_of, listed, statements
 
 EVALUATOR = "Evaluator of card-fraud, team fraud"
 FRESHNESS = Freshness(training_days=90, traffic_hours=6)
+PERFORMANCE = Performance(metric="roc_auc", limit=0.8)
+OUTCOME = Outcome(metric="money-saved", minimum=10_000.0, expected=20_000.0, window_days=14)
 
 
 def requests(bench: Bench) -> cloudwatch.Metric:
@@ -34,7 +38,15 @@ def requests(bench: Bench) -> cloudwatch.Metric:
 def whole() -> Template:
     bench = Bench()
     drift = Drift(method="wasserstein", window_hours=48, every_minutes=30)
-    bench.monitor(drift=drift, cohorts=["country"], freshness=FRESHNESS, requests=requests(bench))
+    bench.monitor(
+        drift=drift,
+        cohorts=["country"],
+        performance=PERFORMANCE,
+        outcome=OUTCOME,
+        artifact_bucket=s3.Bucket(bench.stack, "Bucket"),
+        freshness=FRESHNESS,
+        requests=requests(bench),
+    )
     return bench.template()
 
 
@@ -53,6 +65,9 @@ def test_the_evaluator_reads_what_is_watched(whole: Template) -> None:
     environment = Environment.read(variables | {"REQUESTS": json.dumps(requests)})
     assert (environment.drift.method, environment.drift.threshold) == ("wasserstein", 0.1)
     assert (environment.drift.window.total_seconds(), environment.drift.cohorts) == (48 * 3600, ("country",))
+    assert environment.performance == performance.Settings("roc_auc", 0.8, 200, 2, 7)
+    assert environment.outcome == business.Settings("money-saved", 10_000, 20_000, 50, 2, 14)
+    assert environment.artifact_bucket == "token"
     assert environment.freshness
     assert environment.freshness.training and environment.freshness.training.days == 90
     assert environment.freshness.traffic and environment.freshness.traffic.total_seconds() == 6 * 3600
@@ -74,13 +89,36 @@ def test_the_metric_of_the_api_is_told_with_its_id(whole: Template) -> None:
 
 def test_each_subject_has_an_alarm_on_its_metric(whole: Template) -> None:
     assert METRICS == metrics.NAMES
-    for subject in ("drift", "freshness"):
+    for subject in METRICS:
         [(_, alarm)] = alarms_of(whole, metrics.NAMES[subject])
         assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1800, 2, 1)
         assert alarm["TreatMissingData"] == "notBreaching" and alarm["AlarmActions"]
         assert "labcycle monitor" in alarm["AlarmDescription"] and len(alarm["AlarmDescription"]) <= 1024
-    for subject in ("performance", "business"):
-        assert alarms_of(whole, metrics.NAMES[subject]) == []
+    [(_, fell)], [(_, lost)] = (alarms_of(whole, METRICS[one]) for one in ("performance", "business"))
+    assert "roc_auc of those whose truth is known" in fell["AlarmDescription"]
+    assert "money-saved summed up over 14 whole day(s) was below 10000" in lost["AlarmDescription"]
+
+
+def test_what_takes_in_outcomes_has_time_and_may_read_the_log(whole: Template) -> None:
+    [function] = whole.find_resources("AWS::Lambda::Function", {"Properties": {"Description": EVALUATOR}}).values()
+    assert (function["Properties"]["Timeout"], function["Properties"]["MemorySize"]) == (900, 1024)
+    reading = [json.dumps(s["Resource"]) for _, s in statements(whole) if "s3:GetObject" in listed(s["Action"])]
+    assert any("/predictions/card-fraud/*" in resource for resource in reading)
+
+
+def test_what_is_not_watched_has_no_alarm_and_no_bucket() -> None:
+    bench = Bench()
+    bench.monitor(artifact_bucket=s3.Bucket(bench.stack, "Bucket"))
+    template = bench.template()
+    assert [alarms_of(template, METRICS[one]) for one in ("performance", "business", "freshness")] == [[], [], []]
+    assert not [s for _, s in statements(template) if any(a.startswith("s3:") for a in listed(s["Action"]))]
+    assert "ARTIFACT_BUCKET" not in environment_of(template, EVALUATOR)
+
+
+@pytest.mark.parametrize("settings", [{"performance": PERFORMANCE}, {"outcome": OUTCOME}])
+def test_outcomes_need_the_bucket_that_they_arrive_in(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="artifact_bucket: got none"):
+        Bench().monitor(**settings)
 
 
 @pytest.mark.parametrize(
@@ -159,4 +197,5 @@ def test_it_may_read_runs_and_metrics_only_where_it_needs_them(
 
 def test_what_the_api_counts_may_be_read(whole: Template) -> None:
     assert "cloudwatch:GetMetricData" in {a for _, s in statements(whole) for a in listed(s["Action"])}
-    assert keys_of(whole, "dynamodb:PutItem") == ["DRIFT#card-fraud", "CUSTODY#model/card-fraud", "CUSTODY_WAITING"]
+    written = ["DRIFT#card-fraud", "CUSTODY#model/card-fraud", "CUSTODY_WAITING"]
+    assert keys_of(whole, "dynamodb:PutItem") == [*written, "OUTCOMES#card-fraud", "OUTCOMES#card-fraud#*"]

@@ -23,6 +23,7 @@ from labcycle_lambdas.monitoring.freshness import FreshnessJudge
 from labcycle_lambdas.monitoring.judging import Judge
 from labcycle_lambdas.profiles import Profile, Reference
 from tests.unit.serving.workshop import (
+    BUCKET,
     FEATURES,
     LABELS,
     MODEL,
@@ -44,7 +45,8 @@ def variables(**settings: Any) -> dict[str, str]:
     drift = DRIFT | {name: value for name, value in settings.items() if name in DRIFT}
     beside = {name: value for name, value in settings.items() if name not in DRIFT}
     monitor = json.dumps({"drift": drift, **beside})
-    return {"LEDGER_TABLE": TABLE, "TEAM": "fraud", "MODEL": MODEL, "MONITOR": monitor}
+    bucket = {"ARTIFACT_BUCKET": BUCKET} if {"performance", "outcome"} & set(settings) else {}
+    return {"LEDGER_TABLE": TABLE, "TEAM": "fraud", "MODEL": MODEL, "MONITOR": monitor, **bucket}
 
 
 class Traffic:
