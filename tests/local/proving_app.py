@@ -302,6 +302,7 @@ class Signals(cdk.Stack):
                         {"Condition": "{% $exists($states.input.job) %}", "Next": "Train"},
                         {"Condition": "{% $exists($states.input.forbidden) %}", "Next": "Forbidden"},
                         {"Condition": "{% $exists($states.input.wait) %}", "Next": "Wait"},
+                        {"Condition": "{% $exists($states.input.token_seconds) %}", "Next": "Await"},
                     ],
                     "Default": "Fail once",
                 },
@@ -335,6 +336,20 @@ class Signals(cdk.Stack):
                     "End": True,
                 },
                 "Wait": {"Type": "Wait", "Seconds": 30, "End": True},
+                "Await": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                    "Arguments": {
+                        "FunctionName": function.function_arn,
+                        "Payload": {"do": "{% $states.input.do %}", "value": "{% $states.context.Task.Token %}"},
+                    },
+                    "TimeoutSeconds": "{% $states.input.token_seconds %}",
+                    "Catch": [
+                        {"ErrorEquals": ["Flaky"], "Next": "Caught"},
+                        {"ErrorEquals": ["States.Timeout"], "Output": {"caught": "time"}, "Next": "Failed"},
+                    ],
+                    "End": True,
+                },
             },
         }
         machine = states.StateMachine(

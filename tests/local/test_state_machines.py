@@ -112,6 +112,24 @@ def test_a_name_is_used_once_and_an_unknown_job_is_not_found(proving: Proving, r
         sagemaker.stop_training_job(TrainingJobName="proving-never")
 
 
+def test_a_wait_for_a_token_ends_by_the_token_by_time_or_by_the_error_of_the_function(proving: Proving) -> None:
+    late = run(proving, {"token_seconds": 1, "do": "nothing"})
+    assert (late["status"], json.loads(late["output"])) == ("SUCCEEDED", {"caught": "time"})
+    broken = run(proving, {"token_seconds": 600, "do": "raise"})
+    assert (broken["status"], json.loads(broken["output"])) == ("SUCCEEDED", {"caught": "Flaky"})
+    client = proving.cloud.client("stepfunctions")
+    machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:proving-machine"
+    asked = json.dumps({"token_seconds": 600, "do": "say"})
+    arn = client.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
+    said = until(lambda: proving.cloud.logs("/proving/prover", containing="said "))
+    token = str(said[-1]).partition("said ")[2].partition(" end")[0]
+    client.send_task_success(taskToken=token, output='{"decision": "approve"}')
+    ended = until(lambda: client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED")
+    assert ended and json.loads(client.describe_execution(executionArn=arn)["output"]) == {"decision": "approve"}
+    with pytest.raises(ClientError, match="TaskDoesNotExist"):
+        client.send_task_success(taskToken=token, output="{}")
+
+
 def test_the_machines_role_is_enforced(proving: Proving) -> None:
     found = run(proving, {"forbidden": True})
     assert found["status"] == "FAILED"

@@ -3,6 +3,7 @@
 * The role of the state machine is enforced for what it calls: MiniStack asks nobody.
 * `sagemaker:createTrainingJob` and its `.sync` form.
 * `TimeoutSeconds` of the whole machine ends it.
+* Where a function is given a token to wait for, its error fails the task, and `TimeoutSeconds` can be an expression.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from labcycle.local.emulation import encryption, policies
 from labcycle.local.settings import Settings
 
 POLL_SECONDS = 0.2
+_token: contextvars.ContextVar[str] = contextvars.ContextVar("labcycle_state_machine_token", default="")
 _role: contextvars.ContextVar[str] = contextvars.ContextVar("labcycle_state_machine_role", default="")
 
 
 def install(settings: Settings) -> None:
     _run_in_role()
     _enforce_role(settings)
+    _await_tokens()
     _train(settings)
 
 
@@ -91,6 +94,43 @@ def _enforce_role(settings: Settings) -> None:
     stepfunctions._call_lambda = call
     stepfunctions._invoke_sns_publish = publish_in_role
     stepfunctions._SERVICE_DISPATCH["arn:aws:states:::sns:publish"] = publish_in_role
+
+
+def _await_tokens() -> None:
+    """MiniStack passes over the error of a function that it gave a token to, and waits on; and takes no expression as a time."""
+    execute, wait, call_lambda = (
+        stepfunctions._execute_task,
+        stepfunctions._invoke_with_callback,
+        stepfunctions._call_lambda,
+    )
+
+    def execute_task(state: dict[str, Any], given: Any, execution: dict[str, Any], context: dict[str, Any]) -> Any:
+        seconds = state.get("TimeoutSeconds")
+        if isinstance(seconds, str):
+            asked = {"Arguments": {"seconds": seconds}}
+            seconds = stepfunctions._apply_jsonata_arguments(asked, given, context)["seconds"]
+            state = {**state, "TimeoutSeconds": seconds}
+        return execute(state, given, execution, context)
+
+    def with_token(resource: str, data: Any, token: str, state: dict[str, Any]) -> Any:
+        held = _token.set(token)
+        try:
+            return wait(resource, data, token, state)
+        finally:
+            _token.reset(held)
+
+    def call(reference: str, event: Any) -> Any:
+        try:
+            return call_lambda(reference, event)
+        except stepfunctions._ExecutionError as error:
+            if waiting := stepfunctions._task_tokens.get(_token.get()):
+                waiting["error"] = {"Error": error.error, "Cause": error.cause}
+                waiting["event"].set()
+            raise
+
+    stepfunctions._execute_task = execute_task
+    stepfunctions._invoke_with_callback = with_token
+    stepfunctions._call_lambda = call
 
 
 def _require(settings: Settings, action: str, resource: str, error: str) -> None:

@@ -41,6 +41,8 @@ def handle(event: dict[str, Any], context: object) -> Any:
         answer = getattr(boto3.client(event["service"]), event["method"])(**event.get("with", {}))
         answer.pop("ResponseMetadata", None)
         return json.loads(json.dumps(answer, default=str))
+    if asked == "say":
+        print(f"said {event['value']} end")
     if asked == "sleep":
         import time
 
