@@ -68,5 +68,6 @@ def _team(platform: Platform, name: str) -> Iterator[Team]:
     platform.cloud.training.reset()
     yield team
     platform.cloud.faults.clear()
+    platform.cloud.steering.clear()
     assert platform.cloud.guard.refused == []
     assert platform.cloud.functions.failures == []

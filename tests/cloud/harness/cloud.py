@@ -48,6 +48,7 @@ class Cloud:
         self.guard = Guard()
         self.training = TrainingJobs(self.guard)
         self.endpoints = Endpoints(self.guard)
+        self.steering = machines.Steering()
         self.meanwhile: Callable[[float], object] = lambda seconds: None  # what happens while a state machine waits
         self.outputs: dict[str, dict[str, str]] = {}
         self.places: dict[str, Place] = {}
@@ -84,6 +85,10 @@ class Cloud:
     def finish(self, execution_arn: str) -> dict[str, Any]:
         """See `machines.finish`."""
         return machines.finish(execution_arn)
+
+    def redrive(self, execution_arn: str) -> None:
+        """See `machines.redrive`."""
+        machines.redrive(execution_arn)
 
     def evaluate_alarms(self, place: Place, at: datetime | None = None) -> None:
         """See `delivery.evaluate_alarms`."""
@@ -205,7 +210,7 @@ def cloud() -> Iterator[Cloud]:
         stack.enter_context(mock.patch.object(botocore.session, "create_loader", lambda *_: loader))
         made.functions.patch(stack)
         made.faults.patch(stack)
-        machines.patch(stack, made.training, made.guard, lambda seconds: made.meanwhile(seconds))
+        machines.patch(stack, made.training, made.guard, lambda seconds: made.meanwhile(seconds), made.steering)
         delivery.patch(stack)
         streams.patch(stack)
         buckets.patch(stack)

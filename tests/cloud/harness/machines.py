@@ -2,7 +2,8 @@
 
 JSONata is evaluated (moto expects a Java machine), strings are quoted in its variables, parameters and answers of
 service integrations take the service's spelling, waits and retries do not wait, and
-`sagemaker:createTrainingJob.sync` runs a training job to its end.
+`sagemaker:createTrainingJob.sync` runs a training job to its end. Where a state waits for a token, nobody waits: what the test does
+then is done, and without an answer the state's time is over. Executions can be redriven, and their states can break.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from unittest import mock
 
 import botocore.session
 import jsonata
 from botocore.config import Config
-from moto.stepfunctions.parser import models as _loads_the_whole_interpreter  # noqa: F401
-from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.api import ExecutionStatus, HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
@@ -34,7 +36,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends  # loads the whole interpreter
 
 from tests.cloud.harness import policies
 from tests.cloud.harness.permissions import Guard
@@ -48,7 +54,25 @@ _ONE_ATTEMPT = Config(parameter_validation=False, retries={"total_max_attempts":
 _MANAGED_RULE = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 
 
-def patch(stack: ExitStack, training: TrainingJobs, guard: Guard, waited: Callable[[float], object]) -> None:
+When = Literal["before", "after"]
+
+
+@dataclass
+class Steering:
+    """What a test does to executions. `broken`: states that fail each time, before they do their work or after it. `token_awaited` is
+    called where a state waits for a token, with the seconds that it may wait; if nothing ends its wait then, its time is over."""
+
+    broken: dict[str, When] = field(default_factory=dict)
+    token_awaited: Callable[[float], object] = lambda seconds: None
+    struck: list[str] = field(default_factory=list)
+
+    def clear(self) -> None:
+        self.broken, self.token_awaited, self.struck = {}, lambda seconds: None, []
+
+
+def patch(
+    stack: ExitStack, training: TrainingJobs, guard: Guard, waited: Callable[[float], object], steering: Steering
+) -> None:
     """Mend moto's interpreter until `stack` closes. Where a state machine waits so many seconds, `waited` is called instead."""
     _replace(stack, moto_jsonata.eval_jsonata_expression, _evaluate)
     _replace(stack, moto_jsonata.encode_jsonata_variable_declarations, _declare)
@@ -70,12 +94,87 @@ def patch(stack: ExitStack, training: TrainingJobs, guard: Guard, waited: Callab
     service = task_service.StateTaskService
     stack.enter_context(mock.patch.object(service, "_normalise_parameters", _normalise_parameters))
     stack.enter_context(mock.patch.object(service, "_normalise_response", _normalise_response))
+    _steer(stack, steering)
     original = state_task_factory.state_task_service_for
 
     def service_for(service_name: str) -> Any:
         return _TrainingJobTask(training, guard) if service_name == "sagemaker" else original(service_name)
 
     _replace(stack, original, service_for)
+
+
+def _steer(stack: ExitStack, steering: Steering) -> None:
+    service, await_token = task_service.StateTaskService, StateTaskServiceCallback._wait_for_task_token_timeout
+    evaluate, environment = service._eval_execution, ExecutionWorker._get_evaluation_environment
+
+    def eval_execution(self: Any, env: Any) -> None:
+        when = steering.broken.get(self.name)
+        if when != "before":
+            evaluate(self, env)
+        if when:
+            steering.struck.append(self.name)
+            details: Any = TaskFailedEventDetails(
+                resource="broken", resourceType="test", error="Broken", cause="broken on purpose"
+            )
+            name = CustomErrorName("Broken")
+            raise FailureEventException(
+                FailureEvent(env, name, HistoryEventType.TaskFailed, EventDetails(taskFailedEventDetails=details))
+            )
+
+    def wait_for_token(self: Any, timeout_seconds: float, callback_endpoint: Any) -> Any:
+        if self.resource.condition != ResourceCondition.WaitForTaskToken:
+            return await_token(self, timeout_seconds, callback_endpoint)
+        steering.token_awaited(timeout_seconds)
+        return callback_endpoint.get_outcome()
+
+    def with_redrives(self: Any) -> Any:
+        env = environment(self)
+        env.states.context_object.context_object_data["Execution"]["RedriveCount"] = 0
+        return env
+
+    stack.enter_context(mock.patch.object(service, "_eval_execution", eval_execution))
+    stack.enter_context(mock.patch.object(StateTaskServiceCallback, "_wait_for_task_token_timeout", wait_for_token))
+    stack.enter_context(mock.patch.object(ExecutionWorker, "_get_evaluation_environment", with_redrives))
+
+
+class _Redriven(ExecutionWorker):  # type: ignore[misc]
+    """Runs an execution again from the state that it failed in, with its input and the variables as they were:
+    https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html"""
+
+    def __init__(self, execution: Any) -> None:
+        before = execution.exec_worker
+        super().__init__(
+            before._evaluation_details, BaseExecutionWorkerCommunication(execution), None, before._activity_store
+        )
+        entered = [e for e in before.env.event_manager.get_event_history() if "stateEnteredEventDetails" in e][-1]
+        self._at = entered["stateEnteredEventDetails"]["name"]
+        self._input = json.loads(entered["stateEnteredEventDetails"]["input"])
+        store = before.env.variable_store
+        self._variables = {**store._outer_scope, **store._inner_scope}
+        self._redrives = before.env.states.context_object.context_object_data["Execution"]["RedriveCount"] + 1
+
+    def _get_evaluation_entrypoint(self) -> Any:
+        definition = json.loads(self._evaluation_details.state_machine_details.definition)
+        return AmazonStateLanguageParser.parse(json.dumps({**definition, "StartAt": self._at}))[0]
+
+    def _get_evaluation_environment(self) -> Any:
+        env = super()._get_evaluation_environment()
+        env.states.context_object.context_object_data["Execution"]["RedriveCount"] = self._redrives
+        for name, value in self._variables.items():
+            env.variable_store.set(name, value)
+        env.states.reset(self._input)
+        return env
+
+
+def redrive(execution_arn: str) -> None:
+    """Let a failed execution go on."""
+    place = Place.of_arn(execution_arn)
+    execution = stepfunctions_parser_backends[place.account][place.region].describe_execution(execution_arn)
+    assert execution.exec_status == ExecutionStatus.FAILED, execution.exec_status
+    worker = _Redriven(execution)
+    execution.exec_worker, execution.exec_status = worker, ExecutionStatus.RUNNING
+    execution.stop_date = execution.error = execution.cause = None
+    worker.start()
 
 
 def _replace(stack: ExitStack, original: Any, replacement: Any) -> None:

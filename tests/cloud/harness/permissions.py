@@ -385,7 +385,10 @@ def _events(place: Place, operation: str, params: Params) -> Iterator[Need]:
 
 
 def _states(place: Place, operation: str, params: Params) -> Iterator[Need]:
-    yield Need(f"states:{operation}", params.get("stateMachineArn") or params["executionArn"])
+    if operation == "SendTaskSuccess":  # takes no resource: who has the token may
+        yield Need("states:SendTaskSuccess", "*")
+    else:
+        yield Need(f"states:{operation}", params.get("stateMachineArn") or params["executionArn"])
 
 
 _SHELL = "SSM-SessionManagerRunShell"
