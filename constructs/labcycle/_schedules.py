@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Mapping
 
 from aws_cdk import Duration, Stack, Token
@@ -96,9 +97,10 @@ def start_at(
     started: str,
     dead_letters: sqs.IQueue,
     time_zone: str,
+    event: Mapping[str, object] = types.MappingProxyType({}),
 ) -> scheduler.CfnSchedule:
-    """The schedule of a state machine, and the role by which it starts it; `started` names the machine for people. A start
-    that cannot be delivered is tried for an hour."""
+    """The schedule of a state machine, and the role by which it starts it with `event` as its input; `started` names the machine for
+    people. A start that cannot be delivered is tried for an hour."""
     role = _role(scope, team, f"Lets the schedule start {started}", dead_letters)
     allow(role, ["states:StartExecution"], [machine.state_machine_arn])
     return _schedule(
@@ -108,7 +110,7 @@ def start_at(
         description=description,
         target=machine.state_machine_arn,
         role=role,
-        event={},
+        event=event,
         dead_letters=dead_letters,
         tried_seconds=3600,
     )
@@ -146,7 +148,7 @@ def _schedule(
     description: str,
     target: str,
     role: iam.IRole,
-    event: Mapping[str, str],
+    event: Mapping[str, object],
     dead_letters: sqs.IQueue,
     tried_seconds: int,
 ) -> scheduler.CfnSchedule:
@@ -161,7 +163,7 @@ def _schedule(
         target=scheduler.CfnSchedule.TargetProperty(
             arn=target,
             role_arn=role.role_arn,
-            input=json.dumps(event),
+            input=json.dumps(dict(event)),
             dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
             retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                 maximum_event_age_in_seconds=tried_seconds, maximum_retry_attempts=5

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from labcycle.config import DriftMethod
 from labcycle.config.metrics import Metric
+from labcycle.config.training_prices import USD_HOUR
 
 Data = dict[str, Any]
 _T = TypeVar("_T")
@@ -88,6 +89,8 @@ def watch(data: Data, number: int, *, whole: bool) -> None:
     if data.get("retrain") is not None:
         data["retrain"] |= _some(maximum_cohort_loss=_turn(_LOSSES, number // 17))
     data["react"] = _reactions(data, number, whole)
+    if any("monthly_budget_usd" in one for one in data["react"]):
+        data["retrain"] |= {"instance_type": _turn(tuple(USD_HOUR), number)}  # a budget needs a price
     if not data["react"] and number % 2:
         del data["react"]
 

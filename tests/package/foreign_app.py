@@ -4,9 +4,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
-from labcycle.config import Member
+from labcycle.config import Member, Reaction, Retrain
 from labcycle.foundation import TeamFoundation
-from labcycle.monitoring import ModelMonitor, Retraining
+from labcycle.monitoring import ModelMonitor, ModelReaction
 from labcycle.network import SharedNetwork
 from labcycle.serving import ModelService
 from labcycle.tracking import ExperimentTracking
@@ -55,16 +55,17 @@ monitor = ModelMonitor(
     encryption_key=tracking.encryption_key,
     notice_topic=topic,
 )
-Retraining(
+ModelReaction(
     stack,
-    "ChurnRetraining",
+    "ChurnReaction",
     team="ours",
     model="churn",
     ledger=tracking.table,
     artifact_bucket=tracking.artifact_bucket,
     encryption_key=tracking.encryption_key,
     notice_topic=topic,
-    alarm=monitor.alarm,
-    image="111122223333.dkr.ecr.eu-central-1.amazonaws.com/training:1",
+    policies=[Reaction(on=("drift",), do="retrain")],
+    alarms={"drift": monitor.alarm},
+    retrain=Retrain(image="111122223333.dkr.ecr.eu-central-1.amazonaws.com/training:1"),
 )
 app.synth()

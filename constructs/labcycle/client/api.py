@@ -167,6 +167,21 @@ class LifecycleClient(TeamApi):
         """Let a paused model predict again: `{"deployment": ..., "changed": bool}`. Raises `ApiError`."""
         return self._of_model("POST", model, "resume", _reason(reason))
 
+    def review(self, model: str, *, approve: bool, reason: str = "", execution: str = "") -> dict[str, Any]:
+        """Say whether the version goes live that a retraining made and that waits for its review; with `execution`, only if it is of
+        this reaction. To reject it needs a reason. `{"execution": ..., "decision": ...}`. Raises `ApiError`."""
+        body = {"decision": "approve" if approve else "reject", **_reason(reason)}
+        return self._of_model("POST", model, "review", {**body, **({"execution": execution} if execution else {})})
+
+    def reactions(self, model: str) -> dict[str, Any]:
+        """What reactions did, the newest first, with their stages: `{"reactions": [...], "waiting": ..., "lock": {...}}`. Raises `ApiError`."""
+        return self._of_model("GET", model, "reactions")
+
+    def reaction_plan(self, model: str, cause: str = "manual") -> dict[str, Any]:
+        """What a reaction on this cause would do now: `{"do": ..., "may_begin": bool, "problems": [...], "training": ...}`. Raises
+        `ApiError`."""
+        return self._of_model("GET", model, f"reactions/plan?cause={quote(cause)}")
+
     def deployment(self, model: str) -> dict[str, Any]:
         """What is live and what was, and the promotion that is under way:
         `{"deployment": {"live": ..., "previous": [...], ...}, "promotion": ...}`. Raises `ApiError`."""

@@ -1,4 +1,4 @@
-"""The commands `promote`, `promotion`, `rollback`, `trial`, `shadow`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
+"""The commands `promote`, `promotion`, `rollback`, `review`, `trial`, `shadow`, `pause`, `resume`, `deployment` and `history` of the group `labcycle models`.
 
 Each prints tables for people, or with --json the API's own answer.
 """
@@ -87,6 +87,24 @@ def register(app: typer.Typer) -> None:
         if as_json:
             return print_json(said)
         _print_change(model, said)
+
+    @app.command()
+    def review(
+        model: ModelName,
+        reason: Annotated[str, typer.Argument(help="Why; --reject needs it.")] = "",
+        approve: Annotated[bool | None, typer.Option("--approve/--reject", help="Whether it goes live.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Say whether the version goes live that a retraining made, and that waits for its review."""
+        if approve is None:
+            raise LabcycleError("Give --approve or --reject.")
+        if not approve and not reason:
+            raise LabcycleError(f"Say why it is rejected: labcycle models review {model} --reject REASON.")
+        said = LifecycleClient().review(model, approve=approve, reason=reason)
+        if as_json:
+            return print_json(said)
+        what = "approved, its promotion begins" if approve else "rejected, it does not go live"
+        typer.echo(f"{model}: {what} (reaction {said['execution']})")
 
     @app.command()
     def trial(model: ModelName, as_json: AsJson = False) -> None:

@@ -171,6 +171,11 @@ def promotion_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/promotion"
 
 
+def reaction_parameter(team: str, model: str) -> str:
+    """SSM parameter that holds what is done when something is found of a model, and the ARN of the state machine that does it."""
+    return f"/labcycle/team/{team}/model/{model}/reaction"
+
+
 def promotion_machine(team: str, model: str) -> str:
     """State machine that promotes versions of a model; `*` as the model is all of the team, and of no other. Of a long name of a
     model it has the beginning, and a digest: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html

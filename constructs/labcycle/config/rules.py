@@ -19,6 +19,7 @@ from .fargate import allowed_memory_mb
 from .names import token_url_output
 from .problem import Path
 from .regions import is_zone_of, known_regions
+from .training_prices import USD_HOUR
 
 PRINCIPAL_KINDS = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
 MODEL_KEYS = ("name", "business_owner", "deliver", "runtime", "promotion", "monitor", "retrain", "react")
@@ -288,8 +289,21 @@ def _reactions(model: Any) -> Iterator[Broken]:
                     ("react", i, "on", at),
                     f"got {cause} in a second reaction; allowed in one, since both would start at once. Remove one of them",
                 )
+        yield from _priced(model, i, reaction)
         answered |= set(causes)
         yield from _below(("react", i), _no_repeats(reaction, "on"))
+
+
+def _priced(model: Any, i: int, reaction: Any) -> Iterator[Broken]:
+    """A budget is held against the price of the instance."""
+    instance = _get(_get(model, "retrain"), "instance_type") if _get(model, "retrain") is not None else None
+    budgeted = _get(reaction, "do") == "retrain" and _get(reaction, "monthly_budget_usd") is not None
+    if budgeted and isinstance(instance, str) and instance not in USD_HOUR:
+        yield Broken(
+            ("react", i, "monthly_budget_usd"),
+            f"got a budget for trainings on {instance}, whose price is not known; known are {', '.join(USD_HOUR)}. Take one of them, "
+            f"or remove monthly_budget_usd",
+        )
 
 
 def reaction_rules(reaction: Any) -> Iterator[Broken]:

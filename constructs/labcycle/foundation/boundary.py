@@ -127,20 +127,17 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             arn("kms", "key/*"),
             conditions={"StringEquals": {"aws:ResourceTag/labcycle:team": team}},
         ),
-        _allow(
-            "lambda",
-            "GetFunctionConfiguration InvokeFunction",
-            arn("lambda", f"function:{generated}"),
-        ),
         {
             "Effect": "Allow",
             "Action": [
+                *(f"lambda:{verb}" for verb in ("GetFunctionConfiguration", "InvokeFunction")),
                 *(f"events:{verb}" for verb in ("DescribeRule", "PutEvents", "PutRule", "PutTargets")),
                 "ses:SendEmail",
                 "sns:Publish",
                 "sqs:SendMessage",
             ],
             "Resource": [
+                arn("lambda", f"function:{generated}"),
                 arn("events", f"event-bus/{names.event_bus(team)}"),
                 # Step Functions waits for a training job through this rule of its own; the name is fixed by the service.
                 arn("events", "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"),
@@ -183,7 +180,8 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             ssm="DescribeInstanceInformation DescribeSessions GetConnectionStatus ResumeSession StartSession TerminateSession "
             "UpdateInstanceInformation",
             ssmmessages="CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",
-            states="DescribeExecution DescribeStateMachine GetExecutionHistory ListExecutions StartExecution StopExecution",
+            states="DescribeExecution DescribeStateMachine GetExecutionHistory ListExecutions RedriveExecution SendTaskSuccess "
+            "StartExecution StopExecution",
             xray="GetSamplingRules GetSamplingTargets PutTelemetryRecords PutTraceSegments",
             **{"execute-api": "Invoke"},
         ),

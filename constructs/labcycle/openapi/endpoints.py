@@ -17,6 +17,7 @@ from labcycle.openapi.records import (
     RUN_ID,
     RUN_STATUS,
     STAGE,
+    TIME,
     TOKEN,
     VERSION,
 )
@@ -572,6 +573,16 @@ SERVER = (
 
 _LIFECYCLE = "/labcycle/1.0/"
 _NUMBER = either(INT64, VERSION)
+_LOCK = shape(
+    {
+        "execution!": text("Of the reaction that is under way; empty for none."),
+        "run_id!": STRING,
+        "expires_at!": STRING,
+        "waiting!": text("The execution whose version waits for its review; empty for none."),
+        "waiting_until!": STRING,
+        "cool_downs!": ANYTHING,
+    }
+)
 _DEPLOYMENT = ref("Deployment")
 _PROMOTION = nullable(ref("Promotion"))
 _WENT_LIVE = shape({"version!": INT64, "promoted_at!": STRING, "promoted_by!": STRING})
@@ -750,6 +761,81 @@ LIFECYCLE = (
         _LIFECYCLE + "models/{model}/promotion",
         "How far the promotion in steps is that is under way, or how the last one ended.",
         answer=shape({"promotion!": _PROMOTION}),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/review",
+        "Say whether the version goes live that a retraining made, and that waits for its review. A rejection needs a reason.",
+        {"decision!": one_of("approve", "reject"), "execution": STRING, "reason": text(longest=1_000)},
+        shape({"execution!": STRING, "decision!": one_of("approve", "reject")}),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/reactions",
+        "What reactions did, the newest first, with the times of their stages; what waits for a review, and who holds the lock.",
+        answer=shape(
+            {
+                "reactions!": array(
+                    shape(
+                        {
+                            "execution!": STRING,
+                            "cause!": nullable(STRING),
+                            "do!": nullable(STRING),
+                            "run_id!": nullable(RUN_ID),
+                            "outcome!": nullable(STRING),
+                            "reason!": nullable(STRING),
+                            "review!": nullable(one_of("approve", "reject", "none")),
+                            "stages!": array(shape({"stage!": STRING, "at!": TIME, "seconds!": nullable(DOUBLE)})),
+                            "seconds!": DOUBLE,
+                        }
+                    )
+                ),
+                "waiting!": nullable(STRING),
+                "lock!": _LOCK,
+            }
+        ),
+    ),
+    Endpoint(
+        "GET",
+        _LIFECYCLE + "models/{model}/reactions/plan",
+        "What a reaction on `cause` (absent: manual) would do now, and whether it may begin. Nothing is changed.",
+        {"cause": one_of("drift", "performance", "business", "schedule", "manual")},
+        shape(
+            {
+                "model!": STRING,
+                "cause!": STRING,
+                "policy!": INT64,
+                "do!": one_of("retrain", "roll_back", "pause", "tell"),
+                "promote!": one_of("automatic", "after_review"),
+                "otherwise!": one_of("keep", "pause"),
+                "machine!": STRING,
+                "lock!": _LOCK,
+                "training!": nullable(
+                    shape(
+                        {
+                            "instance_type!": STRING,
+                            "maximum_minutes!": INT64,
+                            "metric!": STRING,
+                            "minimum_gain!": DOUBLE,
+                            "cohorts!": array(STRING),
+                            "maximum_cohort_loss!": nullable(DOUBLE),
+                            "estimated_usd!": nullable(DOUBLE),
+                            "monthly_budget_usd!": nullable(DOUBLE),
+                            "spent_usd!": DOUBLE,
+                            "month!": STRING,
+                            "version": INT64,
+                            "run_id": RUN_ID,
+                            "parameters": ANYTHING,
+                            "recipe": STRING,
+                            "data": STRING,
+                            "data_files": INT64,
+                        }
+                    )
+                ),
+                "may_begin!": BOOLEAN,
+                "problems!": array(STRING),
+            }
+        ),
     ),
     Endpoint(
         "GET",

@@ -19,14 +19,13 @@ from labcycle.config import (
     EndpointDelivery,
     FargateDelivery,
     Model,
-    Reaction,
     RealTimeDelivery,
     ServerlessDelivery,
     Target,
     Team,
     names,
 )
-from labcycle.monitoring import ModelDashboard, ModelMonitor, Panel, Retraining, SavedQueries
+from labcycle.monitoring import ModelDashboard, ModelMonitor, ModelReaction, Panel, SavedQueries
 from labcycle.monitoring.saved_queries import Log
 from labcycle.platform import contract
 from labcycle.platform.personas import rights_of
@@ -69,7 +68,7 @@ class ModelStack(Stack):
         self.promotion = self._promotion()
         self.batch = self._batch()
         self.monitor = self._monitor()
-        self.retraining = self._retraining()
+        self.reaction = self._reaction()
         self.report = self._report()
         self._declare()
         self.queries = self._queries()
@@ -261,23 +260,19 @@ class ModelStack(Stack):
             artifact_bucket=self._artifacts,
             freshness=watched.freshness,
             requests=self.service.metric_integrated_requests() if self.service else None,
-            answered=["drift"] if self._retrains_on_drift() else [],
+            answered=[cause for one in self._model.react for cause in one.on if cause not in ("schedule", "manual")],
         )
         CfnOutput(self, "EvaluatorFunction", value=monitor.evaluator.function_name)
         for subject, alarm in monitor.alarms.items():
             CfnOutput(self, f"{subject.capitalize()}Alarm", value=alarm.alarm_name)
         return monitor
 
-    def _retrains_on_drift(self) -> Reaction | None:
-        return next((one for one in self._model.react if one.do == "retrain" and "drift" in one.on), None)
-
-    def _retraining(self) -> Retraining | None:
-        retrain, reaction = self._model.retrain, self._retrains_on_drift()
-        if self.monitor is None or retrain is None or reaction is None:
+    def _reaction(self) -> ModelReaction | None:
+        if not self._model.react:
             return None
-        retraining = Retraining(
+        reaction = ModelReaction(
             self,
-            "Retraining",
+            "Retraining",  # as it was called when it did nothing else: another id would replace its resources
             team=self._team.team,
             model=self._model.name,
             ledger=self._ledger,
@@ -285,18 +280,14 @@ class ModelStack(Stack):
             encryption_key=self._key,
             notice_topic=self._notices,
             dead_letters=self._dead_letters,
-            alarm=self.monitor.alarm,
-            image=retrain.image,
-            instance_type=retrain.instance_type,
-            maximum_duration=Duration.minutes(retrain.maximum_minutes),
-            metric=retrain.metric,
-            minimum_gain=retrain.minimum_gain,
-            promote=reaction.promote,
-            cool_down=Duration.hours(reaction.cool_down_hours),
+            policies=self._model.react,
+            alarms=self.monitor.alarms if self.monitor else {},
+            retrain=self._model.retrain,
+            cohorts=self._model.monitor.cohorts if self._model.monitor else (),
             runtime=self._runtime,
         )
-        CfnOutput(self, "ReactionStateMachine", value=retraining.state_machine.state_machine_arn)
-        return retraining
+        CfnOutput(self, "ReactionStateMachine", value=reaction.state_machine.state_machine_arn)
+        return reaction
 
     def _report(self) -> ScheduledReport | None:
         report = self._model.report
@@ -437,8 +428,8 @@ class ModelStack(Stack):
         called += [self.report.function] if self.report else []
         if called:
             allow(role, ["lambda:InvokeFunction"], [function.function_arn for function in called])
-        if self.retraining:
-            machine = self.retraining.state_machine
+        if self.reaction:
+            machine = self.reaction.state_machine
             name = self.split_arn(machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
             executions = self.format_arn(
                 service="states",
@@ -447,8 +438,10 @@ class ModelStack(Stack):
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
             # One statement, since a role holds few characters: each action knows its own kind of the two resources.
-            actions = ("DescribeExecution", "GetExecutionHistory", "ListExecutions", "StartExecution", "StopExecution")
-            allow(role, [f"states:{action}" for action in actions], [machine.state_machine_arn, executions])
+            actions = (
+                "DescribeExecution GetExecutionHistory ListExecutions RedriveExecution StartExecution StopExecution"
+            )
+            allow(role, [f"states:{action}" for action in actions.split()], [machine.state_machine_arn, executions])
 
 
 def _runtime_of(team: Team, model: Model) -> ModelRuntime | None:

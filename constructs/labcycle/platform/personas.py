@@ -37,12 +37,12 @@ RIGHTS: dict[Right, str] = {
     "read": "read runs, models, deployments, histories and their anchors, and download artifacts",
     "log": "log experiments, runs and models; upload training data below `data/`; send what became of predictions, and read those that are kept",
     "register": "register models and versions, set their aliases, stages and tags",
-    "promote": "make a registered version the live one, or roll back",
+    "promote": "make a registered version the live one, or roll back; review what a reaction trained",
     "administer": "rename, delete and restore experiments, runs, models and versions",
     "erase": "let go what the team's retention rules let go: artifacts and points of runs, for good",
     "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
     "invoke models": "send scoring requests; put in, start and read batches; run the saved queries of the logs of models",
-    "operate": "judge now what is watched, start and stop the reaction, see alarms, dashboards and executions, hand out the keys of consumers",
+    "operate": "judge now what is watched, start, stop and redrive the reaction, see alarms, dashboards and executions, hand out the keys of consumers",
     "publish wheels": "put the wheel of labcycle below `wheels/` for the workspaces",
 }
 

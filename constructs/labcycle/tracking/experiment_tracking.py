@@ -324,7 +324,7 @@ class ExperimentTracking(Construct):
         allow(self.tracking_function, [*signing, "s3:DeleteObject"], artifacts)
         allow(self.lifecycle_function, ["s3:GetObject", "s3:GetObjectVersion"], artifacts)
         # Without the right to list, S3 answers 403 instead of 404 for what is not there.
-        seen = {"StringLike": {"s3:prefix": ["experiments/*", "outcomes/*/in/"]}}
+        seen = {"StringLike": {"s3:prefix": ["experiments/*", "data/*", "outcomes/*/in/"]}}
         allow(self.lifecycle_function, ["s3:ListBucket"], [bucket.bucket_arn], seen)
         allow(self.lifecycle_function, ["s3:PutObject"], [bucket.arn_for_objects("outcomes/*/in/*")])
         # A promotion is held against memory and runtime of the model's server.
@@ -335,12 +335,16 @@ class ExperimentTracking(Construct):
         declared = names.declared_parameter(self._team, "*").lstrip("/")
         # Where a model has a state machine for it, that does it.
         machine = names.promotion_parameter(self._team, "*").lstrip("/")
+        reaction = names.reaction_parameter(self._team, "*").lstrip("/")
         stack = Stack.of(self)
         parameters = [
             stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-            for name in (memory, runtime, machine, runs_on, shadow, declared)
+            for name in (memory, runtime, machine, reaction, runs_on, shadow, declared)
         ]
         allow(self.lifecycle_function, ["ssm:GetParameter"], parameters)
+        # A reviewer's decision wakes the reaction that waits for it. The action knows no resource; who has no token can do nothing:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+        allow(self.lifecycle_function, ["states:SendTaskSuccess"], ["*"])
 
     def _grant_api(self, grantee: iam.IGrantable, *routes: str) -> iam.Grant:
         """`routes` are `METHOD/path`, with `*` for anything."""

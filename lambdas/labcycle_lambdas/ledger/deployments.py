@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -244,6 +244,7 @@ class Deployments:
         *,
         from_version: int | None = None,
         to_version: int | None = None,
+        passing_over: Collection[int] = (),
         reason: str = "",
         evidence: Evidence = NO_EVIDENCE,
         also: Also = lambda: (),
@@ -252,8 +253,8 @@ class Deployments:
         What is taken back is dropped; `promote` brings it again. The shadow stays, unless it is the version that is live then.
 
         `from_version`: only if this version is live, or the canary. With it a call whose answer was lost can be repeated: where
-        the roll back has happened already, nothing changes. `to_version`: only if this is the version that is live then. `evidence`,
-        `also`: as `promote`.
+        the roll back has happened already, nothing changes. `to_version`: only if this is the version that is live then.
+        `passing_over`: versions that do not come back; those before the one that does are dropped. `evidence`, `also`: as `promote`.
 
         Raises
         ------
@@ -282,12 +283,15 @@ class Deployments:
                 raise Refused(
                     f"Version {live['version']} of {model} is live, not version {from_version}: nothing was rolled back."
                 )
-            if not doc["previous"]:
+            before = list(doc["previous"])
+            while before and before[0]["version"] in passing_over:
+                del before[0]
+            if not before:
                 raise Refused(
                     f"Version {live['version']} of {model} is the first that was promoted: there is no version to roll "
                     f"back to. Promote another version instead."
                 )
-            target, *rest = doc["previous"]
+            target, *rest = before
             _must_come_back(model, target, live, to_version)
             new = {
                 **_kept(doc),

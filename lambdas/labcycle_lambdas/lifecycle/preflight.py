@@ -149,9 +149,11 @@ class Preflight:
                 f"{'; '.join(said)}. {instead}"
             )
 
-    def check_roll_back(self, model: str, from_version: int | None = None) -> int | None:
-        """Hold the version that a roll back makes live against what its server is made from now: packages can have changed since it
-        was promoted. The version; None where a roll back makes none live, `from_version` is not live, or no server is deployed.
+    def check_roll_back(
+        self, model: str, from_version: int | None = None, *, to_version: int | None = None
+    ) -> int | None:
+        """Hold the version that a roll back makes live (`to_version`, or else the one before) against what its server is made from
+        now: packages can have changed since it was promoted. The version; None where a roll back makes none live, `from_version` is not live, or no server is deployed.
 
         Raises
         ------
@@ -164,9 +166,10 @@ class Preflight:
         record = deployments.current(model)
         if record.live is None or from_version not in (None, record.live.version):
             return None
-        if record.canary or not record.previous or self.server_memory_mb(model) is None:
+        before = [one for one in record.previous if to_version in (None, one.version)]
+        if record.canary or not before or self.server_memory_mb(model) is None:
             return None
-        target, runtime = deployments.whole(model, record.previous[0]), self.server_runtime(model)
+        target, runtime = deployments.whole(model, before[0]), self.server_runtime(model)
         if runtime.runs(target.runtime) if runtime else target.runtime is None:
             return target.version
         label = f"Version {target.version} of {model}"

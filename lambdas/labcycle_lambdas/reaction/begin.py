@@ -1,52 +1,37 @@
-"""First step: may it begin, what is there to train with, and the run that will tell of it."""
+"""First step: which policy is it, may it begin, and where it retrains, what with and the run that will tell of it."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from labcycle_lambdas.ledger.deployments import Deployments
 from labcycle_lambdas.ledger.errors import NotFound
-from labcycle_lambdas.ledger.reactions import Busy, Reactions
+from labcycle_lambdas.ledger.reactions import Beginning, Busy, OverBudget, Reactions, Spending
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
+from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.who import Who
-from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
+from labcycle_lambdas.notice import Notice
 from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.material import ENTRY, RECIPE, Material, job_name_of, run_id_of, training_prefix
+from labcycle_lambdas.reaction.policies import RETRAIN, Policy, introduced, spending_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-RECIPE = "recipe/"
-ENTRY = "train.py"
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
-_MOST_PARAMETERS, _LONGEST_NAME, _LONGEST_VALUE = 100, 256, 2500
-_JOB_PREFIX_LENGTH = 50  # 63 for the whole name
+SKIP, REFUSE = "skip", "refuse"
 
 
-def run_id_of(execution: str) -> str:
-    """The run of an execution: made from its name, so that a repeated step finds it again."""
-    return hashlib.sha256(f"run of {execution}".encode()).hexdigest()[:32]
+@dataclass(frozen=True)
+class _Retraining:
+    """What is told of it to the machine, and what the run is made from."""
 
-
-def job_name_of(team: str, model: str, execution: str) -> str:
-    """At most 63 characters; roles allow training jobs by its prefix `labcycle-<team>-<model>-`."""
-    prefix = f"labcycle-{team}-{model}"[:_JOB_PREFIX_LENGTH]
-    return f"{prefix}-{hashlib.sha256(execution.encode()).hexdigest()[:12]}"
-
-
-def data_prefix(model: str) -> str:
-    """Where newly labelled rows are put, in the team's artifact bucket."""
-    return f"data/{model}/"
-
-
-def training_prefix(model: str) -> str:
-    """Where training jobs leave their archives."""
-    return f"training/{model}/"
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    champion: Run | None = None
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True)
@@ -58,121 +43,115 @@ class Begin:
     reactions: Reactions
 
     def __call__(self, execution: str, given: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
-        """What the training job needs; or `proceed` false with the reason, where another reaction runs or it is too soon.
+        """What is to be done (`do`), by which policy and for what cause; of a retraining, what the job needs. `skip` with the reason,
+        where another reaction runs or it is too soon; `refuse` with a notice, where the month's budget does not allow it.
 
         `given` is the input of the execution; `ignore_cool_down: true` in it lets a person start one all the same.
 
         Raises
         ------
-        CannotRetrain
-            If there is nothing to train from: no live version, no run, no recipe, no data.
+        CannotReact
+            If there is no such policy; or nothing to train from: no live version, no run, no recipe, no data.
         """
-        model = self.environment.model
+        model, number, cause = self.environment.model, *self.environment.policies.chosen(given)
+        policy = self.environment.policies.each[number]
         ignore = given.get("ignore_cool_down") is True
         try:
-            if reason := self.reactions.skipped(model, execution):
-                raise Busy(reason)
-            self.reactions.check(model, execution, now, ignore_cool_down=ignore)
-            champion_version, champion = self._champion()
-            recipe = self._recipe(champion)
-            self._check_parameters(champion)
-            rows_at = self._data()
-            run_id = run_id_of(execution)
-            job = job_name_of(self.environment.team, model, execution)
-            detail = {
-                "execution": execution,
-                "run_id": run_id,
-                "champion_version": champion_version,
-                "champion_run": champion.run_id,
-                "training_job": job,
+            if done := self.reactions.skipped(model, execution):
+                raise OverBudget(done["reason"]) if done.get("refused") else Busy(done["reason"])
+            self.reactions.check(model, execution, policy.do, now, ignore_cool_down=ignore)
+            retraining = self._retraining(execution, policy) if policy.do == RETRAIN else _Retraining()
+            live = self.deployments.current(model).live
+            answer = {
+                "do": policy.do,
+                "policy": number,
+                "cause": cause,
+                "live_version": live.version if live else None,
+                "review_seconds": int(policy.review.total_seconds()) // 2,  # twice, with a reminder between
+                **retraining.answer,
             }
             begun = self.reactions.begin(
                 model,
                 execution,
-                run_id,
                 now,
-                longest=self.environment.longest,
-                who=who,
-                detail=detail,
-                ignore_cool_down=ignore,
+                Beginning(
+                    policy.do,
+                    self.environment.longest,
+                    {"execution": execution, **_noticed(given), **_told(answer)},
+                    run_id=retraining.answer.get("run_id", ""),
+                    spending=retraining.spending,
+                    ignore_cool_down=ignore,
+                ),
+                who,
             )
         except Busy as busy:
             self.reactions.skip(model, execution, busy.reason)
-            return {"proceed": False, "reason": busy.reason}
+            return {"do": SKIP, "reason": busy.reason}
+        except OverBudget as over:
+            return self._refused(execution, cause, str(over), who)
         if begun.abandoned_run:
             self._fail_abandoned(begun.abandoned_run, now, who)
-        self._create_run(run_id, champion, execution, champion_version, who)
-        return {
-            "proceed": True,
-            "run_id": run_id,
-            "job_name": job,
-            "recipe_uri": f"s3://{self.environment.artifact_bucket}/{recipe}",
-            "training_uri": f"s3://{self.environment.artifact_bucket}/{rows_at}",
-            "output_uri": f"s3://{self.environment.artifact_bucket}/{training_prefix(model)}",
-            "hyper_parameters": champion.params,
-            "champion_version": champion_version,
-        }
+        if retraining.champion:
+            self._create_run(retraining, execution, who)
+        return answer
 
-    def _champion(self) -> tuple[int, Run]:
-        live = self.deployments.current(self.environment.model).live
-        if live is None:
-            raise CannotRetrain(f"no version of {self.environment.model} is live: there is no recipe to retrain from")
-        if not live.source_run:
-            raise CannotRetrain(
-                f"version {live.version} was registered without a run: there is no recipe to retrain from"
-            )
-        try:
-            return live.version, self.runs.get(live.source_run)
-        except NotFound:
-            raise CannotRetrain(f"the run {live.source_run} of version {live.version} is not in this ledger") from None
-
-    def _recipe(self, champion: Run) -> str:
-        root = urlsplit(champion.artifact_uri)
-        prefix = f"{root.path.strip('/')}/{RECIPE}"
-        if root.netloc != self.environment.artifact_bucket or not self._holds(prefix, ENTRY):
-            raise CannotRetrain(
-                f"the run {champion.run_id} has no artifact {RECIPE}{ENTRY}: log the training script with "
-                f"mlflow.log_artifacts(folder, '{RECIPE.rstrip('/')}') and promote a version of that run"
-            )
-        return prefix
-
-    def _check_parameters(self, champion: Run) -> None:
-        long = [k for k, v in champion.params.items() if len(k) > _LONGEST_NAME or len(v) > _LONGEST_VALUE]
-        if long or len(champion.params) > _MOST_PARAMETERS:
-            raise CannotRetrain(
-                f"the run {champion.run_id} has parameters that a training job does not take: at most {_MOST_PARAMETERS}, "
-                f"names of {_LONGEST_NAME} and values of {_LONGEST_VALUE} characters; it has {len(champion.params)}"
-                + (f", too long: {', '.join(name[:60] for name in long[:5])}" if long else "")
-            )
-
-    def _data(self) -> str:
-        prefix = data_prefix(self.environment.model)
-        if not self._holds(prefix, ".csv"):
-            raise CannotRetrain(
-                f"there is no training data: put CSV files (features, and the target as the last column) below "
-                f"s3://{self.environment.artifact_bucket}/{prefix}"
-            )
-        return prefix
-
-    def _holds(self, prefix: str, ending: str) -> bool:
-        """Whether an object that is not empty ends so below the prefix."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.environment.artifact_bucket, Prefix=prefix
+    def _retraining(self, execution: str, policy: Policy) -> _Retraining:
+        model, bucket, training = (
+            self.environment.model,
+            self.environment.artifact_bucket,
+            self.environment.policies.training,
         )
-        return any(o["Key"].endswith(ending) and o["Size"] > 0 for page in pages for o in page.get("Contents", []))
+        assert training  # a team file with such a policy has one
+        material = Material(model, bucket, self.s3, self.deployments, self.runs)
+        version, champion = material.champion()
+        recipe = material.recipe(champion)
+        rows_at, _ = material.data()
+        job = job_name_of(self.environment.team, model, execution)
+        return _Retraining(
+            {
+                "run_id": run_id_of(execution),
+                "job_name": job,
+                "recipe_uri": f"s3://{bucket}/{recipe}",
+                "training_uri": f"s3://{bucket}/{rows_at}",
+                "output_uri": f"s3://{bucket}/{training_prefix(model)}",
+                "hyper_parameters": champion.params,
+                "champion_version": version,
+                "champion_run": champion.run_id,
+            },
+            champion,
+            spending_of(training, policy, job),
+        )
 
-    def _create_run(self, run_id: str, champion: Run, execution: str, champion_version: int, who: Who) -> None:
+    def _refused(self, execution: str, cause: str, why: str, who: Who) -> dict[str, Any]:
+        model = self.environment.model
+        detail = {"execution": execution, "cause": cause, "why": why}
+        self.reactions.skip(model, execution, why, event=("reaction_refused", who, detail))
+        lines = [
+            f"{introduced(cause, model)} It was not retrained: {why}.",
+            "",
+            "Nothing was changed. To retrain it all the same, raise monthly_budget_usd of the reaction, deploy, and start it again:",
+            f"labcycle monitor react {model}",
+            f"Execution: {execution}",
+        ]
+        notice = Notice.of(
+            f"labcycle {self.environment.team}: {model} was not retrained, the month's budget is spent", lines
+        )
+        return {"do": REFUSE, "outcome": "over_budget", "notice": notice.to_doc()}
+
+    def _create_run(self, retraining: _Retraining, execution: str, who: Who) -> None:
+        champion, answer = retraining.champion, retraining.answer
+        assert champion
         self.runs.create(
             experiment_id=champion.experiment_id,
             user_id=str(who),
-            run_name=f"retraining of version {champion_version}",
+            run_name=f"retraining of version {answer['champion_version']}",
             tags={
                 "mlflow.parentRunId": champion.run_id,
                 "mlflow.source.type": "JOB",
                 "mlflow.source.name": f"{RECIPE}{ENTRY}",
                 "labcycle.execution": execution,
             },
-            run_id=run_id,
+            run_id=answer["run_id"],
         )
 
     def _fail_abandoned(self, run_id: str, now: datetime, who: Who) -> None:
@@ -182,3 +161,18 @@ class Begin:
                 self.runs.update(run_id, status="FAILED", end_time=int(now.timestamp() * 1000), who=who)
         except NotFound:
             return
+
+
+def _noticed(given: Mapping[str, Any]) -> dict[str, str]:
+    """When the alarm changed, as its event tells."""
+    try:
+        return {"noticed_at": stamp(datetime.fromisoformat(str(given["noticed_at"])))}
+    except (KeyError, ValueError):
+        return {}
+
+
+def _told(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event says of a beginning: `training_job` is the name of a job, the parameters stand in the run."""
+    left_out = ("job_name", "hyper_parameters", "output_uri", "review_seconds")
+    said = {key: value for key, value in answer.items() if key not in left_out}
+    return {**said, **({"training_job": answer["job_name"]} if "job_name" in answer else {})}

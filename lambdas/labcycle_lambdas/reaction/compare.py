@@ -1,10 +1,11 @@
-"""Challenger, champion and the version before on the same holdout, which none was trained on by this reaction."""
+"""Challenger, champion and the version before on the same holdout, which none was trained on by this reaction; the challenger also by
+cohorts, and on odd inputs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployment, Deployments
 from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
-from labcycle_lambdas.ledger.reactions import Reactions
+from labcycle_lambdas.ledger.reactions import COMPARED, Reactions
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
@@ -22,9 +23,11 @@ from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.columns import enforce
 from labcycle_lambdas.model_server.data import Table as Rows
 from labcycle_lambdas.model_server.loading import Loader
-from labcycle_lambdas.model_server.runnable import Unusable
-from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
-from labcycle_lambdas.reaction.environment import AUTOMATIC, Environment
+from labcycle_lambdas.model_server.runnable import Runnable, Unusable
+from labcycle_lambdas.reaction import cohorts, odd_inputs
+from labcycle_lambdas.reaction.cannot_react import CannotReact
+from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.policies import AUTOMATIC, Policy
 from labcycle_lambdas.reaction.scoring import CannotScore, gain, measure
 from labcycle_lambdas.reaction.verdict import Verdict, decide
 
@@ -32,9 +35,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 TARGET = "target"
-COMPARED = "COMPARED"
 REVIEW = "review"
 _REASON_LENGTH = 1000
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A version that was loaded, and what it answered to the holdout, by the names of its outputs."""
+
+    graph: Runnable
+    outputs: Mapping[str, list[Any]]
+    value: float
+
+    def answer(self, rows: Rows) -> list[dict[str, Any]]:
+        return _answers(self.graph, rows)
 
 
 @dataclass(frozen=True)
@@ -47,49 +61,50 @@ class Compare:
     reactions: Reactions
     preflight: Preflight
 
-    def __call__(self, execution: str, begun: Mapping[str, Any], version: int, who: Who) -> dict[str, Any]:
+    def __call__(
+        self, execution: str, begun: Mapping[str, Any], version: int, policy: Policy, who: Who
+    ) -> dict[str, Any]:
         """The values of all, and the `decision`: promote, review, roll_back or keep. Again: the same answer.
 
         The champion is what is live now; the version before is what a roll back would bring back. The latter has
         `previous_version` and either `previous`, its value, or `previous_left_out`, why it cannot be measured (deleted,
-        files gone, other inputs); none of them where there is no version before.
+        files gone, other inputs); none of them where there is no version before. `objections` tells why a challenger goes live
+        in no case; `otherwise` is the decision without it.
 
         Raises
         ------
-        CannotRetrain
+        CannotReact
             If challenger or champion cannot be loaded or measured.
         """
-        model = self.environment.model
+        model, training = self.environment.model, self.environment.policies.training
+        assert training
         done = self.reactions.mark(model, execution, COMPARED)
         if done is not None:
             return done
         run = self.runs.get(begun["run_id"])
-        challenger = self.preflight.prepare(model, version)
         deployment = self.deployments.current(model)
         champion = deployment.live
         if champion is None:
-            raise CannotRetrain(f"no version of {model} is live any more: there is nothing to compare with")
+            raise CannotReact(f"no version of {model} is live any more: there is nothing to compare with")
         rows, truth = self._holdout(run)
-        values = {
-            "champion": self._measure(champion, rows, truth),
-            "challenger": self._measure(challenger, rows, truth),
-        }
+        metric = training.metric
+        live = self._ask(metric, champion, rows, truth)
+        new = self._ask(metric, self.preflight.prepare(model, version), rows, truth)
+        values = {"champion": live.value, "challenger": new.value}
         before: dict[str, Any] = {}
         if deployment.previous:
             before["previous_version"] = deployment.previous[0].version
             try:
-                values["previous"] = self._measure(self._previous(deployment), rows, truth)
-            except CannotRetrain as reason:
+                values["previous"] = self._ask(metric, self._previous(deployment), rows, truth).value
+            except CannotReact as reason:
                 before["previous_left_out"] = str(reason)[:_REASON_LENGTH]
-        metric, minimum_gain = self.environment.metric, self.environment.minimum_gain
-        verdict = decide(
-            metric,
-            minimum_gain,
-            challenger=values["challenger"],
-            champion=values["champion"],
-            previous=values.get("previous"),
-        )
-        review = verdict is Verdict.PROMOTE and self.environment.promote != AUTOMATIC
+        found = cohorts.measured(metric, training.cohorts, rows, truth, new.outputs, live.outputs)
+        probed, odd = odd_inputs.objections(rows, new.answer, live.answer)
+        against = [*cohorts.objections(found, training.maximum_cohort_loss), *odd]
+        sides = {"champion": values["champion"], "previous": values.get("previous")}
+        otherwise = decide(metric, training.minimum_gain, challenger=None, **sides)
+        verdict = decide(metric, training.minimum_gain, challenger=None if against else values["challenger"], **sides)
+        review = verdict is Verdict.PROMOTE and policy.promote != AUTOMATIC
         at = run.end_time or run.start_time
         self.runs.log_batch(
             run.run_id, metrics=[Metric(f"{side}_{metric}", value, at) for side, value in values.items()]
@@ -102,8 +117,12 @@ class Compare:
             "metric": metric,
             **values,
             "gain": gain(metric, values["challenger"], values["champion"]),
-            "minimum_gain": minimum_gain,
+            "minimum_gain": training.minimum_gain,
             "holdout_rows": len(truth),
+            "cohorts": [asdict(cohort) for cohort in found],
+            "probed_rows": probed,
+            "objections": against,
+            "otherwise": otherwise.value,
             "decision": REVIEW if review else verdict.value,
         }
         return self.reactions.once(model, execution, COMPARED, compared, action="retrained", who=who, detail=compared)
@@ -113,7 +132,7 @@ class Compare:
         try:
             self.registry.version(deployment.model, previous.version)
         except NotFound:
-            raise CannotRetrain(f"version {previous.version} was deleted from the registry") from None
+            raise CannotReact(f"version {previous.version} was deleted from the registry") from None
         return self.deployments.whole(deployment.model, previous)
 
     def _holdout(self, run: Run) -> tuple[Rows, list[object]]:
@@ -128,14 +147,20 @@ class Compare:
             rows = [[value for i, value in enumerate(row) if i != at] for row in data]
             return Rows(features, rows), [row[at] for row in data]
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise CannotRetrain(f"the recipe's holdout.json is no table with a column {TARGET}: {error}") from None
+            raise CannotReact(f"the recipe's holdout.json is no table with a column {TARGET}: {error}") from None
 
-    def _measure(self, deployed: Deployed, rows: Rows, truth: list[object]) -> float:
+    def _ask(self, metric: str, deployed: Deployed, rows: Rows, truth: list[object]) -> _Asked:
         try:
             graph = Loader(self.s3, self.environment.artifact_bucket)(deployed)
-            fitting = enforce(rows, graph.schema) if graph.schema and graph.schema.columns else rows
-            answers = graph.predict(fitting, all_outputs=True)
+            answers = _answers(graph, rows)
             outputs = {name: [answer[name] for answer in answers] for name in answers[0]} if answers else {"": []}
-            return measure(self.environment.metric, truth, outputs)
+            return _Asked(graph, outputs, measure(metric, truth, outputs))
         except (Unusable, MlflowError, CannotScore) as error:
-            raise CannotRetrain(f"version {deployed.version} cannot be measured on the holdout: {error}") from None
+            raise CannotReact(f"version {deployed.version} cannot be measured on the holdout: {error}") from None
+
+
+def _answers(graph: Runnable, rows: Rows) -> list[dict[str, Any]]:
+    """The outputs by name, of each row."""
+    fitting = enforce(rows, graph.schema) if graph.schema and graph.schema.columns else rows
+    answers: list[dict[str, Any]] = graph.predict(fitting, all_outputs=True)
+    return answers

@@ -1,263 +1,259 @@
-"""The last step: promote, leave it to a reviewer, roll back, keep the champion, or fail; each ends with a notice to the owner."""
+"""The end of a retraining: promote, roll back, or keep the champion; each ends with a notice to the owner."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.deployments import Deployments
-from labcycle_lambdas.ledger.errors import NotFound, Refused
-from labcycle_lambdas.ledger.promotions import Promotions
-from labcycle_lambdas.ledger.reactions import Reactions
-from labcycle_lambdas.ledger.runs import Runs
+from labcycle_lambdas.ledger.errors import Refused
+from labcycle_lambdas.ledger.promotions import ENDED, FAILED, Promotions
+from labcycle_lambdas.ledger.reactions import APPROVED, REJECTED, REVIEWED
+from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
-from labcycle_lambdas.notice import Notice
-from labcycle_lambdas.reaction.begin import data_prefix, run_id_of
-from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.ending import Ending
+from labcycle_lambdas.reaction.material import data_prefix
 from labcycle_lambdas.reaction.scoring import LOWER_IS_BETTER
-from labcycle_lambdas.step_failure import explain
 
-REJECTED = "REJECTED"
+_REJECTED = "REJECTED"
 
 
 @dataclass(frozen=True)
 class Conclude:
-    environment: Environment
-    deployments: Deployments
+    ending: Ending
     promotions: Promotions
     machines: Machines
-    runs: Runs
-    reactions: Reactions
     preflight: Preflight
 
-    def promote(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
-        """The challenger goes live, in steps where the model has some, unless something else went live since the comparison: then a
-        person decides."""
-        model, version, champion = self.environment.model, compared["version"], compared["champion_version"]
-        deployment = self.deployments.current(model)
+    def promote(self, compared: Mapping[str, Any]) -> dict[str, Any]:
+        """The challenger goes live, in steps where the model has some, in the name of who approved it; unless something else went live
+        since the comparison: then a person decides."""
+        ending, model = self.ending, self.ending.model
+        version, champion = compared["version"], compared["champion_version"]
+        deployment = ending.deployments.current(model)
         live, canary = deployment.live, deployment.canary
         if live is None or live.version not in (champion, version):
             seen = f"version {live.version}" if live else "nothing"
-            return self.review(execution, compared, now, because=f"{seen} went live while it was retrained")
+            return self._left_to_people(compared, f"{seen} went live while it was retrained")
         if canary and canary.deployed.version != version:
             tried = f"version {canary.deployed.version} is the canary, with {canary.percent} % of the requests"
-            return self.review(execution, compared, now, because=tried)
+            return self._left_to_people(compared, tried)
         prepared = self.preflight.prepare(model, version)
         try:
             self.preflight.check_inputs(model, prepared)
         except Refused as refused:
-            return self.review(execution, compared, now, because=str(refused))
-        reason = f"better after drift: {self._figures(compared)}"
+            return self._left_to_people(compared, str(refused))
+        who, reason = self._who_and_why(compared)
         if machine := self.machines.find(model):
-            return self._promote_in_steps(machine, execution, compared, now, who, reason)
-        self.deployments.promote(model, prepared, who, reason=reason)
-        self._end(execution, "promoted", now)
-        return self._answer(
+            return self._promote_in_steps(machine, compared, who, reason)
+        ending.deployments.promote(model, prepared, who, reason=reason)
+        ending.end("promoted")
+        return ending.answer(
             "promoted",
             f"version {version} of {model} is live",
             [
-                f"Drift was detected for {model}. It was retrained from the recipe of version {champion}.",
+                f"{ending.introduced} It was retrained from the recipe of version {champion}.",
                 f"The new version {version} is better: it is live now, in place of version {champion}.",
                 "",
-                *self._details(compared),
+                *details(compared),
                 "",
                 f"To take it back: labcycle models rollback {model}",
                 f"To see what happened: labcycle models history {model}",
             ],
         )
 
-    def _promote_in_steps(
-        self, machine: str, execution: str, compared: Mapping[str, Any], now: datetime, who: Who, reason: str
-    ) -> dict[str, Any]:
-        model, version = self.environment.model, compared["version"]
+    def _who_and_why(self, compared: Mapping[str, Any]) -> tuple[Who, str]:
+        ending = self.ending
+        reason = f"better {ending.after}: {figures(compared)}"
+        review = ending.reactions.mark(ending.model, ending.execution, REVIEWED)
+        if review is None or review["decision"] != APPROVED:
+            return ending.who, reason
+        said = f"approved: {review['reason']}; " if review["reason"] else "approved; "
+        return Who(**review["who"]), said + reason
+
+    def _promote_in_steps(self, machine: str, compared: Mapping[str, Any], who: Who, reason: str) -> dict[str, Any]:
+        ending, model, version = self.ending, self.ending.model, compared["version"]
         try:
             begun = self.promotions.begin(model, version, who, reason=reason)
         except Refused as refused:
-            return self.review(execution, compared, now, because=str(refused))
-        self.machines.start(machine, begun.execution)
-        self._end(execution, "promoted", now)
-        return self._answer(
+            return self._left_to_people(compared, str(refused))
+        try:
+            self.machines.start(machine, begun.execution)
+        except Throttled:
+            raise
+        except Exception as error:  # nothing may stay half promoted: the next promotion would wait for this one
+            said = {"version": version, "outcome": FAILED, "why": f"its state machine could not be started: {error}"}
+            ended = {"state": ENDED, "outcome": FAILED, "percent": 0, "said": (said["why"],)}
+            self.promotions.tell(model, begun.execution, "promotion_failed", ending.who, said, **ended)
+            raise
+        ending.end("promoted")
+        return ending.answer(
             "promoted",
             f"version {version} of {model} is being promoted",
             [
-                f"Drift was detected for {model}. It was retrained from the recipe of version {compared['champion_version']}.",
+                f"{ending.introduced} It was retrained from the recipe of version {compared['champion_version']}.",
                 f"The new version {version} is better: it is promoted in steps, and how that ends will be told.",
                 "",
-                *self._details(compared),
+                *details(compared),
                 "",
                 f"To see how far it is: labcycle models promotion {model}",
                 f"To take it back: labcycle models rollback {model}",
             ],
         )
 
-    def review(
-        self,
-        execution: str,
-        compared: Mapping[str, Any],
-        now: datetime,
-        because: str = "this model is promoted by people",
-    ) -> dict[str, Any]:
-        """Nothing changes; a reviewer is asked."""
-        model, version = self.environment.model, compared["version"]
-        self._end(execution, "waits_for_review", now)
-        return self._answer(
-            "waits_for_review",
-            f"version {version} of {model} waits for your review",
+    def _left_to_people(self, compared: Mapping[str, Any], because: str) -> dict[str, Any]:
+        """Nothing changes, since people changed something in the meantime: they decide on."""
+        ending, model, version = self.ending, self.ending.model, compared["version"]
+        ending.end("left_to_people")
+        return ending.answer(
+            "left_to_people",
+            f"version {version} of {model} is better, and left to you",
             [
-                f"Drift was detected for {model}. It was retrained.",
+                f"{ending.introduced} It was retrained.",
                 f"The new version {version} is better than version {compared['champion_version']}.",
                 f"It is not live: {because}.",
                 "",
-                *self._details(compared),
+                *details(compared),
                 "",
                 f"To make it live: labcycle models promote {model} {version}",
                 f"To see what is live: labcycle models deployment {model}",
             ],
         )
 
-    def roll_back(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
+    def roll_back(self, compared: Mapping[str, Any]) -> dict[str, Any]:
         """The version before measured best: it comes back, unless something else was changed since the comparison."""
-        model, version = self.environment.model, compared["version"]
+        ending, model, version = self.ending, self.ending.model, compared["version"]
         champion, previous = compared["champion_version"], compared["previous_version"]
-        self._reject(execution, compared, who)
-        reason = f"better than version {champion} after drift: {self._figures(compared)}"
+        self._reject(compared)
+        rejected = self._review_said()
+        compared_with = "" if rejected else "that, and than "
+        reason = f"better than version {champion} {ending.after}: {figures(compared)}"
         try:
             self.preflight.check_roll_back(model, champion)
-            self.deployments.roll_back(model, who, from_version=champion, to_version=previous, reason=reason)
+            ending.deployments.roll_back(model, ending.who, from_version=champion, to_version=previous, reason=reason)
         except Refused as refused:
-            return self._kept(execution, compared, now, f"Version {previous} is better, but: {refused}")
-        self._end(execution, "rolled_back", now)
-        return self._answer(
+            return self._kept(compared, f"Version {previous} is better, but: {refused}", paused=False)
+        ending.end("rolled_back")
+        return ending.answer(
             "rolled_back",
             f"version {previous} of {model} is live again",
             [
-                f"Drift was detected for {model}. It was retrained as version {version}.",
-                f"Version {previous} is better than that, and than version {champion} that was live: it is live again.",
+                f"{ending.introduced} It was retrained as version {version}{', which' if rejected else ''}{rejected}.",
+                f"Version {previous} is better than {compared_with}version {champion} that was live: it is live again.",
                 "",
-                *self._details(compared),
+                *details(compared),
                 "",
                 f"To take it back: labcycle models promote {model} {champion}",
                 f"To see what happened: labcycle models history {model}",
             ],
         )
 
-    def keep(self, execution: str, compared: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
-        """Nothing better is at hand: the champion stays live, and the owner learns that the drift persists."""
-        champion, minimum = compared["champion_version"], compared["minimum_gain"]
-        wanted = f"better than version {champion}" + (f" by {minimum:g} or more" if minimum else "")
-        said = f"Version {compared['version']} is not {wanted}"
+    def keep(self, compared: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing better is at hand: the champion stays live, or what the policy says otherwise, and the owner learns that what was
+        found persists."""
+        ending, champion = self.ending, compared["champion_version"]
+        if rejected := self._review_said():
+            said = f"Version {compared['version']}{rejected}"
+        elif compared["objections"]:
+            said = f"Version {compared['version']} does not go live: {'; '.join(compared['objections'])}"
+        else:
+            minimum = compared["minimum_gain"]
+            wanted = f"better than version {champion}" + (f" by {minimum:g} or more" if minimum else "")
+            said = f"Version {compared['version']} is not {wanted}"
         if "previous" in compared:
-            said += f", and neither is version {compared['previous_version']}, which was live before"
-        self._reject(execution, compared, who)
-        return self._kept(execution, compared, now, f"{said}.")
+            also = "neither is" if not rejected and not compared["objections"] else "no better is"
+            said += f", and {also} version {compared['previous_version']}, which was live before"
+        self._reject(compared)
+        live = ending.deployments.current(ending.model).live
+        as_it_was = live is not None and live.version == champion
+        return self._kept(compared, f"{said}.", paused=as_it_was and ending.policy.otherwise == "pause")
 
-    def _kept(self, execution: str, compared: Mapping[str, Any], now: datetime, because: str) -> dict[str, Any]:
-        model, version = self.environment.model, compared["version"]
-        self._end(execution, "kept", now)
-        return self._answer(
-            "kept",
-            f"drift of {model} persists, nothing better is at hand",
+    def _kept(self, compared: Mapping[str, Any], because: str, *, paused: bool) -> dict[str, Any]:
+        ending, model, version = self.ending, self.ending.model, compared["version"]
+        if paused:
+            ending.pause(f"paused by its reaction: {ending.introduced} {because}")
+        outcome = "paused" if paused else "kept"
+        ending.end(outcome)
+        changed = "It was paused: it gives no predictions." if paused else "Nothing was changed."
+        drifted = ending.begun.get("cause", "drift") == "drift"
+        found = "The drift" if drifted else "What was found"
+        stays = f"drift of {model} persists" if drifted else f"{model} stays as it is"
+        return ending.answer(
+            outcome,
+            f"{f'{model} was paused' if paused else stays}, nothing better is at hand",
             [
-                f"Drift was detected for {model}. It was retrained as version {version}.",
+                f"{ending.introduced} It was retrained as version {version}.",
                 because,
-                f"Nothing was changed. Live: {self._live()}.",
+                f"{changed} Live: {ending.live()}.",
                 "",
-                *self._details(compared),
+                *details(compared),
                 "",
-                "The drift persists, and while it lasts there is no second notice. What to do:",
+                f"{found} persists, and while it lasts there is no second notice. What to do:",
                 f"- See which columns moved: labcycle models history {model}. Where their source is broken, mend it.",
-                f"- Are the rows below s3://{self.environment.artifact_bucket}/{data_prefix(model)} many, recent, labelled right?",
+                f"- Are the rows below s3://{ending.environment.artifact_bucket}/{data_prefix(model)} many, recent, labelled right?",
                 '  Mend them, then start the state machine again with the input {"ignore_cool_down": true}.',
                 f"- Where the world has changed: train with other columns, then labcycle models promote {model} VERSION",
                 f"- Where version {version} is good enough, and the change lasts: labcycle models promote {model} {version}",
                 "  Drift is then measured from the new data on.",
+                *([f"- To let it predict again: labcycle models resume {model}"] if paused else []),
             ],
         )
 
-    def _reject(self, execution: str, compared: Mapping[str, Any], who: Who) -> None:
-        self.reactions.once(
-            self.environment.model,
-            execution,
-            REJECTED,
-            dict(compared),
+    def _review_said(self) -> str:
+        """What the reviewer said of it, where that was no; else nothing."""
+        review = self.ending.reactions.mark(self.ending.model, self.ending.execution, REVIEWED)
+        if review is None or review["decision"] != REJECTED:
+            return ""
+        return f" was rejected by {Who(**review['who'])}" + (f" ({review['reason']})" if review["reason"] else "")
+
+    def _reject(self, compared: Mapping[str, Any]) -> None:
+        self.ending.reactions.once(
+            self.ending.model,
+            self.ending.execution,
+            _REJECTED,
+            {"version": compared["version"]},
             action="challenger_rejected",
-            who=who,
+            who=self.ending.who,
             detail=compared,
         )
 
-    def fail(self, execution: str, error: str, cause: str, now: datetime, who: Who) -> dict[str, Any]:
-        """Mark the run as failed, release the lock. Works from wherever the reaction stopped."""
-        model, run_id, why = self.environment.model, run_id_of(execution), explain(error, cause)
-        try:
-            if self.runs.get(run_id).status == "RUNNING":
-                self.runs.update(run_id, status="FAILED", end_time=int(now.timestamp() * 1000), who=who)
-            trained = True
-        except NotFound:
-            run_id, trained = "", False
-        detail = {"execution": execution, "run_id": run_id, "error": error, "cause": why}
-        event = ("retraining_failed", who, detail)
-        cool_down = now + self.environment.cool_down if trained else None  # nothing was spent where nothing was trained
-        self.reactions.end(model, execution, "failed", cool_down_until=cool_down, event=event)
-        answer = self._answer(
-            "failed",
-            f"retraining {model} failed",
-            [
-                f"Drift was detected for {model}, but it could not be retrained: {why}",
-                "",
-                f"Live, as before: {self._live()}.",
-                *([f"Run: {run_id}"] if run_id else []),
-                f"Execution: {execution}",
-                "",
-                'Mend the cause, then start the state machine again with the input {"ignore_cool_down": true}.',
-            ],
+
+def figures(compared: Mapping[str, Any]) -> str:
+    """The values of all versions, in a sentence."""
+    said = (
+        f"{compared['metric']} of version {compared['version']} (retrained) {_figure(compared['challenger'])}, "
+        f"version {compared['champion_version']} (live) {_figure(compared['champion'])}"
+    )
+    if "previous_version" not in compared:
+        return said
+    value = _figure(compared["previous"]) if "previous" in compared else "left out"
+    return f"{said}, version {compared['previous_version']} (before) {value}"
+
+
+def details(compared: Mapping[str, Any]) -> list[str]:
+    """The same as lines of a notice, with the cohorts."""
+    metric = compared["metric"]
+    better = "lower" if metric in LOWER_IS_BETTER else "higher"
+    lines = [
+        f"{metric} on the same {compared['holdout_rows']} rows ({better} is better):",
+        f"  version {compared['version']} (retrained): {_figure(compared['challenger'])}",
+        f"  version {compared['champion_version']} (live when they were compared): {_figure(compared['champion'])}",
+    ]
+    if "previous" in compared:
+        lines.append(f"  version {compared['previous_version']} (live before that): {_figure(compared['previous'])}")
+    elif "previous_version" in compared:
+        lines.append(
+            f"  version {compared['previous_version']} (live before that): left out, since {compared['previous_left_out']}"
         )
-        return {**answer, "why": why}
-
-    def _end(self, execution: str, outcome: str, now: datetime) -> None:
-        cool_down = now + self.environment.cool_down
-        self.reactions.end(self.environment.model, execution, outcome, cool_down_until=cool_down)
-
-    def _answer(self, outcome: str, subject: str, lines: list[str]) -> dict[str, Any]:
-        return {"outcome": outcome, "notice": Notice.of(f"labcycle {self.environment.team}: {subject}", lines).to_doc()}
-
-    def _live(self) -> str:
-        live = self.deployments.current(self.environment.model).live
-        return f"version {live.version}" if live else "nothing"
-
-    def _figures(self, compared: Mapping[str, Any]) -> str:
-        said = (
-            f"{compared['metric']} of version {compared['version']} (retrained) {_figure(compared['challenger'])}, "
-            f"version {compared['champion_version']} (live) {_figure(compared['champion'])}"
-        )
-        if "previous_version" not in compared:
-            return said
-        value = _figure(compared["previous"]) if "previous" in compared else "left out"
-        return f"{said}, version {compared['previous_version']} (before) {value}"
-
-    def _details(self, compared: Mapping[str, Any]) -> list[str]:
-        metric = compared["metric"]
-        better = "lower" if metric in LOWER_IS_BETTER else "higher"
-        lines = [
-            f"{metric} on the same {compared['holdout_rows']} rows ({better} is better):",
-            f"  version {compared['version']} (retrained): {_figure(compared['challenger'])}",
-            f"  version {compared['champion_version']} (live when they were compared): {_figure(compared['champion'])}",
-        ]
-        if "previous" in compared:
-            lines.append(
-                f"  version {compared['previous_version']} (live before that): {_figure(compared['previous'])}"
-            )
-        elif "previous_version" in compared:
-            lines.append(
-                f"  version {compared['previous_version']} (live before that): left out, since "
-                f"{compared['previous_left_out']}"
-            )
-        if compared["minimum_gain"]:
-            lines.append(f"Minimum gain: {compared['minimum_gain']:g}")
-        return [*lines, f"Run: {compared['run_id']}"]
+    if compared["minimum_gain"]:
+        lines.append(f"Minimum gain: {compared['minimum_gain']:g}")
+    lines += [
+        f"  {cohort['rows']} rows with {cohort['field']} {cohort['value']}: {_figure(cohort['challenger'])} (live {_figure(cohort['champion'])})"
+        for cohort in compared["cohorts"]
+    ]
+    return [*lines, f"Run: {compared['run_id']}"]
 
 
 def _figure(value: float) -> str:

@@ -36,6 +36,7 @@ def _steps(environment: Environment) -> Steps:
     table, s3, ssm = Table(boto3.client("dynamodb"), environment.ledger_table), boto3.client("s3"), boto3.client("ssm")
     return Steps(
         environment,
+        table,
         s3,
         Deployments(table),
         Promotions(table),

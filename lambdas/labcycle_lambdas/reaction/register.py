@@ -14,8 +14,8 @@ from labcycle_lambdas.ledger.registry import ModelVersion, Registry
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
-from labcycle_lambdas.reaction.begin import RECIPE, training_prefix
 from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.material import RECIPE, training_prefix
 from labcycle_lambdas.reaction.training_output import RESULTS, TrainingOutput, downloaded, upload, upload_folder
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Register:
 
         Raises
         ------
-        CannotRetrain
+        CannotReact
             If the training job left no usable output.
         """
         run = self.runs.get(begun["run_id"])

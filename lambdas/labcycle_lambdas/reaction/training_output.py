@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.registry import PinnedFile
-from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
+from labcycle_lambdas.reaction.cannot_react import CannotReact
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,15 +44,15 @@ class TrainingOutput:
         return self.folder / "data" / name
 
     def metrics(self) -> dict[str, float]:
-        """Raises CannotRetrain if metrics.json is no mapping of names to finite numbers."""
+        """Raises CannotReact if metrics.json is no mapping of names to finite numbers."""
         try:
             read = json.loads(self.result("metrics.json").read_text())
             metrics = {str(name): float(value) for name, value in read.items()}
         except (ValueError, TypeError, AttributeError) as error:
-            raise CannotRetrain(f"the recipe wrote a metrics.json that holds no numbers by name: {error}") from None
+            raise CannotReact(f"the recipe wrote a metrics.json that holds no numbers by name: {error}") from None
         odd = [name for name, value in metrics.items() if not math.isfinite(value)]
         if odd:
-            raise CannotRetrain(f"the recipe measured no finite value for {', '.join(odd)}")
+            raise CannotReact(f"the recipe measured no finite value for {', '.join(odd)}")
         return metrics
 
 
@@ -62,7 +62,7 @@ def downloaded(s3: S3Client, bucket: str, prefix: str) -> Iterator[TrainingOutpu
 
     Raises
     ------
-    CannotRetrain
+    CannotReact
         If the archives are missing, broken, too large, or lack what a recipe must write.
     """
     with tempfile.TemporaryDirectory(prefix="training-") as made:
@@ -75,7 +75,7 @@ def downloaded(s3: S3Client, bucket: str, prefix: str) -> Iterator[TrainingOutpu
         if not (output.model / "MLmodel").is_file():
             missing.append("model/MLmodel")
         if missing:
-            raise CannotRetrain(f"the recipe did not write {', '.join(missing)}")
+            raise CannotReact(f"the recipe did not write {', '.join(missing)}")
         yield output
 
 
@@ -94,17 +94,17 @@ def _unpack(s3: S3Client, bucket: str, key: str, folder: Path) -> datetime:
         found = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if (code := error.response["Error"]["Code"]) in _MISSING:
-            raise CannotRetrain(f"the training job left no s3://{bucket}/{key} that may be read: {code}") from None
+            raise CannotReact(f"the training job left no s3://{bucket}/{key} that may be read: {code}") from None
         raise
     with archive.open("wb") as file:
         shutil.copyfileobj(found["Body"], file, 1 << 20)
     try:
         with tarfile.open(archive, "r:gz") as tar:
             if sum(member.size for member in tar) > UNPACKED_LIMIT_BYTES:
-                raise CannotRetrain(f"{key} unpacks to more than {UNPACKED_LIMIT_BYTES / 1e9:.0f} GB")
+                raise CannotReact(f"{key} unpacks to more than {UNPACKED_LIMIT_BYTES / 1e9:.0f} GB")
             tar.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise CannotRetrain(f"{key} cannot be unpacked: {error}") from None
+        raise CannotReact(f"{key} cannot be unpacked: {error}") from None
     archive.unlink()
     return found["LastModified"]
 

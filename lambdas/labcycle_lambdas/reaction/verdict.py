@@ -18,8 +18,11 @@ class Verdict(StrEnum):
     KEEP = "keep"
 
 
-def decide(metric: str, minimum_gain: float, *, challenger: float, champion: float, previous: float | None) -> Verdict:
-    """What the values of `metric` say; `previous` is None where there is no version before, or none that can be measured.
+def decide(
+    metric: str, minimum_gain: float, *, challenger: float | None, champion: float, previous: float | None
+) -> Verdict:
+    """What the values of `metric` say; `previous` is None where there is no version before, or none that can be measured, and
+    `challenger` where that goes live in no case.
 
     Who replaces the champion gains something over it, and at least `minimum_gain`: equal is not better. The challenger
     goes first, unless the version before is better than both.
@@ -29,7 +32,11 @@ def decide(metric: str, minimum_gain: float, *, challenger: float, champion: flo
         gained = gain(metric, value, champion)
         return gained > 0 and (gained >= minimum_gain or math.isclose(gained, minimum_gain, rel_tol=_ROUNDING))
 
-    if replaces(challenger) and (previous is None or gain(metric, challenger, previous) >= 0):
+    if (
+        challenger is not None
+        and replaces(challenger)
+        and (previous is None or gain(metric, challenger, previous) >= 0)
+    ):
         return Verdict.PROMOTE
     if previous is not None and replaces(previous):
         return Verdict.ROLL_BACK

@@ -53,7 +53,14 @@ def _drift(detail: Mapping[str, Any]) -> str:
 def _retrained(detail: Mapping[str, Any]) -> str:
     live, new = detail["champion_version"], detail["version"]
     figures = f"{detail['metric']} {detail['challenger']:.4g}, version {live} has {detail['champion']:.4g}"
-    return f"Version {new} was trained after drift and compared: {figures}."
+    return f"Version {new} was trained anew and compared: {figures}."
+
+
+_DONE = {"tell": "to tell the owner", "pause": "to pause the model", "roll_back": "to roll back"}
+
+
+def _reaction(detail: Mapping[str, Any]) -> str:
+    return f"A reaction was started, {_DONE.get(str(detail.get('do')), 'of another kind')}."
 
 
 def _ended(how: str) -> Callable[[Mapping[str, Any]], str]:
@@ -91,6 +98,14 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "value_fell": lambda detail: f"It was worth too little: {_in_a_line(detail['why'])}.",
     "data_stale": lambda detail: f"Its data are too old: {_in_a_line(detail['why'])}.",
     "retraining_started": lambda detail: "A retraining was started.",
+    "reaction_started": _reaction,
+    "reaction_refused": lambda detail: f"No retraining was started: {detail.get('why')}.",
+    "reaction_resumed": lambda detail: "A reaction that had failed was let go on.",
+    "reaction_ended": lambda detail: f"A reaction changed nothing: {detail.get('why')}",
+    "reaction_failed": lambda detail: f"A reaction failed: {' '.join(str(detail.get('cause', '')).split())}",
+    "review_asked": lambda detail: f"Version {detail['version']} waits for a review.",
+    "review_approved": lambda detail: f"Version {detail['version']} was approved.",
+    "review_rejected": lambda detail: f"Version {detail['version']} was rejected.",
     "retrained": _retrained,
     "challenger_rejected": lambda detail: f"Version {detail['version']} was not better: it does not go live.",
     "retraining_failed": lambda detail: f"The retraining failed: {' '.join(str(detail.get('cause', '')).split())}",

@@ -70,7 +70,7 @@ class Story:
     def start(self, name: str) -> str:
         """An operator starts the reaction by hand."""
         states = self.cloud.client("stepfunctions", self.team.place, self.operator.caller.role)
-        given = json.dumps({"ignore_cool_down": True})
+        given = json.dumps({"cause": "drift", "ignore_cool_down": True})
         arn: str = states.start_execution(stateMachineArn=self.machine, name=name, input=given)["executionArn"]
         return arn
 
@@ -176,7 +176,7 @@ def test_a_reaction_that_runs_out_of_time_is_told(story: Story) -> None:
         kind = "Step Functions Execution Status Change"
         bus.put_events(Entries=[{"Source": "aws.states", "DetailType": kind, "Detail": detail}])
     (notice,) = story.hear()
-    assert f"the retraining of {MODEL} ran out of time" in notice
+    assert f"the reaction of {MODEL} ran out of time" in notice
     assert "in the execution too-long" in notice
 
 
@@ -215,7 +215,7 @@ def test_without_data_nothing_is_trained_and_the_owner_knows_what_to_do(story: S
     (notice,) = story.hear()
     assert f"put CSV files (features, and the target as the last column) below s3://{story.team.bucket}/data/" in notice
     assert story.cloud.training.ran == []
-    assert story.raised() == {"CannotRetrain"}
+    assert story.raised() == {"CannotReact"}
 
 
 def test_the_version_before_comes_back_where_it_measures_best(story: Story) -> None:

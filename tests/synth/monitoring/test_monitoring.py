@@ -1,4 +1,4 @@
-"""The templates of ModelMonitor and Retraining: what is in them, and what no role may do."""
+"""The templates of ModelMonitor and ModelReaction: what is in them, and what no role may do."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Match, Template
 
-from labcycle.config import Drift
-from labcycle.monitoring import ModelMonitor, Retraining
+from labcycle.config import Drift, Reaction, Retrain
+from labcycle.monitoring import ModelMonitor, ModelReaction
 from labcycle_lambdas.monitoring import metrics
 from labcycle_lambdas.monitoring.environment import Environment as EvaluatorEnvironment
-from labcycle_lambdas.reaction.begin import job_name_of
 from labcycle_lambdas.reaction.environment import Environment as ReactionEnvironment
+from labcycle_lambdas.reaction.material import job_name_of
 from labcycle_lambdas.reaction.verdict import Verdict
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/training:1.2"
@@ -70,15 +70,21 @@ class Bench:
     def monitor(self, **settings: Any) -> ModelMonitor:
         return ModelMonitor(self.stack, "Monitor", **(self.given | settings))
 
-    def retraining(self, **settings: Any) -> Retraining:
+    def reaction(self, *policies: Reaction, **settings: Any) -> ModelReaction:
+        """By default one that retrains on drift."""
         alarm = cloudwatch.Alarm.from_alarm_arn(
             self.stack, "Known", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:drift"
         )
-        return Retraining(
+        return ModelReaction(
             self.stack,
             "Retraining",
             **(
-                {"alarm": alarm, "image": IMAGE, "artifact_bucket": s3.Bucket(self.stack, "Bucket")}
+                {
+                    "policies": policies or [Reaction(on=("drift",), do="retrain")],
+                    "alarms": {"drift": alarm},
+                    "retrain": Retrain(image=IMAGE),
+                    "artifact_bucket": s3.Bucket(self.stack, "Bucket"),
+                }
                 | self.given
                 | settings
             ),
@@ -92,7 +98,7 @@ class Bench:
 def both() -> Template:
     bench = Bench()
     monitor = bench.monitor()
-    bench.retraining(alarm=monitor.alarm)
+    bench.reaction(alarms={"drift": monitor.alarm})
     return bench.template()
 
 
@@ -229,7 +235,7 @@ def test_queues_of_others_are_used_as_they_are() -> None:
     arn = "arn:aws:sqs:eu-west-1:123456789012:labcycle-fraud-dead-letters"
     queue = sqs.Queue.from_queue_arn(bench.stack, "Letters", arn)
     monitor = bench.monitor(dead_letters=queue)
-    bench.retraining(alarm=monitor.alarm, dead_letters=queue)
+    bench.reaction(alarms={"drift": monitor.alarm}, dead_letters=queue)
     template = bench.template()
     template.resource_count_is("AWS::SQS::Queue", 0)
     template.resource_count_is("AWS::CloudWatch::Alarm", 1)
@@ -247,10 +253,12 @@ def test_the_functions_can_read_their_settings(both: Template) -> None:
     drift = EvaluatorEnvironment.read(environment_of(both, "Evaluator of card-fraud, team fraud")).drift
     assert (drift.method, drift.threshold, drift.minimum_rows, drift.persistence) == ("psi", 0.2, 500, 3)
     assert (drift.window.total_seconds(), drift.cohorts) == (24 * 3600, ())
-    reaction = ReactionEnvironment.read(environment_of(both, "Steps of the retraining of card-fraud, team fraud"))
-    assert (reaction.metric, reaction.minimum_gain, reaction.promote) == ("accuracy", 0, "after_review")
-    assert reaction.cool_down.total_seconds() == 24 * 3600
-    assert reaction.longest.total_seconds() == definition_of(both)["TimeoutSeconds"]
+    reaction = ReactionEnvironment.read(environment_of(both, "Steps of the reaction of card-fraud, team fraud"))
+    (policy,), training = reaction.policies.each, reaction.policies.training
+    assert training and (training.metric, training.minimum_gain, training.usd_hour) == ("accuracy", 0, 0.115)
+    assert (policy.promote, policy.cool_down.total_seconds()) == ("after_review", 24 * 3600)
+    whole = reaction.longest + policy.review
+    assert whole.total_seconds() == definition_of(both)["TimeoutSeconds"]
 
 
 def test_the_rule_starts_the_machine_on_a_change_to_alarm_alone(both: Template) -> None:
@@ -306,36 +314,39 @@ def test_a_machine_that_runs_out_of_time_is_told(both: Template) -> None:
     )
 
 
+WAITS = ("WaitForReview", "WaitOnForReview")
+
+
 def test_every_task_ends_is_repeated_with_jitter_and_has_a_way_out(both: Template) -> None:
     definition = definition_of(both)
     assert definition["QueryLanguage"] == "JSONata"
     states = definition["States"]
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
-    assert set(tasks) >= {
-        "Begin",
-        "Train",
-        "Register",
-        "Compare",
-        "Promote",
-        "Review",
-        "RollBack",
-        "Keep",
-        "Notify",
-        "MarkFailed",
-    }
     for name, task in tasks.items():
-        assert task["TimeoutSeconds"] > 0, name
-        assert [catch["ErrorEquals"] for catch in task["Catch"]] == [["States.ALL"]], name
-        assert task["Catch"][0]["Next"] in states
+        assert task["TimeoutSeconds"] == "{% $begun.review_seconds %}" if name in WAITS else task["TimeoutSeconds"] > 0
+        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        assert all(catch["Next"] in states for catch in task["Catch"])
         for retry in task.get("Retry", []):
             assert retry["JitterStrategy"] == "FULL" and retry["MaxDelaySeconds"] > 0, name
-        assert ("Retry" in task) == (name != "Train"), name  # a training start is not idempotent
-    for name in ("Begin", "Train", "Register", "Compare", "Promote", "Review", "RollBack", "Keep"):
-        assert tasks[name]["Catch"][0]["Next"] == "MarkFailed"
-    assert (
-        sum(tasks[name]["TimeoutSeconds"] for name in ("Begin", "Train", "Register", "Compare", "Promote"))
-        <= (definition["TimeoutSeconds"])
-    )
+        # A training start is not idempotent, and a token is answered once.
+        assert ("Retry" in task) == (name not in ("Train", *WAITS)), name
+    training = ("Begin", "Train", "Register", "Compare", "Promote")
+    review = 72 * 3600
+    assert sum(tasks[name]["TimeoutSeconds"] for name in training) + review <= definition["TimeoutSeconds"]
+
+
+def test_what_fails_is_marked_and_a_redrive_finds_its_way_back(both: Template) -> None:
+    """A Fail would fail again in a redrive: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html"""
+    states = definition_of(both)["States"]
+    assert not [name for name, state in states.items() if state["Type"] == "Fail"]
+    back = {choice["Condition"].split("'")[1]: choice["Next"] for choice in states["GoOn"]["Choices"]}
+    back["Begin"] = states["GoOn"]["Default"]
+    marked = {name for name, state in states.items() if state.get("Catch", [{}])[-1].get("Next") == "MarkFailed"}
+    assert set(back) == (marked - {"Resume"}) | {"Notify"}
+    assert all(name == following for name, following in back.items())
+    for name in set(back) - {"Begin"}:
+        assert states[name]["Catch"][-1]["Assign"]["failed_at"] == name
+    assert "Default" not in states["Stopped"] and [one["Next"] for one in states["Stopped"]["Choices"]] == ["Resume"]
 
 
 def test_every_state_can_be_reached_and_every_next_is_there(both: Template) -> None:
@@ -353,11 +364,16 @@ def test_every_state_can_be_reached_and_every_next_is_there(both: Template) -> N
 
 def test_each_decision_has_a_step_of_its_own(both: Template) -> None:
     states = definition_of(both)["States"]
-    ways = {re.findall(r"'(\w+)'", choice["Condition"])[0]: choice["Next"] for choice in states["Decide"]["Choices"]}
-    ways["keep"] = states["Decide"]["Default"]
-    assert ways.keys() == {*Verdict, "review"}
-    for decision, name in ways.items():
-        assert states[name]["Arguments"]["Payload"]["action"] == decision
+
+    def ways(name: str) -> dict[str, str]:
+        return {re.findall(r"'(\w+)'", choice["Condition"])[0]: choice["Next"] for choice in states[name]["Choices"]}
+
+    compared = {**ways("Decide"), "keep": states["Decide"]["Default"]}
+    assert compared.keys() == {*Verdict, "review"}
+    reviewed = {**ways("FollowReview"), "leave": states["FollowReview"]["Default"]}
+    assert reviewed.keys() == {*Verdict, "leave"}
+    for decision, name in (compared | reviewed).items():
+        assert states[name]["Arguments"]["Payload"]["action"] == ("ask" if decision == "review" else decision)
 
 
 def test_the_training_job_is_closed_encrypted_and_limited(both: Template) -> None:
@@ -384,7 +400,7 @@ def test_the_training_job_is_closed_encrypted_and_limited(both: Template) -> Non
 )
 def test_only_disks_that_take_a_key_are_given_one(instance_type: str, encrypted: bool) -> None:
     bench = Bench()
-    bench.retraining(instance_type=instance_type)
+    bench.reaction(retrain=Retrain(image=IMAGE, instance_type=instance_type))
     resources = definition_of(bench.template())["States"]["Train"]["Arguments"]["ResourceConfig"]
     assert ("VolumeKmsKeyId" in resources) is encrypted
 
@@ -451,16 +467,86 @@ def test_logs_are_encrypted_and_named_for_vended_delivery(both: Template) -> Non
     both.has_resource_properties("AWS::StepFunctions::StateMachine", {"TracingConfiguration": {"Enabled": True}})
 
 
+def reaction(on: str, do: str, **settings: Any) -> Reaction:
+    return Reaction.model_validate({"on": (on,), "do": do, **settings})
+
+
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("policies", "settings", "said"),
     [
-        ({"metric": "f7"}, "metric: got 'f7'; allowed accuracy"),
-        ({"promote": "never"}, "promote: got 'never'"),
-        ({"minimum_gain": -0.1}, "minimum_gain: got -0.1"),
-        ({"image": "python:3.13"}, "image: got 'python:3.13'"),
-        ({"model": "m" * 50}, "Shorten the model's name"),
+        ([], {"model": "m" * 50}, "Shorten the model's name"),
+        ([reaction("drift", "tell"), reaction("drift", "pause")], {}, "policies: got drift in two of them"),
+        ([], {"retrain": None}, "retrain: got none; a policy that retrains needs it"),
+        ([], {"policies": []}, "policies: got none"),
+        (
+            [reaction("drift", "retrain", monthly_budget_usd=5)],
+            {"retrain": Retrain(image=IMAGE, instance_type="ml.p5.48xlarge")},
+            r"monthly_budget_usd with the instance type ml.p5.48xlarge, whose price is not known; allowed are ml.c5",
+        ),
     ],
 )
-def test_retraining_refuses_what_could_not_work(settings: dict[str, Any], said: str) -> None:
+def test_a_reaction_refuses_what_could_not_work(policies: list[Reaction], settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        Bench().retraining(**settings)
+        Bench().reaction(*policies, **settings)
+
+
+def test_without_a_retraining_there_is_nothing_of_a_training() -> None:
+    bench = Bench()
+    bench.reaction(reaction("drift", "pause"), reaction("manual", "tell"))
+    template = bench.template()
+    assert not [
+        name for name in template.find_resources("AWS::IAM::Role") if "Training" in name.removeprefix("Retraining")
+    ]
+    assert "sagemaker" not in json.dumps(template.find_resources("AWS::IAM::Policy"))
+    states = definition_of(template)["States"]
+    assert {"Pause", "Tell"} <= states.keys() and not {"Train", "TakeBack", "WaitForReview"} & states.keys()
+    function = environment_of(template, "Steps of the reaction of card-fraud, team fraud")
+    assert ReactionEnvironment.read(function).policies.training is None
+    template.has_resource_properties("AWS::Lambda::Function", {"MemorySize": 1024})
+
+
+def test_each_cause_starts_its_policy() -> None:
+    bench = Bench()
+    alarms = {
+        cause: cloudwatch.Alarm.from_alarm_arn(
+            bench.stack, cause, f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{cause}"
+        )
+        for cause in ("drift", "performance", "business", "freshness")
+    }
+    weekly = reaction("schedule", "retrain", schedule="cron(0 3 ? * SUN *)", time_zone="Europe/Berlin")
+    bench.reaction(
+        Reaction(on=("drift", "business"), do="roll_back"), reaction("performance", "pause"), weekly, alarms=alarms
+    )
+    template = bench.template()
+    started = {}
+    for rule in template.find_resources("AWS::Events::Rule").values():
+        pattern = rule["Properties"]["EventPattern"]
+        if pattern["source"] == ["aws.cloudwatch"]:
+            [target] = rule["Properties"]["Targets"]
+            started[pattern["resources"][0].rpartition(":")[2]] = target["InputTransformer"]
+    assert {
+        alarm: json.loads(said["InputTemplate"].replace("<time>", '"<time>"')) for alarm, said in started.items()
+    } == {
+        cause: {"policy": number, "cause": cause, "noticed_at": "<time>"}
+        for cause, number in (("drift", 0), ("business", 0), ("performance", 1))
+    }
+    template.has_resource_properties(
+        "AWS::Scheduler::Schedule",
+        {
+            "ScheduleExpression": "cron(0 3 ? * SUN *)",
+            "ScheduleExpressionTimezone": "Europe/Berlin",
+            "Target": {"Input": '{"policy": 2, "cause": "schedule"}'},
+        },
+    )
+
+
+def test_what_would_be_done_is_published(both: Template) -> None:
+    parameters = both.find_resources(
+        "AWS::SSM::Parameter", {"Properties": {"Name": "/labcycle/team/fraud/model/card-fraud/reaction"}}
+    )
+    [found] = parameters.values()
+    text = "".join(part if isinstance(part, str) else "arn" for part in found["Properties"]["Value"]["Fn::Join"][1])
+    published = json.loads(text)
+    assert published["machine"] == "arn"
+    function = json.loads(environment_of(both, "Steps of the reaction of card-fraud, team fraud")["POLICIES"])
+    assert {**function, "machine": "arn"} == published

@@ -99,6 +99,17 @@ def test_what_a_paused_model_answers_is_json(monkeypatch: pytest.MonkeyPatch) ->
     assert refused.exit_code == 2 and "--answer is no JSON: no" in refused.output
 
 
+def test_a_review_says_what_follows_and_a_no_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"execution": "e1", "decision": "approve"}
+    assert "cards: approved, its promotion begins (reaction e1)" in said(
+        monkeypatch, answer, "review", "cards", "--approve"
+    )
+    assert "rejected" in said(monkeypatch, answer, "review", "cards", "--reject", "unfair")
+    for words, why in (((), "Give --approve or --reject"), (("--reject",), "Say why it is rejected")):
+        refused = CliRunner().invoke(app, ["models", "review", "cards", *words])
+        assert refused.exit_code == 2 and why in refused.output
+
+
 def test_of_nothing_it_does_not_say_that_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     output = said(monkeypatch, {"events": [], "verified": True, "problems": []}, "history", "cards")
     assert "no event tells of it" in output and "whole" not in output

@@ -131,6 +131,16 @@ def test_nothing_is_converted_silently() -> None:
         SignIn.model_validate({"saml_provider": 1})
 
 
+def test_a_budget_needs_an_instance_whose_price_is_known() -> None:
+    budgeted = [Reaction(on=("manual",), do="retrain", monthly_budget_usd=5)]
+    assert model(retrain=Retrain(image=IMAGE), react=budgeted).react
+    with pytest.raises(ValueError, match=r"a budget for trainings on ml.p5.48xlarge, whose price is not known"):
+        model(retrain=Retrain(image=IMAGE, instance_type="ml.p5.48xlarge"), react=budgeted)
+    assert model(
+        retrain=Retrain(image=IMAGE, instance_type="ml.p5.48xlarge"), react=[Reaction(on=("manual",), do="retrain")]
+    )
+
+
 def test_a_reaction_waits_for_review_unless_told_otherwise() -> None:
     made = model(monitor=Monitor(), retrain=Retrain(image=IMAGE), react=[Reaction(on=("drift",), do="retrain")])
     assert made.react[0].promote == "after_review"

@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import Refused
-from labcycle_lambdas.reaction.cannot_retrain import CannotRetrain
+from labcycle_lambdas.reaction.cannot_react import CannotReact
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.step_failure import explain
-from tests.unit.reaction.workbench import METRICS, VARIABLES, Workbench, archive, holdout, middling, turned
+from tests.unit.reaction.workbench import METRICS, VARIABLES, Workbench, archive, holdout, middling, policies, turned
 from tests.unit.serving.workshop import (
     BUCKET,
     MODEL,
@@ -41,7 +41,7 @@ def test_a_better_challenger_goes_live(world: World) -> None:
     champion = bench.champion()
     begun = bench.do("begin")
     run = bench.run(begun["run_id"])
-    assert begun["proceed"] is True
+    assert begun["do"] == "retrain"
     assert begun["hyper_parameters"] == {"C": "0.5", "seed": "7"}
     assert begun["training_uri"] == f"s3://{BUCKET}/data/{MODEL}/"
     assert begun["recipe_uri"].endswith("/artifacts/recipe/")
@@ -83,7 +83,9 @@ def test_a_better_challenger_goes_live(world: World) -> None:
     bench.later(hours=25)
     again = bench.do("begin", "e2")  # the new version can be retrained from its own run
     assert (
-        again["proceed"] and again["champion_version"] == 2 and again["hyper_parameters"] == {"C": "0.5", "seed": "7"}
+        again["do"] == "retrain"
+        and again["champion_version"] == 2
+        and again["hyper_parameters"] == {"C": "0.5", "seed": "7"}
     )
 
 
@@ -175,7 +177,7 @@ def test_a_challenger_as_good_as_the_version_before_goes_live(world: World) -> N
 
 
 def test_the_version_before_must_reach_the_minimum_gain_as_well(world: World) -> None:
-    bench = Workbench(world, MINIMUM_GAIN="0.9")
+    bench = Workbench(world, minimum_gain=0.9)
     bench.champion(classifier())
     bench.champion(middling())
     compared = bench.through_compare(turned(), flipped=False)
@@ -185,7 +187,7 @@ def test_the_version_before_must_reach_the_minimum_gain_as_well(world: World) ->
 
 
 def test_a_roll_back_waits_for_nobody(world: World) -> None:
-    bench = Workbench(world, PROMOTE="after_review")
+    bench = Workbench(world, promote="after_review")
     bench.champion(classifier())
     bench.champion(middling())
     assert bench.through_compare(turned(), flipped=False)["decision"] == "roll_back"
@@ -257,7 +259,7 @@ def test_a_reaction_waits_where_another_version_is_promoted_in_steps(world: Worl
     other = world.register(classifier(regularisation=0.1), run_id=world.run())
     bench.promotions.begin(MODEL, other, REVIEWER)
     concluded = bench.do("promote", compared=compared)
-    assert concluded["outcome"] == "waits_for_review" and bench.live() == 1
+    assert concluded["outcome"] == "left_to_people" and bench.live() == 1
     assert f"Version {other} of {MODEL} is being promoted" in concluded["notice"]["message"]
     assert bench.states.list_executions(stateMachineArn=machine)["executions"] == []
 
@@ -271,7 +273,7 @@ def test_a_reaction_does_not_cut_a_trial_short(world: World, decision: str) -> N
     other = world.register(classifier(regularisation=0.1), run_id=world.run())
     world.deployments.try_out(MODEL, world.preflight.prepare(MODEL, other), 10, REVIEWER)
     concluded = bench.do(decision, compared=compared)
-    assert concluded["outcome"] == {"promote": "waits_for_review", "roll_back": "kept"}[decision]
+    assert concluded["outcome"] == {"promote": "left_to_people", "roll_back": "kept"}[decision]
     message = concluded["notice"]["message"]
     assert f"ersion {other}" in message and "is the canary, with 10 % of the requests" in message
     canary = world.deployments.current(MODEL).canary
@@ -290,26 +292,15 @@ def test_the_first_version_stays_where_there_is_none_to_go_back_to(world: World)
     assert bench.actions()[-1] == "challenger_rejected"
 
 
-def test_after_review_nothing_changes_but_a_person_is_asked(world: World) -> None:
-    bench = Workbench(world, PROMOTE="after_review")
-    bench.champion()
-    compared = bench.through_compare()
-    assert compared["decision"] == "review"
-    concluded = bench.do("review", compared=compared)
-    assert bench.live() == 1
-    assert f"labcycle models promote {MODEL} 2" in concluded["notice"]["message"]
-    assert bench.reactions.lock(MODEL).execution == ""
-
-
 @pytest.mark.parametrize(("minimum_gain", "decision"), [("0.5", "promote"), ("1.5", "keep")])
 def test_the_gain_must_reach_the_minimum(world: World, minimum_gain: str, decision: str) -> None:
-    bench = Workbench(world, MINIMUM_GAIN=minimum_gain)
+    bench = Workbench(world, minimum_gain=float(minimum_gain))
     bench.champion()
     assert bench.through_compare()["decision"] == decision
 
 
 def test_lower_can_be_better(world: World) -> None:
-    bench = Workbench(world, TRAINING_METRIC="log_loss")
+    bench = Workbench(world, metric="log_loss")
     bench.champion()
     compared = bench.through_compare()
     assert compared["challenger"] < compared["champion"] and compared["decision"] == "promote"
@@ -325,7 +316,7 @@ def test_who_promotes_something_else_meanwhile_is_not_overruled(world: World) ->
     world.promote(other)
     concluded = bench.do("promote", compared=compared)
     assert bench.live() == other
-    assert concluded["outcome"] == "waits_for_review"
+    assert concluded["outcome"] == "left_to_people"
     assert f"version {other} went live" in concluded["notice"]["message"]
 
 
@@ -334,11 +325,11 @@ def test_one_reaction_at_a_time(world: World) -> None:
     bench.champion()
     bench.do("begin", "e1")
     second = bench.do("begin", "e2")
-    assert second["proceed"] is False and "e1 is under way" in second["reason"]
+    assert second["do"] == "skip" and "e1 is under way" in second["reason"]
     bench.later(hours=3)
     assert bench.do("begin", "e2") == second  # what was skipped stays skipped
     assert bench.actions().count("retraining_started") == 1
-    assert bench.reactions.skipped(MODEL, "e2") == second["reason"]
+    assert bench.reactions.skipped(MODEL, "e2") == {"reason": second["reason"], "refused": False}
 
 
 def test_a_lock_whose_time_is_over_is_taken_and_its_run_is_failed(world: World) -> None:
@@ -347,7 +338,7 @@ def test_a_lock_whose_time_is_over_is_taken_and_its_run_is_failed(world: World) 
     lost = bench.do("begin", "e1")
     bench.later(seconds=7201)
     taken = bench.do("begin", "e3")
-    assert taken["proceed"] is True
+    assert taken["do"] == "retrain"
     assert bench.run(lost["run_id"]).status == "FAILED"
     (ended,) = bench.events(f"run/{lost['run_id']}")
     assert (ended.action, ended.who["session"]) == ("finished", "e3"), "who ended it is another reaction"
@@ -362,7 +353,7 @@ def test_a_model_cools_down_unless_a_person_insists(world: World) -> None:
     bench.do("promote", compared=bench.through_compare())
     bench.later(hours=23)
     assert "cools down" in bench.do("begin", "e2")["reason"]
-    assert bench.do("begin", "e3", input={"ignore_cool_down": True})["proceed"] is True
+    assert bench.do("begin", "e3", input={"cause": "drift", "ignore_cool_down": True})["do"] == "retrain"
 
 
 def test_two_that_begin_at_once_are_one(world: World) -> None:
@@ -380,7 +371,7 @@ def test_two_that_begin_at_once_are_one(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Custody, "append", append)
         first = bench.do("begin", "e1")
-    assert other[0]["proceed"] is True and first["proceed"] is False
+    assert other[0]["do"] == "retrain" and first["do"] == "skip"
     assert bench.actions().count("retraining_started") == 1
 
 
@@ -391,20 +382,20 @@ def test_two_that_begin_at_once_are_one(world: World) -> None:
 def test_what_is_missing_to_train_is_said(world: World, recipe: bool, data: bool, why: str) -> None:
     bench = Workbench(world)
     bench.champion(recipe=recipe, data=data)
-    with pytest.raises(CannotRetrain, match=why):
+    with pytest.raises(CannotReact, match=why):
         bench.do("begin")
-    cause = json.dumps({"errorMessage": f"it {why}", "errorType": "CannotRetrain"})
-    failed = bench.do("fail", error="CannotRetrain", cause=cause)
+    cause = json.dumps({"errorMessage": f"it {why}", "errorType": "CannotReact"})
+    failed = bench.do("fail", error="CannotReact", cause=cause)
     assert f"it {why}" in failed["notice"]["message"]
     assert bench.actions()[-1] == "retraining_failed"
     bench.later(minutes=1)
     world.s3.put_object(Bucket=BUCKET, Key=f"data/{MODEL}/new.csv", Body=b"1")
     if recipe:
-        assert bench.do("begin", "e2")["proceed"] is True  # nothing was spent: no cool-down
+        assert bench.do("begin", "e2")["do"] == "retrain"  # nothing was spent: no cool-down
 
 
 def test_without_a_live_version_there_is_nothing_to_retrain(world: World) -> None:
-    with pytest.raises(CannotRetrain, match="no version of card-fraud is live"):
+    with pytest.raises(CannotReact, match="no version of card-fraud is live"):
         Workbench(world).do("begin")
 
 
@@ -412,7 +403,7 @@ def test_parameters_that_a_training_job_does_not_take_are_named(world: World) ->
     bench = Workbench(world)
     live = bench.champion()
     bench.runs.log_batch(str(live.source_run), params={"essay": "x" * 2501})
-    with pytest.raises(CannotRetrain, match="too long: essay"):
+    with pytest.raises(CannotReact, match="too long: essay"):
         bench.do("begin")
 
 
@@ -456,7 +447,7 @@ def test_a_recipe_that_wrote_too_little_is_refused(world: World, files: dict[str
     bench.champion()
     begun = bench.do("begin")
     bench.trained(begun, files=files)
-    with pytest.raises(CannotRetrain, match=why):
+    with pytest.raises(CannotReact, match=why):
         bench.do("register", begun=begun)
     assert len(bench.registry.versions(MODEL)) == 1
 
@@ -465,12 +456,12 @@ def test_archives_that_are_missing_broken_or_reach_out_are_refused(world: World)
     bench = Workbench(world)
     bench.champion()
     begun = bench.do("begin")
-    with pytest.raises(CannotRetrain, match=r"left no s3://artifacts/training/.*/model.tar.gz"):
+    with pytest.raises(CannotReact, match=r"left no s3://artifacts/training/.*/model.tar.gz"):
         bench.do("register", begun=begun)
     bench.trained(begun)
     for body in (b"no archive", archive({"../../outside": b"x"})):
         bench.put(f"training/{MODEL}/{begun['job_name']}/output/model.tar.gz", body)
-        with pytest.raises(CannotRetrain, match="cannot be unpacked"):
+        with pytest.raises(CannotReact, match="cannot be unpacked"):
             bench.do("register", begun=begun)
 
 
@@ -485,7 +476,7 @@ def test_a_refused_archive_is_told_like_a_missing_one(world: World, monkeypatch:
         raise ClientError({"Error": {"Code": code, "Message": "Access Denied"}}, "GetObject")
 
     monkeypatch.setattr(world.s3, "get_object", refused.__get__(world.s3))
-    with pytest.raises(CannotRetrain, match=r"left no s3://artifacts/training/.*/model.tar.gz that may be read"):
+    with pytest.raises(CannotReact, match=r"left no s3://artifacts/training/.*/model.tar.gz that may be read"):
         bench.do("register", begun=begun)
 
 
@@ -521,7 +512,7 @@ def test_a_holdout_that_does_not_fit_is_said(world: World, table: bytes, why: st
     begun = bench.do("begin")
     bench.trained(begun, files={"holdout": table})
     version = bench.do("register", begun=begun)["version"]
-    with pytest.raises(CannotRetrain, match=why):
+    with pytest.raises(CannotReact, match=why):
         bench.do("compare", begun=begun, version=version)
 
 
@@ -532,7 +523,7 @@ def test_a_champion_whose_bytes_changed_is_not_measured(world: World) -> None:
     bench.trained(begun, turned(), flipped=True)
     version = bench.do("register", begun=begun)["version"]
     world.s3.delete_object(Bucket=BUCKET, Key=live.model_file.key, VersionId=live.model_file.version_id)
-    with pytest.raises(CannotRetrain, match="version 1 cannot be measured"):
+    with pytest.raises(CannotReact, match="version 1 cannot be measured"):
         bench.do("compare", begun=begun, version=version)
 
 
@@ -564,12 +555,10 @@ def test_an_unknown_action_is_refused(world: World) -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(RuntimeError, match="TRAINING_METRIC"):
-        Environment.read({k: v for k, v in VARIABLES.items() if k != "TRAINING_METRIC"})
-    with pytest.raises(ValueError, match="PROMOTE is 'never'"):
-        Environment.read(VARIABLES | {"PROMOTE": "never"})
-    with pytest.raises(ValueError, match="TRAINING_METRIC is 'f7'; allowed: accuracy, "):
-        Environment.read(VARIABLES | {"TRAINING_METRIC": "f7"})
+    with pytest.raises(RuntimeError, match="POLICIES"):
+        Environment.read(VARIABLES)
+    with pytest.raises(ValueError, match="the metric is 'f7'; allowed: accuracy, "):
+        Environment.read(VARIABLES | {"POLICIES": policies(metric="f7")})
 
 
 @pytest.mark.parametrize(
@@ -588,5 +577,5 @@ def test_a_cause_becomes_a_sentence(error: str, cause: str, said: str) -> None:
 
 
 def test_a_failure_before_anything_was_deployed_can_be_told(world: World) -> None:
-    failed = Workbench(world).do("fail", error="CannotRetrain", cause="no version is live")
-    assert failed["outcome"] == "failed" and "Live, as before: nothing." in failed["notice"]["message"]
+    failed = Workbench(world).do("fail", error="CannotReact", cause="no version is live")
+    assert failed["outcome"] == "failed" and "Live: nothing." in failed["notice"]["message"]

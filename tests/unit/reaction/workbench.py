@@ -51,12 +51,33 @@ VARIABLES = {
     "ARTIFACT_BUCKET": BUCKET,
     "TEAM": TEAM,
     "MODEL": MODEL,
-    "TRAINING_METRIC": "accuracy",
-    "MINIMUM_GAIN": "0",
-    "PROMOTE": "automatic",
-    "COOL_DOWN_HOURS": "24",
     "LONGEST_SECONDS": "7200",
 }
+POLICY: dict[str, Any] = {
+    "on": ["drift"],
+    "do": "retrain",
+    "promote": "automatic",
+    "review_hours": 72,
+    "otherwise": "keep",
+    "cool_down_hours": 24,
+    "monthly_budget_usd": None,
+}
+TRAINING: dict[str, Any] = {
+    "instance_type": "ml.m5.large",
+    "maximum_minutes": 60,
+    "usd_hour": 0.12,
+    "metric": "accuracy",
+    "minimum_gain": 0.0,
+    "maximum_cohort_loss": None,
+    "cohorts": [],
+}
+
+
+def policies(*more: Mapping[str, Any], **settings: Any) -> str:
+    """The document of a model's policies: the first as `settings` change it, then `more`."""
+    first = POLICY | {key: value for key, value in settings.items() if key in POLICY}
+    training = TRAINING | {key: value for key, value in settings.items() if key in TRAINING}
+    return json.dumps({"policies": [first, *(POLICY | dict(one) for one in more)], "training": training})
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -79,17 +100,18 @@ def holdout(flipped: bool) -> bytes:
 class Workbench:
     """The steps of one team's reaction in moto. `clock` moves by hand."""
 
-    def __init__(self, world: World, **settings: str) -> None:
+    def __init__(self, world: World, *more: Mapping[str, Any], **settings: Any) -> None:
         self.world = world
         self.now = NOW
-        self.environment = Environment.read(VARIABLES | settings)
+        self.environment = Environment.read(VARIABLES | {"POLICIES": policies(*more, **settings)})
         self.registry = Registry(world.table)
         self.runs = Runs(world.table, experiments=Experiments(world.table, f"s3://{BUCKET}/experiments"))
-        self.reactions = Reactions(world.table, Custody(world.table))
+        self.reactions = Reactions(world.table, Custody(world.table), lambda: self.now)
         self.promotions = Promotions(world.table)
         self.ssm, self.states = boto3.client("ssm", "eu-west-1"), boto3.client("stepfunctions", "eu-west-1")
         self.steps = Steps(
             self.environment,
+            world.table,
             world.s3,
             world.deployments,
             self.promotions,
@@ -120,7 +142,8 @@ class Workbench:
         return live
 
     def do(self, action: str, execution: str = "e1", **more: Any) -> dict[str, Any]:
-        event = {"action": action, "execution": execution, **more}
+        given = {"input": {"cause": "drift"}, "billable_seconds": -1, "at": "Begin"}
+        event = {**given, "action": action, "execution": execution, **more}
         answer = self.steps.do(json.loads(json.dumps(event)), self.now, Who.service("reaction", execution))
         json.dumps(answer, allow_nan=False)
         return answer

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class CannotRetrain(Exception):
+class CannotReact(Exception):
     """What is missing or wrong, in a sentence for the owner."""
