@@ -171,9 +171,9 @@ def promotion_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/promotion"
 
 
-def reaction_parameter(team: str, model: str) -> str:
+def policies_parameter(team: str, model: str) -> str:
     """SSM parameter that holds what is done when something is found of a model, and the ARN of the state machine that does it."""
-    return f"/labcycle/team/{team}/model/{model}/reaction"
+    return f"/labcycle/team/{team}/model/{model}/policies"
 
 
 def promotion_machine(team: str, model: str) -> str:

@@ -150,7 +150,7 @@ class ModelReaction(Construct):
         ssm.StringParameter(
             self,
             "Parameter",
-            parameter_name=names.reaction_parameter(team, model),
+            parameter_name=names.policies_parameter(team, model),
             string_value=json.dumps(
                 {**settings, "machine": self.state_machine.state_machine_arn}, separators=(",", ":")
             ),

@@ -335,11 +335,11 @@ class ExperimentTracking(Construct):
         declared = names.declared_parameter(self._team, "*").lstrip("/")
         # Where a model has a state machine for it, that does it.
         machine = names.promotion_parameter(self._team, "*").lstrip("/")
-        reaction = names.reaction_parameter(self._team, "*").lstrip("/")
+        policies = names.policies_parameter(self._team, "*").lstrip("/")
         stack = Stack.of(self)
         parameters = [
             stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-            for name in (memory, runtime, machine, reaction, runs_on, shadow, declared)
+            for name in (memory, runtime, machine, policies, runs_on, shadow, declared)
         ]
         allow(self.lifecycle_function, ["ssm:GetParameter"], parameters)
         # A reviewer's decision wakes the reaction that waits for it. The action knows no resource; who has no token can do nothing:

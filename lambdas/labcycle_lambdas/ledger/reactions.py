@@ -270,16 +270,35 @@ class Reactions:
             if self.mark(model, execution, ASKED) is not None:
                 return
             item = self._table.get(_partition(model), _LOCK)
-            lock = Lock.of(item)
-            free = replace(lock, execution="", run_id="", expires_at="") if lock.execution == execution else lock
-            waits = replace(free, waiting=execution, waiting_until=stamp(until))
+            waits = _waiting(Lock.of(item), execution, until)
             writes = [self._lock_write(model, item, waits), self._mark(model, execution, ASKED, dict(detail))]
             self._custody.append(f"model/{model}", "review_asked", who, detail, *writes)
 
         self._table.until_unchanged(once)
 
-    def keep_token(self, model: str, execution: str, token: str) -> None:
-        """The token with which its wait is ended; it replaces the one of the wait before."""
+    def keep_token(self, model: str, execution: str, token: str, until: datetime) -> None:
+        """The token with which its wait is ended; it replaces the one of the wait before. Where the execution was let go on after a
+        failure, it gives the lock up again.
+
+        Raises
+        ------
+        Busy
+            If the version of another reaction waits for its review by now.
+        Throttled
+            If DynamoDB did not take it.
+        """
+
+        def once() -> None:
+            item = self._table.get(_partition(model), _LOCK)
+            lock = Lock.of(item)
+            if (other := lock.reviewed(self._now())) not in ("", execution):
+                raise Busy(
+                    f"what the reaction {other} trained waits for its review, until {lock.waiting_until} at most"
+                )
+            if lock.execution == execution or lock.waiting != execution:
+                self._table.write(self._lock_write(model, item, _waiting(lock, execution, until)))
+
+        self._table.until_unchanged(once)
         self._table.write(Put(_partition(model), f"{execution}#{_TOKEN}", {"token": token}))
 
     def token(self, model: str, execution: str) -> str:
@@ -425,6 +444,11 @@ def _taken(lock: Lock, execution: str, now: datetime, longest: timedelta) -> Loc
     still = {"waiting": "", "waiting_until": ""} if lock.waiting == execution else {}
     run_id = lock.run_id if lock.execution == execution else ""
     return replace(lock, execution=execution, run_id=run_id, expires_at=stamp(now + longest), **still)
+
+
+def _waiting(lock: Lock, execution: str, until: datetime) -> Lock:
+    free = replace(lock, execution="", run_id="", expires_at="") if lock.execution == execution else lock
+    return replace(free, waiting=execution, waiting_until=stamp(until))
 
 
 def _released(lock: Lock, execution: str, do: str, cool_down_until: datetime | None) -> Lock:

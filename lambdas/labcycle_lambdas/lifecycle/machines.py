@@ -44,7 +44,7 @@ class Machines:
     def reaction(self, model: str) -> dict[str, Any] | None:
         """What is done when something is found of the model, as `reaction.policies` describes it, and the `machine` that does it; None
         where its stack has none."""
-        value = parameter(self.ssm, f"/labcycle/team/{self.team}/model/{model}/reaction")
+        value = parameter(self.ssm, f"/labcycle/team/{self.team}/model/{model}/policies")
         return dict(json.loads(value)) if value is not None else None
 
     def wake(self, token: str) -> None:

@@ -197,11 +197,10 @@ def _requests(call: Call, model: str, now: datetime) -> dict[str, Any] | None:
 def _reaction(call: Call, model: str, now: datetime, declared: Mapping[str, Any]) -> dict[str, Any]:
     lock = Reactions(call.table, Custody(call.table)).lock(model)
     busy = bool(lock.execution) and now < datetime.fromisoformat(lock.expires_at)
-    cools = bool(lock.cool_down_until) and now < datetime.fromisoformat(lock.cool_down_until)
     return {
         "under_way": lock.execution if busy else None,
         "until": lock.expires_at if busy else None,
-        "cool_downs": {"retrain": lock.cool_down_until} if cools else {},
+        "cool_downs": {do: until for do, until in lock.cool_downs.items() if now < datetime.fromisoformat(until)},
         "policies": declared.get("react", []),
     }
 

@@ -58,7 +58,8 @@ class Review:
     def wait(self, token: str) -> dict[str, Any]:
         """Keep the token of a wait. Raises `AlreadyReviewed`, which ends the wait, where there is nothing to wait for."""
         ending = self.ending
-        ending.reactions.keep_token(ending.model, ending.execution, token)
+        until = ending.now + ending.policy.review + _CLOSING
+        ending.reactions.keep_token(ending.model, ending.execution, token, until)
         # Behind the token: a reviewer writes first and looks for the token then, so that one of the two sees the other.
         if ending.reactions.mark(ending.model, ending.execution, REVIEWED) is not None:
             raise AlreadyReviewed(f"the review of {ending.execution} was given")

@@ -542,7 +542,7 @@ def test_each_cause_starts_its_policy() -> None:
 
 def test_what_would_be_done_is_published(both: Template) -> None:
     parameters = both.find_resources(
-        "AWS::SSM::Parameter", {"Properties": {"Name": "/labcycle/team/fraud/model/card-fraud/reaction"}}
+        "AWS::SSM::Parameter", {"Properties": {"Name": "/labcycle/team/fraud/model/card-fraud/policies"}}
     )
     [found] = parameters.values()
     text = "".join(part if isinstance(part, str) else "arn" for part in found["Properties"]["Value"]["Fn::Join"][1])

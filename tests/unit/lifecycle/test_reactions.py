@@ -46,7 +46,7 @@ class Bench(Workbench):
 
     def publish(self) -> None:
         doc = json.dumps({**json.loads(self.published), "machine": "arn:machine"})
-        self.ssm.put_parameter(Name=names.reaction_parameter(TEAM, MODEL), Value=doc, Type="String")
+        self.ssm.put_parameter(Name=names.policies_parameter(TEAM, MODEL), Value=doc, Type="String")
 
     def say(self, method: str, path: str, body: object = b"") -> tuple[int, dict[str, Any]]:
         path, _, query = path.partition("?")

@@ -404,6 +404,21 @@ def test_what_failed_before_it_began_begins_again(world: World) -> None:
     assert bench.reactions.lock(MODEL).execution == ""
 
 
+def test_a_review_that_goes_on_after_a_failure_can_be_given(world: World) -> None:
+    bench = Workbench(world, promote="after_review", cool_down_hours=0)
+    bench.champion()
+    compared = asked(bench)
+    bench.do("ask", compared=compared)
+    bench.do("fail", error="X", cause="no", at="TellReviewer")
+    assert bench.reactions.waiting(MODEL) == ""
+    bench.do("resume", at="TellReviewer", begun={"do": "retrain"}, redrives=1)
+    assert bench.reactions.lock(MODEL).execution == "e1"
+    for token in ("t1", "t2"):
+        bench.do("wait", token=token)
+        lock = bench.reactions.lock(MODEL)
+        assert (lock.execution, lock.waiting, bench.reactions.token(MODEL, "e1")) == ("", "e1", token)
+
+
 def test_where_the_notice_alone_failed_nothing_is_taken(world: World) -> None:
     bench = Workbench(world, TELL)
     bench.champion()
