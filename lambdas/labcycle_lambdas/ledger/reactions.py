@@ -441,9 +441,10 @@ class Reactions:
 def _taken(lock: Lock, execution: str, now: datetime, longest: timedelta) -> Lock:
     if (holder := lock.holder(now)) not in ("", execution):
         raise Busy(f"the reaction {holder} is under way, until {lock.expires_at} at most: try again when it has ended")
-    still = {"waiting": "", "waiting_until": ""} if lock.waiting == execution else {}
+    if lock.waiting == execution:
+        lock = replace(lock, waiting="", waiting_until="")
     run_id = lock.run_id if lock.execution == execution else ""
-    return replace(lock, execution=execution, run_id=run_id, expires_at=stamp(now + longest), **still)
+    return replace(lock, execution=execution, run_id=run_id, expires_at=stamp(now + longest))
 
 
 def _waiting(lock: Lock, execution: str, until: datetime) -> Lock:

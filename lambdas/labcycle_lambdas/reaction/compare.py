@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -101,9 +102,8 @@ class Compare:
         found = cohorts.measured(metric, training.cohorts, rows, truth, new.outputs, live.outputs)
         probed, odd = odd_inputs.objections(rows, new.answer, live.answer)
         against = [*cohorts.objections(found, training.maximum_cohort_loss), *odd]
-        sides = {"champion": values["champion"], "previous": values.get("previous")}
-        otherwise = decide(metric, training.minimum_gain, challenger=None, **sides)
-        verdict = decide(metric, training.minimum_gain, challenger=None if against else values["challenger"], **sides)
+        judged = partial(decide, metric, training.minimum_gain, champion=live.value, previous=values.get("previous"))
+        otherwise, verdict = judged(challenger=None), judged(challenger=None if against else new.value)
         review = verdict is Verdict.PROMOTE and policy.promote != AUTOMATIC
         at = run.end_time or run.start_time
         self.runs.log_batch(

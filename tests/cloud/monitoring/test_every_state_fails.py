@@ -206,8 +206,9 @@ def passed(execution: str) -> list[str]:
 
 def every_state(story: Story) -> dict[str, Any]:
     states = PLACE.client("stepfunctions")
-    found: dict[str, Any] = json.loads(states.describe_state_machine(stateMachineArn=story.machine)["definition"])
-    return found["States"]
+    definition = states.describe_state_machine(stateMachineArn=story.machine)["definition"]
+    found: dict[str, Any] = json.loads(definition)["States"]
+    return found
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -11,7 +11,7 @@ import pytest
 
 from labcycle_lambdas.http import Response
 from labcycle_lambdas.ledger.custody import Custody
-from labcycle_lambdas.ledger.reactions import Reactions
+from labcycle_lambdas.ledger.reactions import Beginning, Reactions
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.ledger.traffic import Tally
 from labcycle_lambdas.ledger.usage import Usage, Used
@@ -120,7 +120,7 @@ def test_requests_of_the_last_day_are_counted(watched: Watched, api: Lifecycle) 
 
 def test_a_reaction_under_way_and_its_cool_down_are_told(watched: Watched, api: Lifecycle) -> None:
     reactions = Reactions(watched.world.table, Custody(watched.world.table))
-    reactions.begin(MODEL, "e-1", "run", at(1), longest=timedelta(hours=2), who=REVIEWER, detail={})
+    reactions.begin(MODEL, "e-1", at(1), Beginning("retrain", timedelta(hours=2), {}), REVIEWER)
     assert standing_at(call(api), MODEL, at(2))["reaction"] == {
         "under_way": "e-1",
         "until": "2026-11-20T15:00:00.000Z",
@@ -128,7 +128,7 @@ def test_a_reaction_under_way_and_its_cool_down_are_told(watched: Watched, api: 
         "policies": REACT,
     }
     assert standing_at(call(api), MODEL, at(4))["reaction"]["under_way"] is None
-    reactions.end(MODEL, "e-1", "kept", cool_down_until=at(26))
+    reactions.end(MODEL, "e-1", "kept", do="retrain", cool_down_until=at(26))
     assert standing_at(call(api), MODEL, at(4))["reaction"]["cool_downs"] == {"retrain": "2026-11-21T14:00:00.000Z"}
     assert standing_at(call(api), MODEL, at(27))["reaction"]["cool_downs"] == {}
 

@@ -47,7 +47,7 @@ def test_lower_may_be_better_in_a_cohort() -> None:
 
 def test_small_cohorts_and_those_that_do_not_allow_the_metric_are_left_out() -> None:
     assert cohorts.measured("accuracy", ["age"], ROWS, TRUTH, said(TRUTH), said(TRUTH)) == []
-    chances = {"label": TRUTH, "probability_0": [0.5] * 120, "probability_1": [0.5] * 120}
+    chances: dict[str, list[Any]] = {"label": TRUTH, "probability_0": [0.5] * 120, "probability_1": [0.5] * 120}
     assert cohorts.measured("roc_auc", ["kind"], ROWS, TRUTH, chances, chances) == []
 
 
