@@ -90,7 +90,7 @@ class TrackingStack(Stack):
             dead_letters=letters,
         )
         roles = {member.name: self._grant(team, member) for member in team.members}
-        self._let_query_logs(team, roles)
+        self._let_invoke_models(team, roles)
         if any(model.promotion for model in team.models):
             self.tracking.let_promote_in_steps()
         # Exported also while no workspaces stack imports them: an export that vanished with the last import could not be
@@ -121,12 +121,6 @@ class TrackingStack(Stack):
         elif "read" in rights:
             self.tracking.grant_read(role)
         self.anchors.grant_read(role)
-        if "invoke models" in rights and team.scores_batches:  # once for all models: a role holds few characters
-            let_use_folder(role, team=team.team, bucket=bucket, key=self._key)
-        if "invoke models" in rights and any(model.api for model in team.models):  # of all of them, as above
-            parameter = names.model_parameters(team.team).lstrip("/")
-            arn = self.format_arn(service="ssm", resource="parameter", resource_name=parameter)
-            allow(role, ["ssm:GetParameter"], [arn])
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:
@@ -145,27 +139,30 @@ class TrackingStack(Stack):
             allow_key(role, self._key, "write objects", region=self.region)
         return role
 
-    def _let_query_logs(self, team: Team, roles: Mapping[str, iam.IRole]) -> None:
-        """Let members who invoke models run the saved queries of their logs. One policy for all of them, since a role holds few
-        characters of its own."""
+    def _let_invoke_models(self, team: Team, roles: Mapping[str, iam.IRole]) -> None:
+        """What members who invoke models need of all models alike: where they are, the folders of batches, the saved queries of their logs. One
+        policy for all members, since a role holds few characters of its own."""
         let = [roles[member.name] for member in team.members if "invoke models" in rights_of(member.roles)]
         if not (let and team.models):
             return
+        policy = iam.ManagedPolicy(
+            self,
+            "InvokeModels",
+            path=names.role_path(team.team),
+            description=f"What all models need to be used, team {team.team}",
+            roles=let,
+        )
         groups = [
             self.format_arn(
                 service="logs", resource="log-group", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
             )
             for name in names.model_log_groups(team.team)
         ]
-        iam.ManagedPolicy(
-            self,
-            "QueryLogs",
-            path=names.role_path(team.team),
-            description=f"Saved queries of the logs of models, team {team.team}",
-            roles=let,
-            statements=[
-                iam.PolicyStatement(actions=["logs:GetQueryResults", "logs:StartQuery"], resources=groups),
-                # They take no resource.
-                iam.PolicyStatement(actions=["logs:DescribeQueryDefinitions", "logs:StopQuery"], resources=["*"]),
-            ],
-        )
+        allow(policy, ["logs:GetQueryResults", "logs:StartQuery"], groups)
+        allow(policy, ["logs:DescribeQueryDefinitions", "logs:StopQuery"], ["*"])  # they take no resource
+        if team.scores_batches:
+            let_use_folder(policy, team=team.team, bucket=self.tracking.artifact_bucket, key=self._key)
+        if any(model.api for model in team.models):
+            parameter = names.model_parameters(team.team).lstrip("/")
+            arn = self.format_arn(service="ssm", resource="parameter", resource_name=parameter)
+            allow(policy, ["ssm:GetParameter"], [arn])
