@@ -16,6 +16,7 @@ from labcycle_lambdas.ledger.outcomes import Outcomes
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.monitoring.arrivals import AfterTakingIn, Arrivals
 from labcycle_lambdas.monitoring.coverage import Counted
 from labcycle_lambdas.monitoring.drift import DriftJudge
 from labcycle_lambdas.monitoring.environment import Environment
@@ -24,7 +25,7 @@ from labcycle_lambdas.monitoring.evaluation_line import evaluation_line
 from labcycle_lambdas.monitoring.freshness import FreshnessJudge
 from labcycle_lambdas.monitoring.judging import Judge
 from labcycle_lambdas.monitoring.metrics import publish
-from labcycle_lambdas.monitoring.outcomes import Arrivals, BusinessJudge, PerformanceJudge
+from labcycle_lambdas.monitoring.realised import BusinessJudge, PerformanceJudge
 from labcycle_lambdas.outcomes.store import Store
 from labcycle_lambdas.outcomes.sums import KINDS
 from labcycle_lambdas.scheduled import scheduled_time
@@ -81,11 +82,10 @@ def _of_outcomes(environment: Environment, table: Table, profiles: Profiles) -> 
     arrivals = Arrivals(table, Store(_client("s3"), environment.artifact_bucket, model), kind)
     found: list[Judge] = []
     if environment.performance:
-        window = environment.drift.window
-        found.append(PerformanceJudge(model, environment.performance, arrivals, outcomes, profiles, window))
+        found.append(PerformanceJudge(model, environment.performance, outcomes, profiles))
     if environment.outcome:
-        found.append(BusinessJudge(model, environment.outcome, arrivals, outcomes, profiles))
-    return found
+        found.append(BusinessJudge(model, environment.outcome, outcomes, profiles))
+    return [AfterTakingIn(judge, arrivals) for judge in found]
 
 
 @cache

@@ -17,9 +17,10 @@ from labcycle_lambdas.ledger.outcomes import Outcomes
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.monitoring import handler
+from labcycle_lambdas.monitoring.arrivals import AfterTakingIn, Arrivals
 from labcycle_lambdas.monitoring.judging import Judge
 from labcycle_lambdas.monitoring.metrics import publish
-from labcycle_lambdas.monitoring.outcomes import Arrivals, BusinessJudge, PerformanceJudge
+from labcycle_lambdas.monitoring.realised import BusinessJudge, PerformanceJudge
 from labcycle_lambdas.outcomes import business, performance
 from labcycle_lambdas.outcomes.store import Store
 from tests.unit.monitoring.traffic import START, Metrics, Traffic, variables
@@ -38,13 +39,13 @@ class Answered(Traffic):
 
     def judges(self) -> list[Judge]:
         table, profiles = self.world.table, Profiles(self.world.table)
-        outcomes, model, found = Outcomes(table), MODEL, super().judges()
+        outcomes = Outcomes(table)
+        found: list[Judge] = []
         if self.environment.performance:
-            day = timedelta(days=1)
-            found.append(PerformanceJudge(model, self.environment.performance, self.arrivals, outcomes, profiles, day))
+            found.append(PerformanceJudge(MODEL, self.environment.performance, outcomes, profiles))
         if self.environment.outcome:
-            found.append(BusinessJudge(model, self.environment.outcome, self.arrivals, outcomes, profiles))
-        return found
+            found.append(BusinessJudge(MODEL, self.environment.outcome, outcomes, profiles))
+        return [*super().judges(), *(AfterTakingIn(judge, self.arrivals) for judge in found)]
 
     def came_true(self, hour: float, right: int, wrong: int, value: float | None = None) -> None:
         """Predictions of this hour are in the log, and what became of them arrives; it waits until the log is an hour old."""
