@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Subject
@@ -23,7 +24,8 @@ class Arrivals:
     def taken(self, moment: Moment) -> Taken:
         """Raises `Throttled`."""
         if self._last is None or self._last[0] is not moment:
-            taken = take_in(self._table, self._store, self._kind, now=lambda: moment.at, has_time=moment.has_time)
+            now = max(moment.at, datetime.now(UTC))  # an evaluation may be made again hours later
+            taken = take_in(self._table, self._store, self._kind, now=lambda: now, has_time=moment.has_time)
             self._last = moment, taken
         return self._last[1]
 

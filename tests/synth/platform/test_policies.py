@@ -27,7 +27,11 @@ def identity_statements(stacks: Stacks) -> Iterator[tuple[str, str, dict[str, An
     """Stack, logical id and statement of everything that is attached to a role."""
     for name, stack in stacks.items():
         for logical_id, resource in stack.resources.items():
-            if resource["Type"] == "AWS::IAM::Policy":
+            # A managed policy without roles is the boundary.
+            if (
+                resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+                and "Roles" in resource["Properties"]
+            ):
                 for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
                     yield name, logical_id, statement
             if resource["Type"] == "AWS::IAM::Role":

@@ -209,7 +209,7 @@ def test_the_evaluator_prints_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
     class Evaluator:
-        def evaluate(self, at: object, who: object) -> dict[str, Any]:
+        def evaluate(self, at: object, who: object, has_time: object) -> dict[str, Any]:
             return evaluation
 
     class Context:

@@ -109,7 +109,7 @@ def test_value_that_stays_away_is_told(world: World) -> None:
     fallen = model.judged(4 * 24)
     business = found(fallen, "business")
     assert business["verdict"] == "failed" and business["figures"]["value"] == 200
-    assert [event["figures"]["minimum"] for event in model.events("value_fell")] == [1000]
+    assert [event["figures"]["limit"] for event in model.events("value_fell")] == [1000]
     assert found(fallen, "drift")["verdict"] != "not_enough_data"
 
 
