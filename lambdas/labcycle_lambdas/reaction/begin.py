@@ -17,7 +17,7 @@ from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.notice import Notice
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.material import ENTRY, RECIPE, Material, job_name_of, run_id_of, training_prefix
-from labcycle_lambdas.reaction.policies import RETRAIN, Policy, introduced, spending_of
+from labcycle_lambdas.reaction.policies import FOUND, RETRAIN, Policy, introduced, spending_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,7 +44,8 @@ class Begin:
 
     def __call__(self, execution: str, given: Mapping[str, Any], now: datetime, who: Who) -> dict[str, Any]:
         """What is to be done (`do`), by which policy and for what cause; of a retraining, what the job needs. `skip` with the reason,
-        where another reaction runs or it is too soon; `refuse` with a notice, where the month's budget does not allow it.
+        where another reaction runs or it is too soon; `refuse` with a notice, where that keeps it from answering an alarm, or the
+        month's budget does not allow it.
 
         `given` is the input of the execution; `ignore_cool_down: true` in it lets a person start one all the same.
 
@@ -86,7 +87,7 @@ class Begin:
             )
         except Busy as busy:
             self.reactions.skip(model, execution, busy.reason)
-            return {"do": SKIP, "reason": busy.reason}
+            return self._skipped(execution, cause, busy.reason)
         except OverBudget as over:
             return self._refused(execution, cause, str(over), who)
         if begun.abandoned_run:
@@ -121,6 +122,21 @@ class Begin:
             champion,
             spending_of(training, policy, job),
         )
+
+    def _skipped(self, execution: str, cause: str, why: str) -> dict[str, Any]:
+        """What was found must be heard of, also where nothing is done about it now."""
+        if cause not in FOUND:
+            return {"do": SKIP, "reason": why}
+        model = self.environment.model
+        lines = [
+            f"{introduced(cause, model)} Nothing was done about it: {why}.",
+            "",
+            f"To see how it stands: labcycle monitor status {model}",
+            f'To react all the same, start the state machine again with the input {{"cause": "{cause}", "ignore_cool_down": true}}.',
+            f"Execution: {execution}",
+        ]
+        notice = Notice.of(f"labcycle {self.environment.team}: nothing was done about {cause} of {model}", lines)
+        return {"do": REFUSE, "outcome": "skipped", "reason": why, "notice": notice.to_doc()}
 
     def _refused(self, execution: str, cause: str, why: str, who: Who) -> dict[str, Any]:
         model = self.environment.model

@@ -15,6 +15,7 @@ from labcycle_lambdas.reaction.cannot_react import CannotReact
 TELL, PAUSE, ROLL_BACK, RETRAIN = "tell", "pause", "roll_back", "retrain"
 AUTOMATIC = "automatic"
 MANUAL = "manual"
+FOUND = frozenset({"drift", "performance", "business"})  # causes that an alarm tells, and notifies nobody of besides
 _CAUSES = {
     "drift": "Drift was detected for {model}.",
     "performance": "The predictions of {model} come true less often than is asked of it.",

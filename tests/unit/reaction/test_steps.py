@@ -325,11 +325,25 @@ def test_one_reaction_at_a_time(world: World) -> None:
     bench.champion()
     bench.do("begin", "e1")
     second = bench.do("begin", "e2")
-    assert second["do"] == "skip" and "e1 is under way" in second["reason"]
+    assert second["do"] == "refuse" and "e1 is under way" in second["reason"]
     bench.later(hours=3)
     assert bench.do("begin", "e2") == second  # what was skipped stays skipped
     assert bench.actions().count("retraining_started") == 1
     assert bench.reactions.skipped(MODEL, "e2") == {"reason": second["reason"], "refused": False}
+
+
+@pytest.mark.parametrize("cause", ["drift", "manual"])
+def test_what_an_alarm_found_is_heard_of_also_where_nothing_is_done(world: World, cause: str) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    bench.do("begin", "e1")
+    second = bench.do("begin", "e2", input={"cause": cause})
+    if cause == "manual":
+        assert second["do"] == "skip" and "notice" not in second
+        return
+    assert (second["do"], second["outcome"]) == ("refuse", "skipped")
+    assert "Nothing was done about it: the reaction e1 is under way" in second["notice"]["message"]
+    assert bench.do("begin", "e2", input={"cause": cause}) == second
 
 
 def test_a_lock_whose_time_is_over_is_taken_and_its_run_is_failed(world: World) -> None:
@@ -371,7 +385,7 @@ def test_two_that_begin_at_once_are_one(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Custody, "append", append)
         first = bench.do("begin", "e1")
-    assert other[0]["do"] == "retrain" and first["do"] == "skip"
+    assert other[0]["do"] == "retrain" and first["do"] == "refuse"
     assert bench.actions().count("retraining_started") == 1
 
 
