@@ -10,8 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from labcycle.config import names
 from labcycle.demo import data
 from labcycle.demo.checklist import Checklist, Step, StepFailed
 from labcycle.demo.consumer import Answer, call
+from labcycle.demo.team import DemoTeam, run, wait
 from labcycle.local.cloud import LocalCloud
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LifeCycle:
         self._cloud = cloud
         self._assembly = assembly
         self._list = checklist
-        self._outputs: dict[str, dict[str, str]] = {}
+        self._team = DemoTeam(cloud, TEAM, MODEL)
         self._frame = data.baseline()
         self._shifted = data.recalibrated(self._frame)
 
@@ -78,16 +78,16 @@ class LifeCycle:
             step.require(len(templates) >= 8, f"expected two teams' stacks, got {[p.name for p in templates]}")
         with self._list.step("deploy both targets and both teams with the CDK CLI") as step:
             report = self._cloud.deploy(self._assembly, ["*/*"])
-            self._outputs = report.outputs
+            self._team.outputs = report.outputs
             for line in report.lines():
                 step.saw(line)
 
     def _who_may_call(self) -> None:
-        url = f"{self._output('tracking', 'TrackingUrl')}/api/2.0/mlflow/experiments/search?max_results=5"
+        url = f"{self._team.output('tracking', 'TrackingUrl')}/api/2.0/mlflow/experiments/search?max_results=5"
         with self._list.step("the tracking API lets members in, and nobody else") as step:
-            self._expect(step, 200, "a member of the team", call("GET", url, self._member(SCIENTIST)))
+            self._expect(step, 200, "a member of the team", call("GET", url, self._team.member(SCIENTIST)))
             self._expect(step, 403, "unsigned", call("GET", url, None))
-            self._expect(step, 403, "a wrong signature", call("GET", url, self._member(SCIENTIST), tamper=True))
+            self._expect(step, 403, "a wrong signature", call("GET", url, self._team.member(SCIENTIST), tamper=True))
             outsider = self._cloud.environment(self._cloud.assume(*self._outsider()))
             self._expect(step, 403, f"a member of team {OTHER_TEAM}", call("GET", url, outsider))
 
@@ -104,13 +104,7 @@ class LifeCycle:
             with tempfile.TemporaryDirectory(prefix="labcycle-demo-") as folder:
                 path = Path(folder) / "data.csv"
                 self._frame.to_csv(path, index=False)
-                script = Path(__file__).parent / "scientist.py"
-                mlflow = {
-                    "MLFLOW_TRACKING_URI": self._output("tracking", "TrackingUrl"),
-                    "MLFLOW_TRACKING_AUTH": "labcycle",
-                }
-                arguments = [sys.executable, str(script), str(RECIPE), str(path), MODEL, "0.05"]
-                said = json.loads(run(arguments, {**self._member(SCIENTIST), **mlflow}).splitlines()[-1])
+                said = self._team.log_and_register(SCIENTIST, RECIPE, path, "0.05")
             step.saw(f"run {said['run_id']}, logged model {said['model_id']}")
             step.saw("metrics " + figures(said["metrics"]))
             step.saw(f"registered {MODEL} version {said['version']}")
@@ -120,20 +114,20 @@ class LifeCycle:
     def _promote(self, version: str) -> None:
         with self._list.step("a reviewer promotes the version") as step:
             step.saw(f"live before: {self._live() or 'nothing'}")
-            self._labcycle("models", "promote", MODEL, version)
+            self._team.labcycle(REVIEWER, "models", "promote", MODEL, version)
             step.saw(f"live after: version {self._live()}")
             step.require(self._live() == version, f"version {version} is not live")
 
     def _score(self, frame: pd.DataFrame, title: str, *, version: str, previous: float | None = None) -> float:
         """Accuracy of the live version on `frame`, scored through the API in batches."""
-        url = f"{self._output(f'model-{MODEL}', 'ModelUrl')}/invocations"
+        url = f"{self._team.output(f'model-{MODEL}', 'ModelUrl')}/invocations"
         with self._list.step(title) as step:
             right, seen = 0, set()
             features = frame.drop(columns=[data.TARGET])
             for start in range(0, len(frame), BATCH_ROWS):
                 rows = features.iloc[start : start + BATCH_ROWS]
                 body = {"dataframe_split": {"columns": list(rows.columns), "data": rows.to_numpy().tolist()}}
-                answer = call("POST", url, self._member(SCIENTIST), json.dumps(body).encode())
+                answer = call("POST", url, self._team.member(SCIENTIST), json.dumps(body).encode())
                 step.require(answer.status == 200, f"scoring answered {answer.status}: {answer.text[:300]}")
                 predictions = json.loads(answer.text)["predictions"]
                 truth = frame[data.TARGET].iloc[start : start + BATCH_ROWS]
@@ -147,12 +141,8 @@ class LifeCycle:
 
     def _new_labels_arrive(self) -> None:
         with self._list.step("newly labelled rows arrive in the team's bucket") as step:
-            bucket, key = self._output("tracking", "ArtifactBucket"), f"data/{MODEL}/new.csv"
-            body = self._shifted.to_csv(index=False).encode()
-            self._cloud.client("s3", self._cloud.assume(*self._role(SCIENTIST))).put_object(
-                Bucket=bucket, Key=key, Body=body
-            )
-            step.saw(f"s3://{bucket}/{key}: {len(self._shifted)} rows")
+            at = self._team.put(SCIENTIST, f"data/{MODEL}/new.csv", self._shifted.to_csv(index=False).encode())
+            step.saw(f"{at}: {len(self._shifted)} rows")
 
     # ---- monitoring ---------------------------------------------------------------------------------------------
 
@@ -163,16 +153,16 @@ class LifeCycle:
             step.require(verdict["verdict"] == "stable", f"expected a stable verdict, got {verdict['verdict']}")
 
     def _drift_raises_the_alarm(self) -> None:
-        alarm = self._output(f"model-{MODEL}", "DriftAlarm")
+        alarm = self._team.of_model("DriftAlarm")
         with self._list.step("drift is measured, the alarm fires") as step:
             verdict = self._evaluate()
             step.saw(verdict_line(verdict))
             step.require(verdict["verdict"] == "drifted", f"expected drift, got {verdict['verdict']}")
-            state = wait(lambda: self._alarm_state(alarm), lambda s: s == "ALARM", 60, f"alarm {alarm}")
+            state = wait(lambda: self._team.alarm_state(alarm), lambda s: s == "ALARM", 60, f"alarm {alarm}")
             step.saw(f"alarm {alarm}: {state}")
 
     def _reaction(self) -> str:
-        machine = self._output(f"model-{MODEL}", "ReactionStateMachine")
+        machine = self._team.of_model("ReactionStateMachine")
         states = self._cloud.client("stepfunctions")
         with self._list.step("the reaction retrains on the new data and promotes the challenger") as step:
             execution = wait(
@@ -193,7 +183,7 @@ class LifeCycle:
             step.require(
                 final["status"] == "SUCCEEDED", f"{final['status']}: {final.get('cause') or final.get('error')}"
             )
-            events = {event["action"]: event["detail"] for event in self._events()}
+            events = {event["action"]: event["detail"] for event in self._team.events(REVIEWER)}
             step.require("retrained" in events, f"no retrained event among {sorted(events)}")
             for key, value in events["retrained"].items():
                 step.saw(f"{key}: {value}")
@@ -202,20 +192,20 @@ class LifeCycle:
             step.require(
                 bool(version) and version != "1", f"the challenger was not promoted: version {version} is live"
             )
-            notice = wait(lambda: self._notice(f"version {version} is better"), bool, 30, "the reaction's notice")
+            notice = wait(lambda: self._team.notice(f"version {version} is better"), bool, 30, "the reaction's notice")
             step.saw(f"notice to {notice['address']}: {notice['subject']}")
             return str(version)
 
     def _roll_back(self, challenger: str, first: str) -> None:
         with self._list.step("a reviewer rolls back by hand") as step:
             step.saw(f"live before: version {challenger}")
-            self._labcycle("models", "rollback", MODEL)
+            self._team.labcycle(REVIEWER, "models", "rollback", MODEL)
             step.saw(f"live after: version {self._live()}")
             step.require(self._live() == first, f"version {first} is not live")
 
     def _history(self) -> None:
         with self._list.step("what happened, in order, from the ledger") as step:
-            said = json.loads(self._labcycle("models", "history", MODEL, "--json"))
+            said = self._team.said(REVIEWER, "models", "history", MODEL)
             for event in said["events"]:
                 who = event["who"]
                 step.saw(f"{event['seq']:2} {event['at']} {event['action']:19} {who['member'] or who['role']}")
@@ -228,7 +218,7 @@ class LifeCycle:
 
     def _explain(self, live: str) -> None:
         with self._list.step("how the live version was built") as step:
-            said = json.loads(self._labcycle("explain", MODEL, "--json"))
+            said = self._team.said(REVIEWER, "explain", MODEL)
             deployment, run = said["deployment"], said["run"]
             step.saw(f"version {said['version']['version']}, live since {deployment['since']} by {deployment['by']}")
             step.saw(f"run {run['run_id']} of {run['user_id']}: {figures(run['metrics'])}")
@@ -240,7 +230,7 @@ class LifeCycle:
     def _who_did_what_verified(self) -> None:
         """As a member: what was recorded is whole, and one changed character of it, by whoever may write the table, is found."""
         with self._list.step("who did what, verified against locked anchors") as step:
-            for anchor in self._invoke(self._output("tracking", "AnchoringFunction"))["anchors"]:
+            for anchor in self._team.invoke(self._team.output("tracking", "AnchoringFunction"))["anchors"]:
                 step.saw(f"anchor {anchor['number']}: the heads of {anchor['subjects']} chains")
             whole = self._verify()
             step.saw(f"whole: {whole['events']} events of {whole['subjects']} subjects, {whole['anchors']} anchors")
@@ -260,7 +250,10 @@ class LifeCycle:
 
     def _verify(self) -> dict[str, Any]:
         """What `labcycle verify` says to a member, who may write nothing but through the API."""
-        environment = {**self._member(SCIENTIST), "MLFLOW_TRACKING_URI": self._output("tracking", "TrackingUrl")}
+        environment = {
+            **self._team.member(SCIENTIST),
+            "MLFLOW_TRACKING_URI": self._team.output("tracking", "TrackingUrl"),
+        }
         command = [sys.executable, "-m", "labcycle.cli", "verify", "--json"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1) or not done.stdout:
@@ -280,71 +273,18 @@ class LifeCycle:
                     return table, item
         raise StepFailed(f"the table {table} holds no promotion by {REVIEWER}")
 
-    # ---- small things -------------------------------------------------------------------------------------------
-
-    def _output(self, stack: str, key: str) -> str:
-        return self._outputs[f"labcycle-{TEAM}-{stack}"][key]
-
-    def _role(self, member: str, team: str = TEAM) -> tuple[str, str]:
-        return f"labcycle-{team}-{member}", member
-
     def _outsider(self) -> tuple[str, str]:
         roles = self._cloud.client("iam").list_roles()["Roles"]
         prefix = f"labcycle-{OTHER_TEAM}-"
-        member = next(
-            r["RoleName"].removeprefix(prefix) for r in roles if r["RoleName"].startswith(prefix + "scientist")
-        )
-        return self._role(member, OTHER_TEAM)
-
-    def _member(self, member: str) -> dict[str, str]:
-        return self._cloud.environment(self._cloud.assume(*self._role(member)))
-
-    def _labcycle(self, *arguments: str) -> str:
-        mlflow = {"MLFLOW_TRACKING_URI": self._output("tracking", "TrackingUrl")}
-        return run([sys.executable, "-m", "labcycle.cli", *arguments], {**self._member(REVIEWER), **mlflow})
-
-    def _live(self) -> str | None:
-        live = json.loads(self._labcycle("models", "deployment", MODEL, "--json"))["deployment"]["live"]
-        return str(live["version"]) if live else None
-
-    def _events(self) -> list[dict[str, Any]]:
-        return list(json.loads(self._labcycle("models", "history", MODEL, "--json"))["events"])
+        name = next(r["RoleName"].removeprefix(prefix) for r in roles if r["RoleName"].startswith(prefix + "scientist"))
+        return DemoTeam(self._cloud, OTHER_TEAM, MODEL).role(name)
 
     def _evaluate(self) -> dict[str, Any]:
         """What the schedule does every hour, now."""
-        return self._invoke(self._output(f"model-{MODEL}", "EvaluatorFunction"))
+        return self._team.invoke(self._team.of_model("EvaluatorFunction"))
 
-    def _invoke(self, function: str) -> dict[str, Any]:
-        answer = self._cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
-        payload = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise StepFailed(f"{function} failed: {payload}")
-        return dict(payload)
-
-    def _alarm_state(self, alarm: str) -> str:
-        found = self._cloud.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
-        return str(found[0]["StateValue"]) if found else "missing"
-
-    def _notice(self, about: str) -> dict[str, Any] | None:
-        return next((n for n in self._cloud.notices() if about in n["subject"] + n["text"]), None)
-
-
-def run(command: list[str], environment: Mapping[str, str]) -> str:
-    """Standard output of a command. Raises `StepFailed` with what it printed where it fails."""
-    done = subprocess.run(command, env={**environment}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise StepFailed(f"{' '.join(Path(part).name for part in command[:4])} failed: {done.stderr.strip()[-1500:]}")
-    return done.stdout
-
-
-def wait(ask: Callable[[], Any], good: Callable[[Any], bool], seconds: float, what: str) -> Any:
-    """Ask again until the answer is good. Raises `StepFailed` after `seconds`."""
-    end = time.monotonic() + seconds
-    while not good(answer := ask()):
-        if time.monotonic() > end:
-            raise StepFailed(f"{what} did not come within {seconds:.0f} s; last seen: {answer}")
-        time.sleep(0.3)
-    return answer
+    def _live(self) -> str | None:
+        return self._team.live(REVIEWER)
 
 
 def in_order(wanted: list[str], seen: list[str]) -> bool:

@@ -6,7 +6,8 @@ import pytest
 
 from labcycle.demo.checklist import StepFailed
 from labcycle.demo.data import TARGET, baseline, recalibrated
-from labcycle.demo.life_cycle import in_order, run, wait
+from labcycle.demo.life_cycle import in_order
+from labcycle.demo.team import run, wait
 
 
 def test_order_matters_and_others_may_come_between() -> None:
