@@ -19,20 +19,28 @@ def register(app: typer.Typer) -> None:
         port: Annotated[int, typer.Option(help="Port of the local cloud on 127.0.0.1.")] = DEFAULT_PORT,
         keep: Annotated[bool, typer.Option("--keep", help="Leave the cloud up, and say how to look around.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the steps as one JSON document.")] = False,
+        loop: Annotated[
+            bool,
+            typer.Option(
+                "--loop",
+                help="Instead: a model that is watched each minute and reacts by itself; a quarter of an hour.",
+            ),
+        ] = False,
     ) -> None:
         """Deploy two teams to the embedded local cloud and run one whole life cycle on real data."""
         if not Path("cdk.json").is_file():
             raise LabcycleError("there is no cdk.json here: run `labcycle demo` in a checkout of labcycle")
+        from labcycle.demo import closed_loop, life_cycle
         from labcycle.demo.checklist import Checklist
-        from labcycle.demo.life_cycle import STEPS, LifeCycle
         from labcycle.local.cloud import LocalCloud
 
-        checklist = Checklist(STEPS, as_json=as_json)
+        checklist = Checklist((closed_loop if loop else life_cycle).STEPS, as_json=as_json)
         with checklist.step("start the embedded local cloud") as step:
             cloud = LocalCloud.start(DEFAULT_ACCOUNT, DEFAULT_REGION, port)
             step.saw(f"{cloud.endpoint}, process {cloud.pid}")
         try:
-            LifeCycle(cloud, Path(".labcycle/cdk.out"), checklist).run()
+            story = closed_loop.ClosedLoop if loop else life_cycle.LifeCycle
+            story(cloud, Path(".labcycle/cdk.out"), checklist).run()
         finally:
             if keep:
                 cloud.keep()

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,15 @@ class DemoTeam:
         """The environment of a member who has signed in."""
         return self.cloud.environment(self.cloud.assume(*self.role(name)))
 
-    def labcycle(self, member: str, *arguments: str) -> str:
+    def labcycle(self, member: str, *arguments: str, well: Sequence[int] = (0,)) -> str:
         """What a command says to a member."""
         mlflow = {"MLFLOW_TRACKING_URI": self.output("tracking", "TrackingUrl")}
-        return run([sys.executable, "-m", "labcycle.cli", *arguments], {**self.member(member), **mlflow})
+        command = [sys.executable, "-m", "labcycle.cli", *arguments]
+        return run(command, {**self.member(member), **mlflow}, well)
 
     def said(self, member: str, *arguments: str) -> Any:
-        """The JSON that a command says to a member."""
-        return json.loads(self.labcycle(member, *arguments, "--json"))
+        """The JSON that a command says to a member; also where it says, by exit code 1, that something is wrong with the model."""
+        return json.loads(self.labcycle(member, *arguments, "--json", well=(0, 1)))
 
     def live(self, member: str) -> str | None:
         live = self.said(member, "models", "deployment", self.model)["deployment"]["live"]
@@ -89,10 +90,10 @@ class DemoTeam:
         return next((n for n in self.cloud.notices() if about in n["subject"] + n["text"]), None)
 
 
-def run(command: list[str], environment: Mapping[str, str]) -> str:
-    """Standard output of a command. Raises `StepFailed` with what it printed where it fails."""
+def run(command: list[str], environment: Mapping[str, str], well: Sequence[int] = (0,)) -> str:
+    """Standard output of a command. Raises `StepFailed` with what it printed where its exit code is none of `well`."""
     done = subprocess.run(command, env={**environment}, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode not in well:
         raise StepFailed(f"{' '.join(Path(part).name for part in command[:4])} failed: {done.stderr.strip()[-1500:]}")
     return done.stdout
 
