@@ -33,6 +33,7 @@ ROWS_AT_ONCE = 57
 EVERY_SECONDS = 1.5
 EVALUATION_SECONDS = 240.0  # a minute until the schedule, as many as persistence asks for, and the alarm
 REACTION_SECONDS = 420.0
+_DAY = 24 * 3600
 
 
 class Patients(threading.Thread):
@@ -135,7 +136,7 @@ class ClosedLoop:
 
     def _expect_stable(self, patients: Patients) -> None:
         with self._list.step("real rows come in; each minute they are compared with the training data") as step:
-            found = self._judged("drift", patients, lambda verdict: verdict == "good")
+            found = self._judged("drift", patients, lambda verdict: verdict == "stable")
             step.saw(f"{found['verdict']}: {found['reason']} ({found['rows']} rows)")
 
     def _drift(self, patients: Patients) -> None:
@@ -146,7 +147,7 @@ class ClosedLoop:
                 patients.share = share
                 found = self._judged("drift", patients, lambda verdict: True)
                 step.saw(f"{share:.0%} of the rows: {found['verdict']}, {found['reason']}")
-                if found["verdict"] == "failed":
+                if found["verdict"] == "drifted":
                     break
             found = self._happens("drift_detected", before, EVALUATION_SECONDS, patients)
             patients.share = 1.0
@@ -189,6 +190,7 @@ class ClosedLoop:
     def _expect_value(self, patients: Patients) -> None:
         with self._list.step("what the decisions were worth comes in, by the ids of the predictions") as step:
             step.saw(self._send_outcomes(patients, lambda right: 0.5 if right else -0.5))
+            self._cloud.advance(_DAY)  # whole days are judged
             found = self._judged("business", patients, lambda verdict: verdict == "good")
             step.saw(f"{found['verdict']}: {found['reason']}")
 
@@ -204,7 +206,7 @@ class ClosedLoop:
             notice = wait(lambda: self._team.notice(f"{MODEL} is paused"), bool, 60, "the notice")
             step.saw(f"notice to {notice['address']}: {notice['subject']}")
             drift = next(one["verdict"] for one in self._status()["subjects"] if one["subject"] == "drift")
-            step.require(drift in ("good", "not_enough_data"), f"the inputs drifted as well: {drift}")
+            step.require(drift in ("stable", "not_enough_data"), f"the inputs drifted as well: {drift}")
 
     def _send_outcomes(self, patients: Patients, worth: Callable[[bool], float]) -> str:
         """Of all predictions that were answered since the last time."""

@@ -198,6 +198,7 @@ class ModelStack(Stack):
             complete_runs=policy.complete_runs,
             second_person=policy.second_person,
             newest_data_days=policy.newest_data_days,
+            cohorts=self._model.monitor.cohorts if self._model.monitor else (),
             runtime=self._runtime,
         )
         CfnOutput(self, "PromotionStateMachine", value=promotion.state_machine.state_machine_arn)
@@ -317,19 +318,20 @@ class ModelStack(Stack):
     def _declare(self) -> None:
         """Publish what the life cycle function tells of the model's owner, monitor and reactions."""
         model = self._model
-        drift = model.monitor.drift if model.monitor else None
+        watched = model.monitor
         said = {
             "business_owner": model.business_owner,
             "monitor": {
                 "drift": {
-                    "method": drift.method,
-                    "limit": drift.limit,
-                    "minimum_rows": drift.minimum_rows,
-                    "every_minutes": drift.every_minutes,
-                    "window_hours": drift.window_hours,
-                }
+                    "method": watched.drift.method,
+                    "limit": watched.drift.limit,
+                    "minimum_rows": watched.drift.minimum_rows,
+                    "every_minutes": watched.drift.every_minutes,
+                    "window_hours": watched.drift.window_hours,
+                },
+                "cohorts": list(watched.cohorts),
             }
-            if drift
+            if watched
             else None,
             "react": [
                 {"on": policy.on, "do": policy.do, "schedule": policy.schedule, "time_zone": policy.time_zone}

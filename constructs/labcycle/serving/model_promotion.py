@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from aws_cdk import Duration, Size, Stack
@@ -72,6 +73,8 @@ class ModelPromotion(Construct):
         Whoever made a version may not ask for its promotion.
     newest_data_days
         Only versions whose run ended in the last so many days. Absent: of any age.
+    cohorts
+        Categorical features whose most frequent values are watched apart: a table of training rows is counted by them, too.
     runtime
         Of the model's server. Absent: ONNX Runtime.
 
@@ -102,6 +105,7 @@ class ModelPromotion(Construct):
         complete_runs: bool = True,
         second_person: bool = False,
         newest_data_days: int | None = None,
+        cohorts: Sequence[str] = (),
         runtime: ModelRuntime | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -123,6 +127,7 @@ class ModelPromotion(Construct):
             **({"COMPLETE_RUNS": "true"} if complete_runs else {}),
             **({"SECOND_PERSON": "true"} if second_person else {}),
             **({} if newest_data_days is None else {"NEWEST_DATA_DAYS": str(newest_data_days)}),
+            **({"COHORTS": json.dumps(list(cohorts))} if cohorts else {}),
             **({"RUNTIME": runtime.document} if runtime else {}),
         }
         self.function = python_function(

@@ -36,6 +36,7 @@ def lifecycle() -> Lifecycle:
         lambda model: server_runtime(ssm, environment.team, model),
         lambda model: server_runs_on(ssm, environment.team, model),
         lambda model: declared(ssm, environment.team, model),
+        lambda model: ((declared(ssm, environment.team, model) or {}).get("monitor") or {}).get("cohorts", ()),
     )
     machines = Machines(ssm, client("stepfunctions", PATIENCE), environment.team)
     return Lifecycle(table, preflight, Members.read(environment.team, environment.members), machines)

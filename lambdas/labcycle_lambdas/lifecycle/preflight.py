@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,8 @@ class Preflight:
     """Looks at versions of one team's registry. `server_memory_mb` tells the memory of a model's server, None if unknown, and
     `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None), and
     `server_runtime` what it is made from, None if ONNX, and `server_runs_on` its delivery as far as the size goes, with the keys of the
-    team file, None if unknown, and `declared` what else the team file says of the model, None if nothing."""
+    team file, None if unknown, and `declared` what else the team file says of the model, None if nothing, and `cohorts` the features
+    whose values are watched apart."""
 
     table: Table
     s3: S3Client
@@ -69,6 +70,7 @@ class Preflight:
     server_runtime: Callable[[str], Runtime | None] = lambda model: None
     server_runs_on: Callable[[str], dict[str, Any] | None] = lambda model: None
     declared: Callable[[str], dict[str, Any] | None] = lambda model: None
+    cohorts: Callable[[str], Sequence[str]] = lambda model: ()
 
     def prepare(self, model: str, version: int | str, *, as_shadow: bool = False) -> Deployed:
         """The version, ready for `Deployments.promote`, or for `begin_shadow`.
@@ -118,7 +120,7 @@ class Preflight:
             model_file=next(file for file in files if file.path == loaded),
             files=files,
             signature=signature,
-            reference=self._reference(label, found.run_id),
+            reference=self._reference(label, model, found.run_id),
             runtime=how,
         )
 
@@ -281,7 +283,7 @@ class Preflight:
                 f"{'begin the shadow' if as_shadow else 'promote'} again."
             )
 
-    def _reference(self, label: str, run_id: str | None) -> dict[str, Any] | None:
+    def _reference(self, label: str, model: str, run_id: str | None) -> dict[str, Any] | None:
         """The profile reference that the version's run logged, as a document: fitted, or made here from a table of training rows."""
         if not run_id:
             return None
@@ -307,14 +309,18 @@ class Preflight:
             doc = json.loads(self._read(key))
             if not isinstance(doc, dict):
                 raise ValueError("got no JSON object")  # noqa: TRY004 - a bad document
-            made = Reference.from_table(doc["columns"], doc["data"]) if "data" in doc else read_fitted(doc)
-            return made.to_doc()
+            return (self._fitted(model, doc) if "data" in doc else read_fitted(doc)).to_doc()
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Refused(
                 f"{start}is neither a table nor a fitted reference ({type(error).__name__}: {str(error)[:300]}). {FIT}, or the "
                 f"feature columns and a column `prediction` with mlflow.log_table(frame, '{REFERENCE}'), or remove it to deploy "
                 "without drift check."
             ) from None
+
+    def _fitted(self, model: str, table: Mapping[str, Any]) -> Reference:
+        """Cohorts that are no columns of the table cannot be compared, which is no reason to refuse it."""
+        columns = table["columns"]
+        return Reference.from_table(columns, table["data"], [name for name in self.cohorts(model) if name in columns])
 
     def _read(self, key: str, version_id: str | None = None) -> bytes:
         parts: list[bytes] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Environment:
     complete_runs: bool = False
     second_person: bool = False
     newest_data_days: int | None = None
+    cohorts: tuple[str, ...] = ()
     runtime: str = ""  # as `lifecycle.flavours.Runtime` reads it
 
     @classmethod
@@ -63,5 +65,6 @@ class Environment:
             complete_runs=variables.get("COMPLETE_RUNS") == "true",
             second_person=variables.get("SECOND_PERSON") == "true",
             newest_data_days=int(days) if days else None,
+            cohorts=tuple(json.loads(variables.get("COHORTS") or "[]")),
             runtime=variables.get("RUNTIME", ""),
         )

@@ -32,5 +32,10 @@ def _means(environment: Environment) -> tuple[Table, Preflight]:
     table, s3 = Table(boto3.client("dynamodb"), environment.ledger_table), boto3.client("s3")
     memory, runtime = environment.server_memory_mb, Runtime.read(environment.runtime)
     return table, Preflight(
-        table, s3, environment.artifact_bucket, lambda model: memory, server_runtime=lambda model: runtime
+        table,
+        s3,
+        environment.artifact_bucket,
+        lambda model: memory,
+        server_runtime=lambda model: runtime,
+        cohorts=lambda model: environment.cohorts,
     )

@@ -34,6 +34,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 @cache
 def _steps(environment: Environment) -> Steps:
     table, s3, ssm = Table(boto3.client("dynamodb"), environment.ledger_table), boto3.client("s3"), boto3.client("ssm")
+    training = environment.policies.training
     return Steps(
         environment,
         table,
@@ -50,5 +51,6 @@ def _steps(environment: Environment) -> Steps:
             environment.artifact_bucket,
             lambda model: server_memory_mb(ssm, environment.team, model),
             server_runtime=lambda model: server_runtime(ssm, environment.team, model),
+            cohorts=lambda model: training.cohorts if training else (),
         ),
     )

@@ -65,6 +65,18 @@ def test_a_fitted_reference_is_taken_as_the_table_of_the_same_rows_is(world: Wor
     assert kept is not None and set(kept["cohorts"]["half"]) == {"0", "1"}
 
 
+def test_a_table_is_counted_by_the_cohorts_that_are_watched(world: World) -> None:
+    table = json.loads(reference_table())
+    rows = [[*row, i % 2] for i, row in enumerate(table["data"])]
+    body = json.dumps({"columns": [*table["columns"], "half"], "data": rows}).encode()
+    number = world.register(classifier(), run_id=world.run({"reference.json": body}))
+    watching = replace(world.preflight, cohorts=lambda model: ["half", "no column of it"])
+    kept = watching.prepare(MODEL, number).reference
+    assert kept is not None and set(kept["cohorts"]) == {"half"}
+    plain = world.preflight.prepare(MODEL, number).reference
+    assert plain is not None and "cohorts" not in plain
+
+
 def test_what_is_written_after_registration_changes_nothing(world: World) -> None:
     number = world.register(classifier())
     key = "experiments/0/models/m-1/artifacts/model.onnx"
