@@ -170,7 +170,7 @@ class ClosedLoop:
             flipped = np.random.default_rng(5).random(len(poisoned)) < 0.6
             poisoned[data.TARGET] = np.where(flipped, 1 - poisoned[data.TARGET], poisoned[data.TARGET])
             self._put(step, f"data/{MODEL}/new.csv", poisoned)
-            self._put(step, f"data/{MODEL}/holdout/checked.csv", self._frame)
+            self._put(step, f"data/_holdout/{MODEL}/checked.csv", self._frame)
             before = len(self._events())
             patients.share = 0.0
             found = self._happens("drift_detected", before, EVALUATION_SECONDS, patients)

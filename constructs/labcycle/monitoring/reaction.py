@@ -234,14 +234,19 @@ class ModelReaction(Construct):
             function,
             ["s3:ListBucket"],
             [bucket.bucket_arn],
-            {"StringLike": {"s3:prefix": ["experiments/*", f"data/{model}/*", f"training/{model}/*"]}},
+            {
+                "StringLike": {
+                    "s3:prefix": ["experiments/*", f"data/{model}/*", f"data/_holdout/{model}/*", f"training/{model}/*"]
+                }
+            },
         )
         allow(
             function,
             ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
             [bucket.arn_for_objects("experiments/*")],
         )
-        allow(function, ["s3:GetObject"], [bucket.arn_for_objects(f"training/{model}/*")])
+        arriving = [bucket.arn_for_objects(f"{prefix}/{model}/*") for prefix in ("training", "data/_holdout")]
+        allow(function, ["s3:GetObject"], arriving)
         published = (
             names.model_server_memory_parameter,
             names.model_server_runtime_parameter,

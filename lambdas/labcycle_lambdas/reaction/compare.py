@@ -3,12 +3,10 @@ cohorts, and on odd inputs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployment, Deployments
@@ -16,7 +14,6 @@ from labcycle_lambdas.ledger.errors import NotFound
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.reactions import COMPARED, Reactions
 from labcycle_lambdas.ledger.registry import Registry
-from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.preflight import Preflight
@@ -28,6 +25,7 @@ from labcycle_lambdas.model_server.runnable import Runnable, Unusable
 from labcycle_lambdas.reaction import cohorts, odd_inputs
 from labcycle_lambdas.reaction.cannot_react import CannotReact
 from labcycle_lambdas.reaction.environment import Environment
+from labcycle_lambdas.reaction.holdout import holdout
 from labcycle_lambdas.reaction.policies import AUTOMATIC, Policy
 from labcycle_lambdas.reaction.scoring import CannotScore, gain, measure
 from labcycle_lambdas.reaction.verdict import Verdict, decide
@@ -35,7 +33,6 @@ from labcycle_lambdas.reaction.verdict import Verdict, decide
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-TARGET = "target"
 REVIEW = "review"
 _REASON_LENGTH = 1000
 
@@ -87,7 +84,8 @@ class Compare:
         champion = deployment.live
         if champion is None:
             raise CannotReact(f"no version of {model} is live any more: there is nothing to compare with")
-        rows, truth = self._holdout(run)
+        held = holdout(self.s3, self.environment.artifact_bucket, model, run)
+        rows, truth = held.rows, held.truth
         metric = training.metric
         live = self._ask(metric, champion, rows, truth)
         new = self._ask(metric, self.preflight.prepare(model, version), rows, truth)
@@ -119,6 +117,7 @@ class Compare:
             "gain": gain(metric, values["challenger"], values["champion"]),
             "minimum_gain": training.minimum_gain,
             "holdout_rows": len(truth),
+            "holdout_is_checked": held.checked > 0,
             "cohorts": [asdict(cohort) for cohort in found],
             "probed_rows": probed,
             "objections": against,
@@ -134,20 +133,6 @@ class Compare:
         except NotFound:
             raise CannotReact(f"version {previous.version} was deleted from the registry") from None
         return self.deployments.whole(deployment.model, previous)
-
-    def _holdout(self, run: Run) -> tuple[Rows, list[object]]:
-        """The features, and the target of each row."""
-        key = urlsplit(run.artifact_uri).path.strip("/") + "/holdout.json"
-        text = self.s3.get_object(Bucket=self.environment.artifact_bucket, Key=key)["Body"].read()
-        try:
-            table = json.loads(text)
-            columns, data = list(table["columns"]), list(table["data"])
-            at = columns.index(TARGET)
-            features = [name for name in columns if name != TARGET]
-            rows = [[value for i, value in enumerate(row) if i != at] for row in data]
-            return Rows(features, rows), [row[at] for row in data]
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise CannotReact(f"the recipe's holdout.json is no table with a column {TARGET}: {error}") from None
 
     def _ask(self, metric: str, deployed: Deployed, rows: Rows, truth: list[object]) -> _Asked:
         try:

@@ -101,7 +101,7 @@ def test_each_function_that_loads_versions_may_fetch_the_packages_of_the_next_ru
         one for _, one in statements(nova.stacks["model-everything"]) if key in json.dumps(one.get("Resource", ""))
     ]
     assert [one["Action"] for one in readers] == ["s3:GetObject"] * len(LOADING)
-    assert "NEXT_RUNTIME" not in functions["drift"]["Environment"]["Variables"]
+    assert "NEXT_RUNTIME" not in functions["monitoring"]["Environment"]["Variables"]
 
 
 def test_the_archive_holds_the_packages_and_is_the_same_each_time(nova: Nova, runtime: ModelRuntime) -> None:

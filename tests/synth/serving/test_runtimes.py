@@ -109,7 +109,7 @@ def test_all_that_loads_versions_has_the_lock_in_the_place_of_onnx_runtime(nova:
         assert (code / "scikit_learn").is_dir()
         assert not (code / "onnxruntime").exists()
         assert (code / "yaml").is_dir() == (folder in ("promotion", "reaction"))
-    assert not (nova.code(functions["drift"]) / "scikit_learn").exists()
+    assert not (nova.code(functions["monitoring"]) / "scikit_learn").exists()
 
 
 def test_each_knows_its_flavour_and_the_processors_that_it_bought(nova: Nova) -> None:

@@ -48,6 +48,7 @@ REASONS = {
     "ssmmessages:CreateDataChannel": _AGENT,
     "ssmmessages:OpenControlChannel": _AGENT,
     "ssmmessages:OpenDataChannel": _AGENT,
+    "states:SendTaskSuccess": "By the token of a task, which is random and told to the task alone; the team's own ledger keeps it.",
     "xray:GetSamplingRules": _TRACES,
     "xray:GetSamplingTargets": _TRACES,
     "xray:PutTelemetryRecords": _TRACES,
