@@ -20,6 +20,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from labcycle._acknowledge import acknowledge
 from labcycle._dead_letters import own_dead_letters
 from labcycle._functions import let_logs_use, python_function
 from labcycle._grants import allow, allow_key
@@ -141,6 +142,10 @@ class ModelReaction(Construct):
             else {},
         )
         if self.training_role:
+            acknowledge(
+                self.state_machine,
+                E3601="A time-out of a state in JSONata may be an expression, which cfn-lint does not know; statelint checks the rest.",
+            )
             self._let_states_train(self.training_role, encryption_key)
         self.dead_letters: sqs.IQueue = dead_letters or own_dead_letters(
             self, "DeadLetters", whose=f"the reaction of {model}", topic=notice_topic, key=encryption_key
@@ -418,7 +423,7 @@ def _policy(policy: Reaction) -> dict[str, object]:
 def _training(retrain: Retrain | None, cohorts: Sequence[str]) -> dict[str, object] | None:
     if retrain is None:
         return None
-    doc = retrain.model_dump(mode="json", exclude={"image"})
+    doc = retrain.model_dump(mode="json")
     return {**doc, "usd_hour": USD_HOUR.get(retrain.instance_type), "cohorts": list(cohorts)}
 
 

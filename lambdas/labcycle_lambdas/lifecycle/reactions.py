@@ -118,7 +118,7 @@ def _training(call: Call, policies: Policies, policy: Policy, now: datetime) -> 
         said["version"], run = material.champion()
         said["run_id"], said["parameters"] = run.run_id, run.params
         said["recipe"] = f"s3://{bucket}/{material.recipe(run)}"
-        prefix, said["data_files"] = material.data()
+        prefix, said["data_files"], _ = material.data()
         said["data"] = f"s3://{bucket}/{prefix}"
     except CannotReact as error:
         problems.append(str(error))

@@ -106,14 +106,15 @@ class Begin:
         material = Material(model, bucket, self.s3, self.deployments, self.runs)
         version, champion = material.champion()
         recipe = material.recipe(champion)
-        rows_at, _ = material.data()
+        data = material.data()
         job = job_name_of(self.environment.team, model, execution)
         return _Retraining(
             {
                 "run_id": run_id_of(execution),
                 "job_name": job,
                 "recipe_uri": f"s3://{bucket}/{recipe}",
-                "training_uri": f"s3://{bucket}/{rows_at}",
+                "training_uri": f"s3://{bucket}/{data.prefix}",
+                "training_digest": data.digest,
                 "output_uri": f"s3://{bucket}/{training_prefix(model)}",
                 "hyper_parameters": champion.params,
                 "champion_version": version,

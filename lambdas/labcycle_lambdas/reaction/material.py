@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from labcycle_lambdas.ledger.deployments import Deployments
@@ -44,6 +44,14 @@ def training_prefix(model: str) -> str:
     return f"training/{model}/"
 
 
+class TrainingData(NamedTuple):
+    """Rows to train on: so many CSV files below `prefix`. `digest` is of their names, contents (by ETag) and sizes."""
+
+    prefix: str
+    files: int
+    digest: str
+
+
 @dataclass(frozen=True)
 class Material:
     """Of one model. Each method raises `CannotReact` where there is no such thing, and says what to do."""
@@ -72,7 +80,7 @@ class Material:
         """The prefix of the recipe, whose parameters a training job takes."""
         root = urlsplit(champion.artifact_uri)
         prefix = f"{root.path.strip('/')}/{RECIPE}"
-        if root.netloc != self.bucket or not self._count(prefix, ENTRY):
+        if root.netloc != self.bucket or not any(one["Key"].endswith(ENTRY) for one in self._there(prefix)):
             raise CannotReact(
                 f"the run {champion.run_id} has no artifact {RECIPE}{ENTRY}: log the training script with "
                 f"mlflow.log_artifacts(folder, '{RECIPE.rstrip('/')}') and promote a version of that run"
@@ -86,17 +94,19 @@ class Material:
             )
         return prefix
 
-    def data(self) -> tuple[str, int]:
-        """The prefix of the rows to train on, and how many files they are in."""
+    def data(self) -> TrainingData:
+        """The rows to train on."""
         prefix = data_prefix(self.model)
-        if not (files := self._count(prefix, ".csv")):
+        files = [one for one in self._there(prefix) if one["Key"].endswith(".csv")]
+        if not files:
             raise CannotReact(
                 f"there is no training data: put CSV files (features, and the target as the last column) below "
                 f"s3://{self.bucket}/{prefix}"
             )
-        return prefix, files
+        contents = sorted(f"{one['Key'].removeprefix(prefix)} {one['ETag']} {one['Size']}" for one in files)
+        return TrainingData(prefix, len(files), hashlib.sha256("\n".join(contents).encode()).hexdigest())
 
-    def _count(self, prefix: str, ending: str) -> int:
-        """How many objects that are not empty end so below the prefix."""
+    def _there(self, prefix: str) -> list[Any]:
+        """The objects below the prefix that are not empty."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        return sum(o["Key"].endswith(ending) and o["Size"] > 0 for page in pages for o in page.get("Contents", []))
+        return [one for page in pages for one in page.get("Contents", []) if one["Size"] > 0]

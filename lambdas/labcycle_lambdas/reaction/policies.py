@@ -57,6 +57,7 @@ class Policy:
 class Training:
     """How a new version is made, and what it must pass; `usd_hour` is the price of its instance, None where it is not known."""
 
+    image: str
     instance_type: str
     maximum_minutes: int
     usd_hour: float | None

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from labcycle_lambdas.ledger.datasets import Dataset
 from labcycle_lambdas.ledger.errors import AlreadyExists, NotFound
 from labcycle_lambdas.ledger.points import Metric
 from labcycle_lambdas.ledger.registry import ModelVersion, Registry
-from labcycle_lambdas.ledger.run_record import Run
+from labcycle_lambdas.ledger.run_record import DatasetInput, Run
 from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.who import Who
+from labcycle_lambdas.lineage.parts import IMAGE, REQUIREMENTS, TRAINING_DATA, TRAINING_JOB
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.reaction.material import RECIPE, training_prefix
-from labcycle_lambdas.reaction.training_output import RESULTS, TrainingOutput, downloaded, upload, upload_folder
+from labcycle_lambdas.reaction.training_output import LOCK, RESULTS, TrainingOutput, downloaded, upload, upload_folder
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,7 +53,10 @@ class Register:
             for name in RESULTS:
                 upload(self.s3, bucket, f"{root}{name}", output.result(name))
             self._copy_recipe(begun["recipe_uri"], f"{root}{RECIPE}")
-            self._log(run, begun, metrics, output)
+            lock = output.result(LOCK)
+            if lock.is_file():
+                upload(self.s3, bucket, f"{root}lineage/{LOCK}", lock)
+            self._log(run, begun, metrics, output, sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "")
         version = self._version(execution, run, files=files, who=who, begun=begun)
         ended = int(output.finished_at.timestamp() * 1000)
         self.runs.update(run.run_id, status="FINISHED", end_time=ended, who=who)
@@ -63,14 +70,22 @@ class Register:
                 key = f"{to}{found['Key'].removeprefix(prefix)}"
                 self.s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": found["Key"]})
 
-    def _log(self, run: Run, begun: Mapping[str, Any], metrics: Mapping[str, float], output: TrainingOutput) -> None:
-        at = int(output.finished_at.timestamp() * 1000)
+    def _log(
+        self, run: Run, begun: Mapping[str, Any], metrics: Mapping[str, float], output: TrainingOutput, lock: str
+    ) -> None:
+        """The parts of the run's record (lineage/parts.py); its code is the recipe."""
+        at, training = int(output.finished_at.timestamp() * 1000), self.environment.policies.training
+        assert training
+        tags = {TRAINING_JOB: begun["job_name"], TRAINING_DATA: begun["training_uri"], IMAGE: training.image}
         self.runs.log_batch(
             run.run_id,
             metrics=[Metric(name, value, at) for name, value in metrics.items()],
             params={str(k): str(v) for k, v in begun["hyper_parameters"].items()},
-            tags={"labcycle.trainingJob": begun["job_name"], "labcycle.trainingData": begun["training_uri"]},
+            tags=tags | ({REQUIREMENTS: lock} if lock else {}),
         )
+        source = json.dumps({"uri": begun["training_uri"]})
+        rows = Dataset("training data", begun["training_digest"][:36], "s3", source)
+        self.runs.log_inputs(run.run_id, [DatasetInput(rows, {"mlflow.data.context": "training"})])
 
     def _version(self, execution: str, run: Run, *, files: Any, who: Who, begun: Mapping[str, Any]) -> ModelVersion:
         name = self.environment.model

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
 RESULTS = ("metrics.json", "reference.json", "holdout.json")
+LOCK = "requirements.txt"  # all packages that were installed; without it the record of the run is not whole
 UNPACKED_LIMIT_BYTES = 3_000_000_000  # the function has 4 GB of disk, the archives included
 # Of what is not there S3 says 403 to those who may not list it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _MISSING = {"404", "NoSuchKey", "403", "AccessDenied"}
@@ -82,7 +83,7 @@ def downloaded(s3: S3Client, bucket: str, prefix: str) -> Iterator[TrainingOutpu
 def _gather(folder: Path, output: TrainingOutput) -> None:
     """Move results from the top of the archive to data/: the archive holds /opt/ml/output/data with or without its name."""
     (folder / "data").mkdir(exist_ok=True)
-    for name in RESULTS:
+    for name in (*RESULTS, LOCK):
         if (folder / name).is_file() and not output.result(name).exists():
             (folder / name).rename(output.result(name))
 

@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.errors import Refused
+from labcycle_lambdas.lineage.parts import parts
+from labcycle_lambdas.lineage.run_reader import RunReader
 from labcycle_lambdas.reaction.cannot_react import CannotReact
 from labcycle_lambdas.reaction.environment import Environment
 from labcycle_lambdas.step_failure import explain
@@ -436,6 +438,26 @@ def test_a_failure_marks_the_run_releases_the_lock_and_tells(world: World) -> No
     assert bench.events()[-1].detail["cause"] == "AlgorithmError: there is no CSV file"
     assert "AlgorithmError: there is no CSV file" in failed["notice"]["message"]
     assert "cools down" in bench.do("begin", "e2")["reason"]
+
+
+@pytest.mark.parametrize("lock", [b"numpy==2.3.0\n", None])
+def test_the_record_of_a_retrained_run_is_whole_where_the_recipe_tells_its_packages(
+    world: World, lock: bytes | None
+) -> None:
+    bench = Workbench(world)
+    bench.champion()
+    begun = bench.do("begin")
+    bench.trained(begun, files={"requirements.txt": lock})
+    bench.do("register", begun=begun)
+    run = bench.runs.get(begun["run_id"])
+    reader = RunReader(world.table, world.s3, BUCKET)
+    found = {part.name: part for part in parts(reader.record(run))}
+    lacking = [name for name, part in found.items() if part.state != "found"]
+    assert lacking == ([] if lock else ["libraries"])
+    assert found["data"].evidence[0].endswith(f"s3://{BUCKET}/data/{MODEL}/")
+    assert found["environment"].evidence[0] == "image 123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"
+    again = bench.do("register", begun=begun)
+    assert again["version"] == 2 and len(reader.inputs(bench.runs.get(begun["run_id"]))) == 1
 
 
 def test_a_failure_after_registration_leaves_the_run_finished(world: World) -> None:

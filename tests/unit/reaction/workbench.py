@@ -65,6 +65,7 @@ POLICY: dict[str, Any] = {
 TRAINING: dict[str, Any] = {
     "instance_type": "ml.m5.large",
     "maximum_minutes": 60,
+    "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1",
     "usd_hour": 0.12,
     "metric": "accuracy",
     "minimum_gain": 0.0,
@@ -161,7 +162,7 @@ class Workbench:
             "metrics.json": json.dumps(METRICS).encode(),
             "reference.json": json.dumps({"columns": FEATURES, "data": ROWS.tolist()}).encode(),
             "holdout.json": holdout(flipped),
-            **{f"{name}.json": body for name, body in (files or {}).items()},
+            **{name if "." in name else f"{name}.json": body for name, body in (files or {}).items()},
         }
         prefix = f"training/{MODEL}/{begun['job_name']}/output"
         self.put(f"{prefix}/model.tar.gz", archive((model or classifier()).files()))

@@ -80,6 +80,7 @@ def _machine(definition: Any, substitutions: Any) -> dict[str, Any]:
     if not isinstance(machine, dict):
         raise TypeError(f"got {text[:40]}")
     _as_floats(machine)
+    _without_computed_times(machine)
     return machine
 
 
@@ -94,6 +95,20 @@ def _as_floats(value: Any) -> None:
             value["BackoffRate"] = float(rate)
         for one in value.values():
             _as_floats(one)
+
+
+def _without_computed_times(machine: dict[str, Any]) -> None:
+    """The library knows no time-out that is an expression, which a state in JSONata may have:
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html"""
+    states = machine.get("States")
+    for state in states.values() if isinstance(states, dict) else ():
+        computed = (
+            isinstance(state, dict)
+            and isinstance(time := state.get("TimeoutSeconds"), str)
+            and _EXPRESSION.fullmatch(time)
+        )
+        if computed and state.get("QueryLanguage", machine.get("QueryLanguage")) == "JSONata":
+            state["TimeoutSeconds"] = 1
 
 
 def _expressions(value: Any, place: str, language: str) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ The same script runs on a data scientist's machine and in a SageMaker training j
     output/data/metrics.json            accuracy, roc_auc, log_loss on the holdout
     output/data/reference.json          training features with the column `prediction`: what drift is measured against
     output/data/holdout.json            features and `target`: what challenger and champion are compared on
+    output/data/requirements.txt        all packages that are installed, for the record of the run
     output/failure                      why it failed (SageMaker shows it as the job's FailureReason)
 
 It needs mlflow-skinny, pandas, scikit-learn, skl2onnx and onnxruntime.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def main(root: Path) -> None:
     )
     write_table(output / "holdout.json", test_x.assign(target=test_y), settings["seed"])
     save(model, train_x, root / "model")
+    installed = {f"{one.metadata['Name']}=={one.version}" for one in distributions()}
+    (output / "requirements.txt").write_text("\n".join(sorted(installed, key=str.lower)) + "\n")
     print(f"trained on {len(train_x)} rows, measured on {len(test_x)}: {metrics}")
 
 

@@ -43,6 +43,13 @@ def test_a_good_machine_in_jsonata_has_no_findings() -> None:
     assert told(machine(jsonata())) == set()
 
 
+def test_a_time_out_in_jsonata_may_be_an_expression() -> None:
+    computed = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {}, "End": True}
+    computed["TimeoutSeconds"] = "{% $kept.seconds %}"
+    assert told(machine(jsonata(Done=computed))) == set()
+    assert told(machine(jsonata(Done=computed | {"TimeoutSeconds": "soon"}))) == {("M", "state-invalid")}
+
+
 def test_a_good_machine_in_jsonpath_may_hold_braces() -> None:
     text = {"Type": "Pass", "Result": "{% this is no ( expression %}", "End": True}
     assert told(machine({"StartAt": "A", "States": {"A": text}})) == set()
