@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 _COLUMN = "é" * 100
 _METRICS = get_args(Metric)
 _METHODS = get_args(DriftMethod)
-_COHORTS: tuple[list[str], ...] = ([], ["country"], ["a", "country of birth", _COLUMN])
+_COHORTS: tuple[list[str], ...] = ([], ["country"], ["a", "country of birth", "ü" * 100])
 _CAPTURES: tuple[Data | None, ...] = (
     None,
     {},
@@ -86,6 +86,7 @@ def watch(data: Data, number: int, *, whole: bool) -> None:
             freshness=_turn(_FRESHNESS, number // 11),
             dashboard=_turn((None, True, False), number // 13),
         )
+        _keep_long_enough(monitor)
     if data.get("retrain") is not None:
         data["retrain"] |= _some(maximum_cohort_loss=_turn(_LOSSES, number // 17))
     data["react"] = _reactions(data, number, whole)
@@ -93,6 +94,13 @@ def watch(data: Data, number: int, *, whole: bool) -> None:
         data["retrain"] |= {"instance_type": _turn(tuple(USD_HOUR), number)}  # a budget needs a price
     if not data["react"] and number % 2:
         del data["react"]
+
+
+def _keep_long_enough(monitor: Data) -> None:
+    """What is joined with what becomes known is kept until then."""
+    windows = [monitor[name].get("window_days", 7) for name in ("performance", "outcome") if name in monitor]
+    if "capture" in monitor and windows and monitor["capture"].get("days", 30) < max(windows):
+        monitor["capture"] = {**monitor["capture"], "days": max(windows)}
 
 
 def _performance(number: int) -> Data | None:
