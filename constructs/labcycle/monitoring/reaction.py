@@ -429,7 +429,7 @@ def _training(retrain: Retrain | None, cohorts: Sequence[str]) -> dict[str, obje
 
 def _check(prefix: str, policies: Sequence[Reaction], retrain: Retrain | None) -> None:
     problems = []
-    if len(prefix) > _PREFIX_LENGTH:
+    if len(prefix) > _PREFIX_LENGTH and any(policy.do == "retrain" for policy in policies):
         problems.append(
             f"team, model: training jobs would be named {prefix}...; its {len(prefix)} characters are more than "
             f"{_PREFIX_LENGTH}. Shorten the model's name."

@@ -90,6 +90,7 @@ class TrackingStack(Stack):
             dead_letters=letters,
         )
         roles = {member.name: self._grant(team, member) for member in team.members}
+        self._let_use_tracking(team, roles)
         self._let_invoke_models(team, roles)
         if any(model.promotion for model in team.models):
             self.tracking.let_promote_in_steps()
@@ -114,13 +115,6 @@ class TrackingStack(Stack):
         role = contract.member_role(self, team.team, member.name)
         rights = rights_of(member.roles)
         bucket = self.tracking.artifact_bucket
-        if "log" in rights:  # which reads too
-            self.tracking.grant_log(role)
-            if team.logs_predictions:
-                self.tracking.grant_read_predictions(role)
-        elif "read" in rights:
-            self.tracking.grant_read(role)
-        self.anchors.grant_read(role)
         if "promote" in rights:
             self.tracking.grant_promote(role)
         if "erase" in rights and team.tracking.retention:
@@ -138,6 +132,28 @@ class TrackingStack(Stack):
             allow(role, ["s3:AbortMultipartUpload", "s3:PutObject"], [bucket.arn_for_objects("wheels/*")])
             allow_key(role, self._key, "write objects", region=self.region)
         return role
+
+    def _let_use_tracking(self, team: Team, roles: Mapping[str, iam.IRole]) -> None:
+        """One policy for those who log, which lets them read too, and one for those who read alone: a role holds few characters of its own."""
+        logging = [roles[member.name] for member in team.members if "log" in rights_of(member.roles)]
+        reading = [role for role in roles.values() if role not in logging]
+        for construct_id, what, let in (("Log", "log and read", logging), ("Read", "read", reading)):
+            if not let:
+                continue
+            policy = iam.ManagedPolicy(
+                self,
+                construct_id,
+                path=names.role_path(team.team),
+                description=f"To {what} what is tracked, team {team.team}",
+                roles=let,
+            )
+            if construct_id == "Log":
+                self.tracking.grant_log(policy)
+                if team.logs_predictions:
+                    self.tracking.grant_read_predictions(policy)
+            else:
+                self.tracking.grant_read(policy)
+            self.anchors.grant_read(policy)
 
     def _let_invoke_models(self, team: Team, roles: Mapping[str, iam.IRole]) -> None:
         """What members who invoke models need of all models alike: where they are, the folders of batches, the saved queries of their logs. One
