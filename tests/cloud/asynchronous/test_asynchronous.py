@@ -140,6 +140,7 @@ def test_the_endpoint_is_as_the_team_file_says(fraud: Team) -> None:
     )["Rules"]
     assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule} == {
         "asynchronous-in": 7,
+        "predictions": 92,
         "asynchronous-out": 7,
         "asynchronous-failed": 7,
         "asynchronous-asked": 30,

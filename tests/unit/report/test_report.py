@@ -194,7 +194,7 @@ def test_decisions_of_the_period_are_told_and_no_others(week: Week) -> None:
         ("labcycle-fraud-evaluator", "A retraining was started."),
         (
             "labcycle-fraud-evaluator",
-            "Version 3 was trained after drift and compared: accuracy 0.9, version 2 has 0.8.",
+            "Version 3 was trained anew and compared: accuracy 0.9, version 2 has 0.8.",
         ),
         ("labcycle-fraud-evaluator", "Version 3 was not better: it does not go live."),
         ("labcycle-fraud-evaluator", "The retraining failed: no image"),

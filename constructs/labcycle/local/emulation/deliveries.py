@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.arn import parse_arn
@@ -52,11 +53,21 @@ def install(settings: Settings) -> None:
         target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any], view: Any = None
     ) -> None:
         if _may(target, event, rule):
-            original(target, event, rule, view)
+            original(_with_scheduled_time(target, event), event, rule, view)
         else:
             _to_dead_letters(target, event, rule)
 
     eventbridge._invoke_target = invoke_target
+
+
+def _with_scheduled_time(target: Mapping[str, Any], event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The time of a schedule in what it gives its target, on the local cloud's clock:
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
+    given = target.get("Input")
+    if event.get("Source") != "aws.scheduler" or not isinstance(given, str):
+        return target
+    at = datetime.fromtimestamp(float(event["Time"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {**target, "Input": given.replace("<aws.scheduler.scheduled-time>", at)}
 
 
 def _to_dead_letters(target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any]) -> None:
