@@ -204,11 +204,12 @@ class ClosedLoop:
             "the inputs stay as they are, but the decisions are worth less: the model is paused"
         ) as step:
             before = len(self._events())
-            step.saw(self._send_outcomes(patients, lambda right: -2.0))
+            wait(lambda: len(patients.answered), lambda count: count >= 20 * ROWS_AT_ONCE, 120, "predictions")
+            step.saw(self._send_outcomes(patients, lambda right: -20.0))
             for action in ("value_fell", "paused"):
                 event = self._happens(action, before, REACTION_SECONDS, patients)
                 step.saw(f"{event['at']} {event['action']}: {json.dumps(event['detail'])[:200]}")
-            notice = wait(lambda: self._team.notice(f"{MODEL} is paused"), bool, 60, "the notice")
+            notice = wait(lambda: self._team.notice(f"{MODEL} was paused"), bool, 60, "the notice")
             step.saw(f"notice to {notice['address']}: {notice['subject']}")
             drift = next(one["verdict"] for one in self._status()["subjects"] if one["subject"] == "drift")
             step.require(drift in ("stable", "not_enough_data"), f"the inputs drifted as well: {drift}")
