@@ -17,7 +17,7 @@ from tests.cloud.harness.machines import executions, finish
 from tests.cloud.harness.place import Place
 from tests.cloud.monitoring.test_reaction import AFTER, BEFORE, MODEL, STACK, Story
 from tests.cloud.permissions.rights import Role
-from tests.cloud.team import COLUMNS, Member, Team
+from tests.cloud.team import COLUMNS, Member, Team, csv
 from tests.one_team import synthesized
 
 PLACE = Place("123456789012", "eu-west-1")
@@ -290,6 +290,7 @@ def react(team: Team) -> None:
     known = set(executions(promotions))
     story.go_live(BEFORE)
     story.new_data(AFTER)
+    story.scientist.put(f"s3://{team.bucket}/data/_holdout/{MODEL}", "checked.csv", csv(AFTER).encode())
     story.send([*AFTER, *AFTER, *AFTER])
     story.evaluate()
     (execution,) = story.started()
@@ -343,6 +344,7 @@ def operate(team: Team) -> None:
     """An operator looks, runs the check, and starts and stops the reaction."""
     story = Story(team)
     story.go_live(BEFORE)
+    story.operator.call("GET", f"/labcycle/1.0/models/{MODEL}/reactions/plan")
 
     def client(service: str) -> Any:
         return team.cloud.client(service, team.place, story.operator.caller.role)
