@@ -100,7 +100,7 @@ def test_drift_is_found_by_the_method_of_the_team_file(watched: Watched) -> None
     watched.finish(execution, "FAILED")  # there is nothing to train on
     (notice,) = watched.hear()
     assert "Drift was detected" in notice, "the reaction tells, and its alarm does not do so as well"
-    assert watched.raised() == {"CannotRetrain"}
+    assert watched.raised() == {"CannotReact"}
 
 
 def test_drift_is_not_judged_where_requests_are_missing(watched: Watched) -> None:
@@ -122,7 +122,7 @@ def test_drift_is_not_judged_where_requests_are_missing(watched: Watched) -> Non
     assert watched.judged(2 * HALF_AN_HOUR)["verdict"] == "drifted"
     (execution,) = watched.started()
     watched.finish(execution, "FAILED")
-    assert watched.raised() == {"CannotRetrain"}
+    assert watched.raised() == {"CannotReact"}
 
 
 def test_a_model_that_is_asked_nothing_is_told_once(watched: Watched) -> None:
