@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from hypothesis import assume
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from labcycle.config import Target, Team, Workspaces, names
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
@@ -177,9 +178,13 @@ def wrong_type(draw: Draw, files: Files) -> None:
     site.holder[site.key] = draw(st.sampled_from(wrong))
 
 
+def _info(site: Site) -> FieldInfo:
+    return site.model.model_fields[site.key]
+
+
 def out_of_range(draw: Draw, files: Files) -> None:
-    site = _any_site(draw, files, _is_number)
-    info = site.model.model_fields[site.key]
+    site = _any_site(draw, files, lambda site: _is_number(site) and bound(_info(site), "ge") is not None)
+    info = _info(site)
     low, high = bound(info, "ge"), bound(info, "le")
     if site.kind is int:
         wrong = [low - 1, high + 1, -(10**30), 10**30]
