@@ -301,7 +301,7 @@ def _priced(model: Any, i: int, reaction: Any) -> Iterator[Broken]:
     if budgeted and isinstance(instance, str) and instance not in USD_HOUR:
         yield Broken(
             ("react", i, "monthly_budget_usd"),
-            f"got a budget for trainings on {instance}, whose price is not known; known are {', '.join(USD_HOUR)}. Take one of them, "
+            f"got a budget for trainings on {instance}, whose price is not known; known are {', '.join(USD_HOUR)}. Use one of them, "
             f"or remove monthly_budget_usd",
         )
 
