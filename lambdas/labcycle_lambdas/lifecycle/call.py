@@ -11,7 +11,7 @@ from labcycle_lambdas.ledger.who import Who
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.preflight import Preflight
 from labcycle_lambdas.members import Members
-from labcycle_lambdas.mlflow_error import json_body
+from labcycle_lambdas.mlflow_error import invalid, json_body
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,19 @@ class Call:
     def who(self) -> Who:
         """The caller, as signature or token say."""
         return self.members.who(self.request)
+
+    def asked(self, name: str) -> str | None:
+        """What the query says first of a name; None where it says nothing."""
+        return next((value for key, value in self.request.query if key == name), None)
+
+    def number(self, name: str, most: int) -> int | None:
+        """The same as a whole number from 1 to `most`. Raises `MlflowError` (400)."""
+        text = self.asked(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+            raise invalid(f"Parameter '{name}' must be a number from 1 to {most}, got {text[:60]!r}.")
+        return int(text)
 
     def body(self) -> dict[str, Any]:
         """The request's JSON object. Raises `MlflowError` (400)."""

@@ -36,7 +36,7 @@ def history(call: Call) -> dict[str, Any]:
 
 def subjects(call: Call) -> dict[str, Any]:
     """The subjects that have a chain; `next` asks for the following ones."""
-    found, broken = _readable(Custody(call.table).subjects(_text(call, "after")))
+    found, broken = _readable(Custody(call.table).subjects(call.asked("after") or ""))
     following = found[MOST_SUBJECTS - 1][0] if len(found) > MOST_SUBJECTS else None
     return {"subjects": [subject for _, subject in found[:MOST_SUBJECTS]], "next": following, "broken": broken}
 
@@ -74,7 +74,7 @@ def state(call: Call) -> dict[str, Any]:
     anchors = Anchors(call.table)
     lasts, broken = _readable(anchors.last() for _ in range(1))
     last = lasts[0] if lasts else None
-    found, also_broken = _readable(anchors.waiting(_text(call, "after") or None))
+    found, also_broken = _readable(anchors.waiting(call.asked("after") or None))
     waiting = found[:MOST_SUBJECTS]
     return {
         "team": call.members.team,
@@ -96,18 +96,14 @@ def _readable(entries: Iterator[T]) -> tuple[list[T], bool]:
 
 
 def _subject(call: Call) -> str:
-    subject = _text(call, "subject")
+    subject = call.asked("subject")
     if not subject:
         raise invalid("Missing value for required parameter 'subject'.")
     return subject
 
 
-def _text(call: Call, name: str) -> str:
-    return next((value for key, value in call.request.query if key == name), "")
-
-
 def _number(call: Call, name: str) -> int:
-    text = _text(call, name) or "0"
+    text = call.asked(name) or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise invalid(f"Parameter '{name}' must be a number of at most 12 digits, got {text[:60]!r}.")
     return int(text)

@@ -9,6 +9,7 @@ from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle.environment import Environment
 from labcycle_lambdas.lifecycle.machines import Machines
 from labcycle_lambdas.lifecycle.parameters import (
+    cohorts,
     declared,
     server_memory_mb,
     server_runs_on,
@@ -36,7 +37,7 @@ def lifecycle() -> Lifecycle:
         lambda model: server_runtime(ssm, environment.team, model),
         lambda model: server_runs_on(ssm, environment.team, model),
         lambda model: declared(ssm, environment.team, model),
-        lambda model: ((declared(ssm, environment.team, model) or {}).get("monitor") or {}).get("cohorts", ()),
+        lambda model: cohorts(ssm, environment.team, model),
     )
     machines = Machines(ssm, client("stepfunctions", PATIENCE), environment.team)
     return Lifecycle(table, preflight, Members.read(environment.team, environment.members), machines)

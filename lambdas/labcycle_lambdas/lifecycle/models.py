@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
 
-from labcycle_lambdas.http import Request
 from labcycle_lambdas.ledger.custody import Custody
 from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.deployments import Deployments, Previous
@@ -43,7 +42,7 @@ _NO_DECISIONS = {
 
 def listing(call: Call) -> dict[str, Any]:
     """A page of the team's models by name, prompts left out; `next` is the name behind which the following page begins."""
-    page, following = page_of_models(call.table, name_after(call.request), MOST_MODELS)
+    page, following = page_of_models(call.table, name_after(call), MOST_MODELS)
     live = Deployments(call.table).live(model.name for model in page)
     return {
         "team": call.members.team,
@@ -71,9 +70,9 @@ def completeness(call: Call) -> dict[str, Any]:
     }
 
 
-def name_after(request: Request) -> str:
+def name_after(call: Call) -> str:
     """The name behind which a page of models begins. Raises `MlflowError` (400)."""
-    after = next((value for key, value in request.query if key == "after"), "")
+    after = call.asked("after") or ""
     if not is_text(after) or len(after.encode()) > _NAME_BYTES:
         raise invalid(f"Parameter 'after' must be the name of a model, of at most {_NAME_BYTES} bytes.")
     return after

@@ -50,7 +50,7 @@ def of_model(call: Call) -> dict[str, Any]:
 
 def of_team(call: Call) -> dict[str, Any]:
     """The same of each model of a page; `next` is the name behind which the following page begins."""
-    page, following = page_of_models(call.table, name_after(call.request), MOST_MODELS)
+    page, following = page_of_models(call.table, name_after(call), MOST_MODELS)
     now = datetime.now(UTC)
     with ThreadPoolExecutor(_READERS) as pool:
         said = list(pool.map(lambda model: standing_at(call, model.name, now), page))
@@ -87,7 +87,7 @@ def standing_at(call: Call, model: str, now: datetime) -> dict[str, Any]:
 
 def check(call: Call) -> dict[str, Any]:
     """What the live version saw in the last `hours`, column by column, beside its training data; nothing is recorded."""
-    return check_at(call, call.path["model"], _hours(call), datetime.now(UTC))
+    return check_at(call, call.path["model"], call.number("hours", MOST_HOURS), datetime.now(UTC))
 
 
 def check_at(call: Call, model: str, hours: int | None, now: datetime) -> dict[str, Any]:
@@ -196,10 +196,10 @@ def _requests(call: Call, model: str, now: datetime) -> dict[str, Any] | None:
 
 def _reaction(call: Call, model: str, now: datetime, declared: Mapping[str, Any]) -> dict[str, Any]:
     lock = Reactions(call.table, Custody(call.table)).lock(model)
-    busy = bool(lock.execution) and now < datetime.fromisoformat(lock.expires_at)
+    holder = lock.holder(now)
     return {
-        "under_way": lock.execution if busy else None,
-        "until": lock.expires_at if busy else None,
+        "under_way": holder or None,
+        "until": lock.expires_at if holder else None,
         "cool_downs": {do: until for do, until in lock.cool_downs.items() if now < datetime.fromisoformat(until)},
         "policies": declared.get("react", []),
     }
@@ -211,18 +211,9 @@ def _drift(declared: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _hours(call: Call) -> int | None:
-    text = _asked(call, "hours")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST_HOURS):
-        raise invalid(f"Parameter 'hours' must be a number from 1 to {MOST_HOURS}, got {text[:60]!r}.")
-    return int(text)
-
-
 def _time(call: Call) -> str:
     """As the ledger writes it; "" where none is asked for."""
-    text = _asked(call, "at")
+    text = call.asked("at")
     if not text:
         return ""
     try:
@@ -232,7 +223,3 @@ def _time(call: Call) -> str:
             f"Parameter 'at' must be a time in ISO 8601, such as 2026-11-27T14:00:00Z, got {text[:60]!r}."
         ) from None
     return stamp(at if at.tzinfo else at.replace(tzinfo=UTC))
-
-
-def _asked(call: Call, name: str) -> str | None:
-    return next((value for key, value in call.request.query if key == name), None)

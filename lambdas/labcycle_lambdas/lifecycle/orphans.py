@@ -17,7 +17,6 @@ from labcycle_lambdas.ledger.registry import RegisteredModel
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.models import name_after, page_of_models
-from labcycle_lambdas.mlflow_error import invalid
 
 DAYS, MOST_DAYS = 30, 999
 MOST_MODELS = 50  # of a page
@@ -35,8 +34,8 @@ class Finding:
 
 def of_team(call: Call) -> dict[str, Any]:
     """What is found of the models of a page; those of which nothing is found are left out."""
-    days = _days(call)
-    page, following = page_of_models(call.table, name_after(call.request), MOST_MODELS)
+    days = call.number("days", MOST_DAYS) or DAYS
+    page, following = page_of_models(call.table, name_after(call), MOST_MODELS)
     now = datetime.now(UTC)
     with ThreadPoolExecutor(_READERS) as pool:
         found = list(pool.map(lambda model: list(findings(call, model, days, now)), page))
@@ -102,10 +101,3 @@ def _never_promoted(model: RegisteredModel, record: Deployment, since: datetime)
         and version.version not in known
         and version.creation_timestamp < since.timestamp() * 1000
     ]
-
-
-def _days(call: Call) -> int:
-    text = next((value for key, value in call.request.query if key == "days"), str(DAYS))
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST_DAYS):
-        raise invalid(f"Parameter 'days' must be a number from 1 to {MOST_DAYS}, got {text[:60]!r}.")
-    return int(text)

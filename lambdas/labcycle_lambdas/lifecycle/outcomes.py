@@ -121,7 +121,5 @@ def _wrong(row: object) -> str:
 
 
 def _since(call: Call) -> str:
-    text = next((value for key, value in call.request.query if key == "days"), str(DAYS))
-    if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= MOST_DAYS):
-        raise invalid(f"Parameter 'days' must be a number from 1 to {MOST_DAYS}, got {text[:60]!r}.")
-    return (datetime.now(UTC) - timedelta(days=int(text) - 1)).date().isoformat()
+    days = call.number("days", MOST_DAYS) or DAYS
+    return (datetime.now(UTC) - timedelta(days=days - 1)).date().isoformat()

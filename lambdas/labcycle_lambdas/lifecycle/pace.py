@@ -16,7 +16,6 @@ from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.models import models
 from labcycle_lambdas.lineage.life import life
-from labcycle_lambdas.mlflow_error import invalid
 
 DAYS, MOST_DAYS = 90, 3_650
 MOST_MODELS = 1_000  # the whole chain of each is read, about 10 ms
@@ -111,14 +110,14 @@ def figures(of: Facts) -> dict[str, Any]:
 
 def of_model(call: Call) -> dict[str, Any]:
     """The figures of one model."""
-    days, model = _days(call), call.path["model"]
+    days, model = call.number("days", MOST_DAYS) or DAYS, call.path["model"]
     Registry(call.table).model(model)
     return _doc(model, *_facts(Custody(call.table), model, days, datetime.now(UTC)))
 
 
 def of_team(call: Call) -> dict[str, Any]:
     """The figures of each model and of all together; `whole` is false where a team has more models than are read."""
-    days, now = _days(call), datetime.now(UTC)
+    days, now = call.number("days", MOST_DAYS) or DAYS, datetime.now(UTC)
     names = [model.name for model in islice(models(call.table), MOST_MODELS + 1)]
     custody = Custody(call.table)
     with ThreadPoolExecutor(_READERS) as pool:
@@ -139,13 +138,6 @@ def _facts(custody: Custody, model: str, days: int, now: datetime) -> tuple[Fact
 
 def _doc(model: str, of: Facts, verified: bool) -> dict[str, Any]:
     return {"model": model, **figures(of), "verified": verified}
-
-
-def _days(call: Call) -> int:
-    text = next((value for key, value in call.request.query if key == "days"), str(DAYS))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST_DAYS):
-        raise invalid(f"Parameter 'days' must be a number from 1 to {MOST_DAYS}, got {text[:60]!r}.")
-    return int(text)
 
 
 def _version(event: Event, key: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -45,6 +46,12 @@ def declared(ssm: SSMClient, team: str, model: str) -> dict[str, Any] | None:
     """What the team file says of a model: `business_owner`, `monitor`, `react`; None where no stack of the team has the model."""
     value = parameter(ssm, f"/labcycle/team/{team}/model/{model}/declared")
     return dict(json.loads(value)) if value is not None else None
+
+
+def cohorts(ssm: SSMClient, team: str, model: str) -> Sequence[str]:
+    """The features of a model whose values are watched apart."""
+    found: Sequence[str] = ((declared(ssm, team, model) or {}).get("monitor") or {}).get("cohorts", ())
+    return found
 
 
 def server_runtime(ssm: SSMClient, team: str, model: str) -> Runtime | None:

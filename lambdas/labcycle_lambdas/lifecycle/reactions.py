@@ -62,9 +62,9 @@ def plan(call: Call) -> dict[str, Any]:
     if published is None:
         raise Refused(f"{model} has no reaction: its stack was deployed without react in the team file.")
     policies = Policies.read_doc(published)
-    cause = dict(call.request.query).get("cause", "manual")
+    asked = call.asked("cause")
     try:
-        number, cause = policies.chosen({"cause": cause})
+        number, cause = policies.chosen({} if asked is None else {"cause": asked})
     except CannotReact as error:
         raise invalid(f"{error}.") from None
     policy, reactions = policies.each[number], _reactions(call)

@@ -14,7 +14,6 @@ from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.ledger.traffic import Tally
 from labcycle_lambdas.ledger.usage import StoredUsage, Usage
 from labcycle_lambdas.lifecycle.call import Call
-from labcycle_lambdas.mlflow_error import invalid
 
 DAYS, MOST_DAYS = 7, 92
 MOST_WINDOWS = 20_000  # a server writes one a quarter of an hour
@@ -38,7 +37,7 @@ class _Slot:
 
 def usage(call: Call) -> dict[str, Any]:
     """What the servers of one model used in the last `days`, of the size that they have now."""
-    model, days = call.path["model"], _days(call)
+    model, days = call.path["model"], call.number("days", MOST_DAYS) or DAYS
     Registry(call.table).model(model)
     now = datetime.now(UTC)
     since = now - timedelta(days=days)
@@ -90,10 +89,3 @@ def summed(windows: Iterable[StoredUsage], runs_on: Mapping[str, Any] | None) ->
         "busiest_processors_a_server": round(max((slot.a_server for slot in slots.values()), default=0.0), 4),
         "windows_of_other_sizes": len(all_of_them) - len(ours),
     }
-
-
-def _days(call: Call) -> int:
-    text = next((value for key, value in call.request.query if key == "days"), str(DAYS))
-    if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= MOST_DAYS):
-        raise invalid(f"Parameter 'days' must be a number from 1 to {MOST_DAYS}, got {text[:60]!r}.")
-    return int(text)
