@@ -177,11 +177,6 @@ class LifecycleClient(TeamApi):
         """What reactions did, the newest first, with their stages: `{"reactions": [...], "waiting": ..., "lock": {...}}`. Raises `ApiError`."""
         return self._of_model("GET", model, "reactions")
 
-    def reaction_plan(self, model: str, cause: str = "manual") -> dict[str, Any]:
-        """What a reaction on this cause would do now: `{"do": ..., "may_begin": bool, "problems": [...], "training": ...}`. Raises
-        `ApiError`."""
-        return self._of_model("GET", model, f"reactions/plan?cause={quote(cause)}")
-
     def deployment(self, model: str) -> dict[str, Any]:
         """What is live and what was, and the promotion that is under way:
         `{"deployment": {"live": ..., "previous": [...], ...}, "promotion": ...}`. Raises `ApiError`."""

@@ -23,7 +23,6 @@ from labcycle.client.decisions import AsJson, ModelName
 from labcycle.client.own_rights import OwnRights
 from labcycle.client.signing import region_of
 from labcycle.client.tables import print_json
-from labcycle.config import names
 from labcycle.errors import LabcycleError
 
 WATCH_SECONDS = 15  # an evaluation is minutes or hours away
@@ -62,7 +61,8 @@ class MonitorClient(TeamApi):
         return self.page(f"{model_path(model)}/monitoring/report", query={"at": at} if at else {})
 
     def plan(self, model: str, cause: str) -> dict[str, Any]:
-        """What a reaction to this cause would do."""
+        """What a reaction to this cause would do now, and the state machine that does it: `{"do", "machine", "may_begin", "problems", "training",
+        ...}`."""
         return self.call("GET", f"{model_path(model)}/reactions/plan", query={"cause": cause})
 
     def orphans(self, days: int) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def react(
         for line in monitor_view.plan(said):
             Console().print(Text(line))
         return
-    execution = _start(client, model, {"policy": said["policy"], "cause": cause})
+    execution = _start(region_of(client.address), said["machine"], model, {"policy": said["policy"], "cause": cause})
     if as_json:
         return print_json({"model": model, "execution": execution, "policy": said["policy"], "cause": cause})
     typer.echo(f"{model}: the reaction {execution} has begun; see it: labcycle monitor status {model}")
@@ -192,16 +192,9 @@ def orphans(
     typer.echo(f"{len(said['models'])} of {said['looked_at']} models")
 
 
-def _start(client: MonitorClient, model: str, given: Mapping[str, Any]) -> str:
+def _start(region: str, machine: str, model: str, given: Mapping[str, Any]) -> str:
     """Name of the execution that was started with the rights of the caller's own role."""
-    team, region = client.team(), region_of(client.address)
     aws = OwnRights(region, "Members who operate may")
-    name = names.reaction_parameter(team, model)
-    machine = aws.parameter(
-        name,
-        f"the reaction of {model}",
-        f"{model} has no reaction: the parameter {name} is not there. Add react to the model in the team file, and deploy",
-    )
     execution = f"by-hand-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
     aws.ask(
         f"the reaction of {model}",

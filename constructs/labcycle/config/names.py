@@ -141,11 +141,6 @@ def consumers_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/consumers"
 
 
-def reaction_parameter(team: str, model: str) -> str:
-    """SSM parameter that holds the ARN of the state machine that reacts for a model."""
-    return f"/labcycle/team/{team}/model/{model}/reaction"
-
-
 def dashboard(team: str, model: str) -> str:
     """CloudWatch dashboard of a model; people look for it by its name."""
     return f"labcycle-{team}-{model}"

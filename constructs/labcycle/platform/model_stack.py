@@ -345,14 +345,6 @@ class ModelStack(Stack):
             string_value=json.dumps(said, separators=(",", ":")),
             description=f"What the team file says of {model.name}",
         )
-        if self.reaction:
-            ssm.StringParameter(
-                self,
-                "ReactionMachine",
-                parameter_name=names.reaction_parameter(self._team.team, model.name),
-                string_value=self.reaction.state_machine.state_machine_arn,
-                description=f"State machine that reacts for {model.name}",
-            )
 
     def _queries(self) -> SavedQueries:
         groups: dict[Log, list[logs.ILogGroup]] = {"access": [], "server": [], "evaluator": []}

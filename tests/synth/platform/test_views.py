@@ -183,13 +183,10 @@ def test_a_model_publishes_what_its_file_says(lab: dict[str, SynthesizedStack]) 
         "window_hours": 24,
     }
     assert [(one["on"], one["do"]) for one in said["react"]] == [(["drift"], "retrain")]
-    machine = template["Outputs"]["ReactionStateMachine"]["Value"]
-    assert published[names.reaction_parameter("lab", "reacting")] == machine
     plain = {
         one["Name"]: one["Value"] for one in of_type(lab["labcycle-lab-model-plain"].template, "AWS::SSM::Parameter")
     }
     assert json.loads(plain[names.declared_parameter("lab", "plain")])["monitor"] is None
-    assert names.reaction_parameter("lab", "plain") not in plain
 
 
 def test_the_evaluator_prints_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

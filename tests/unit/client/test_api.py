@@ -132,18 +132,14 @@ def test_try_pause_and_resume(api: Api, client: LifecycleClient) -> None:
     assert api.bodies() == bodies
 
 
-def test_reactions_are_reviewed_listed_and_planned(api: Api, client: LifecycleClient) -> None:
-    for _ in range(4):
+def test_reactions_are_reviewed_and_listed(api: Api, client: LifecycleClient) -> None:
+    for _ in range(3):
         api.will({})
     client.review("m", approve=True)
     client.review("m", approve=False, reason="unfair", execution="e1")
     client.reactions("m")
-    client.reaction_plan("m", "drift")
     assert api.bodies() == [{"decision": "approve"}, {"decision": "reject", "reason": "unfair", "execution": "e1"}]
-    assert [path.partition("/models/m/")[2] for _, path, _, _ in api.asked[2:]] == [
-        "reactions",
-        "reactions/plan?cause=drift",
-    ]
+    assert [path.partition("/models/m/")[2] for _, path, _, _ in api.asked[2:]] == ["reactions"]
 
 
 def test_roll_back_of_nothing_leaves_the_answer_to_the_api(api: Api, client: LifecycleClient) -> None:

@@ -158,7 +158,16 @@ def test_a_check_of_too_few_rows_is_no_failure(watched: Evaluated) -> None:
     assert result.exit_code == 0 and "not enough data: 0 rows of at least 100" in result.stdout
 
 
-PLAN = {"policy": 1, "do": "retrain", "may_begin": True, "price_usd": 0.3, "why": None, "data": {"rows": 5}}
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:reaction"
+PLAN = {
+    "machine": MACHINE,
+    "policy": 1,
+    "do": "retrain",
+    "may_begin": True,
+    "price_usd": 0.3,
+    "why": None,
+    "data": {"rows": 5},
+}
 
 
 def test_react_shows_or_starts(watched: Evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,14 +185,13 @@ def test_react_shows_or_starts(watched: Evaluated, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(MonitorClient, "plan", plan_of)
     monkeypatch.setattr(monitor, "region_of", lambda address: "eu-west-1")
     monkeypatch.setattr(OwnRights, "client", lambda self, service: Machine())
-    monkeypatch.setattr(OwnRights, "parameter", lambda self, name, what, absent: f"arn:of:{name}")
     dry = call("react", MODEL, "--dry-run", "--cause", "drift")
     assert dry.exit_code == 0 and "may begin          yes" in dry.stdout and "data               rows 5" in dry.stdout
     assert not started and document("react", MODEL, "--dry-run") == PLAN
     result = call("react", MODEL)
     assert result.exit_code == 0, result.output
     assert asked == ["drift", "manual", "manual"]
-    assert started[0]["stateMachineArn"] == f"arn:of:/labcycle/team/fraud/model/{MODEL}/reaction"
+    assert started[0]["stateMachineArn"] == MACHINE
     assert json.loads(started[0]["input"]) == {"policy": 1, "cause": "manual"}
     assert started[0]["name"].startswith("by-hand-") and started[0]["name"] in result.stdout
 
@@ -196,7 +204,6 @@ def test_a_reaction_that_may_not_be_started_is_told(watched: Evaluated, monkeypa
     monkeypatch.setattr(MonitorClient, "plan", lambda self, model, cause: PLAN)
     monkeypatch.setattr(monitor, "region_of", lambda address: "eu-west-1")
     monkeypatch.setattr(OwnRights, "client", lambda self, service: Refusing())
-    monkeypatch.setattr(OwnRights, "parameter", lambda self, name, what, absent: "arn")
     result = call("react", MODEL)
     assert result.exit_code == 2 and "Members who operate may" in result.stderr
 
