@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from labcycle_lambdas.http import Request
@@ -54,19 +53,19 @@ class Part:
         return Part(self.header, self.rows[:middle]), Part(self.header, self.rows[middle:])
 
 
-def parts(file: Path, name: str) -> Iterator[Part]:
-    """The rows of a file, in parts of a size that a request can have. A CSV begins with a part without rows.
+def parts(content: IO[bytes], name: str) -> Iterator[Part]:
+    """The rows of a file of this name, in parts of a size that a request can have. A CSV begins with a part without rows.
 
     Raises
     ------
     Unreadable
         If it is neither of the two formats; also after some parts.
     """
-    if not name.endswith(SUFFIXES):
-        raise Unreadable(
-            f"its name ends with none of {', '.join(SUFFIXES)}, so that nothing says what it is: name it so, or take it away"
-        )
-    with file.open(encoding="utf-8-sig", newline="") as text, _told():
+    with io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text, _told():
+        if not name.endswith(SUFFIXES):
+            raise Unreadable(
+                f"its name ends with none of {', '.join(SUFFIXES)}, so that nothing says what it is: name it so, or take it away"
+            )
         if not name.endswith(".csv"):
             yield from _parts(None, _records(text))
             return

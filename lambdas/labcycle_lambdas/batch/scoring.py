@@ -79,7 +79,7 @@ class Scoring:
         watched = self.watching.begin(self.plan, name)
         predictions, errors = folder / "predictions", folder / "errors"
         with predictions.open("w", encoding="utf-8") as good, errors.open("w", encoding="utf-8") as bad:
-            for part in parts(file, name):
+            for part in parts(file.open("rb"), name):
                 if not part.rows:
                     self._check_header(part)
                 for number, prediction, prediction_id, error in self._predict(part, watched):
@@ -121,7 +121,7 @@ class Scoring:
         if not part.rows:
             return
         try:
-            scored = score(part.request(), self.graph(), chances=watched.wanted_chances)
+            scored = score(part.request(), self.graph(), chances=self.watching.keeping.wanted_chances)
         except MlflowError as error:
             if len(part.rows) == 1:
                 yield part.rows[0].number, None, "", _of_one_row(watched.told(error))

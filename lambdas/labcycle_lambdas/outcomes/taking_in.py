@@ -8,15 +8,14 @@ sums are those of the set of objects, whatever their order.
 
 from __future__ import annotations
 
+import io
 import json
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from labcycle_lambdas.ledger.outcomes import Day, Marked, Outcomes
@@ -374,15 +373,12 @@ def _of_log(lines: Sequence[bytes], rows: set[int]) -> dict[int, Known]:
 
 def _rows(name: str, content: bytes) -> Iterator[tuple[int, Outcome | str]]:
     """The rows of a file, counted from 1; in the place of what is no outcome the reason."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        try:
-            for part in parts(Path(file.name), name):
-                for row in part.rows:
-                    yield row.number, row.refused or _outcome(part.header, row.value)
-        except Unreadable as error:
-            yield 0, f"The object cannot be read: {error}."
+    try:
+        for part in parts(io.BytesIO(content), name):
+            for row in part.rows:
+                yield row.number, row.refused or _outcome(part.header, row.value)
+    except Unreadable as error:
+        yield 0, f"The object cannot be read: {error}."
 
 
 def _outcome(header: list[str] | None, value: Any) -> Outcome | str:

@@ -117,7 +117,7 @@ class Compare:
             "gain": gain(metric, values["challenger"], values["champion"]),
             "minimum_gain": training.minimum_gain,
             "holdout_rows": len(truth),
-            "holdout_is_checked": held.checked > 0,
+            "holdout_is_checked": held.checked,
             "cohorts": [asdict(cohort) for cohort in found],
             "probed_rows": probed,
             "objections": against,

@@ -5,10 +5,8 @@ The recipe's are of the data that it trained on: where that is wrong, so are the
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,6 +14,7 @@ from urllib.parse import urlsplit
 from labcycle_lambdas.ledger.run_record import Run
 from labcycle_lambdas.model_server.data import Table as Rows
 from labcycle_lambdas.reaction.cannot_react import CannotReact
+from labcycle_lambdas.row_files import Unreadable, parts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,11 +30,11 @@ def checked_prefix(model: str) -> str:
 
 @dataclass(frozen=True)
 class Holdout:
-    """`truth` has the target of each of `rows`; `checked` is how many files they are from that people laid there, 0: they are the recipe's."""
+    """`truth` has the target of each of `rows`; `checked`: people laid them there, else they are the recipe's."""
 
     rows: Rows
     truth: list[object]
-    checked: int
+    checked: bool
 
 
 def holdout(s3: S3Client, bucket: str, model: str, run: Run) -> Holdout:
@@ -59,8 +58,7 @@ def holdout(s3: S3Client, bucket: str, model: str, run: Run) -> Holdout:
     names: list[str] = []
     lines: list[list[Any]] = []
     for key in sorted(one["Key"] for one in there):
-        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        header, *rows = _lines(bucket, key, text)
+        header, rows = _rows(f"s3://{bucket}/{key}", s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         if names and header != names:
             raise CannotReact(
                 f"s3://{bucket}/{key} has other columns than the files before it: {', '.join(header)[:300]}"
@@ -68,26 +66,28 @@ def holdout(s3: S3Client, bucket: str, model: str, run: Run) -> Holdout:
         names, lines = header, lines + rows
     if not lines or len(names) < 2:
         raise CannotReact(f"the files below s3://{bucket}/{prefix} need a feature before the target, and a row")
-    return Holdout(Rows(names[:-1], [line[:-1] for line in lines]), [line[-1] for line in lines], len(there))
+    return Holdout(Rows(names[:-1], [line[:-1] for line in lines]), [line[-1] for line in lines], checked=True)
 
 
-def _lines(bucket: str, key: str, text: bytes) -> Iterator[list[Any]]:
-    """The header, then the rows; what reads as a number is one."""
+def _rows(name: str, content: bytes) -> tuple[list[str], list[list[Any]]]:
+    """The header and the rows of a CSV."""
+    header: list[str] = []
+    rows: list[list[Any]] = []
     try:
-        lines = [line for line in csv.reader(io.StringIO(text.decode("utf-8-sig"), newline=""), strict=True) if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CannotReact(f"s3://{bucket}/{key} is no CSV: {error}") from None
-    if not lines:
-        raise CannotReact(f"s3://{bucket}/{key} is empty; the first line of a CSV must name the columns")
-    yield lines[0]
-    for number, line in enumerate(lines[1:], 1):
-        if len(line) != len(lines[0]):
-            raise CannotReact(f"row {number} of s3://{bucket}/{key} has {len(line)} values for {len(lines[0])} columns")
-        yield [_value(cell) for cell in line]
+        for part in parts(io.BytesIO(content), name):
+            header = part.header or []
+            for row in part.rows:
+                if row.refused:
+                    raise CannotReact(f"row {row.number} of {name} is none: {row.refused}")
+                rows.append([_value(cell) for cell in row.value])
+    except Unreadable as error:
+        raise CannotReact(f"{name} cannot be read: {error}") from None
+    return header, rows
 
 
 def _value(cell: str) -> Any:
-    for kind in (int, float):
+    """What reads as a number is one; 1_000 does in Python alone."""
+    for kind in () if "_" in cell else (int, float):
         try:
             return kind(cell)
         except ValueError:
@@ -104,6 +104,6 @@ def _of_recipe(s3: S3Client, bucket: str, run: Run) -> Holdout:
         at = columns.index(TARGET)
         features = [name for name in columns if name != TARGET]
         rows = [[value for i, value in enumerate(row) if i != at] for row in data]
-        return Holdout(Rows(features, rows), [row[at] for row in data], 0)
+        return Holdout(Rows(features, rows), [row[at] for row in data], checked=False)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise CannotReact(f"the recipe's holdout.json is no table with a column {TARGET}: {error}") from None

@@ -36,27 +36,27 @@ def test_it_is_the_recipes_where_nobody_checked_any(world: World) -> None:
     lay(world, "notes.txt", "no rows")
     lay(world, "empty.csv", "")
     found = held(world)
-    assert (found.rows.columns, found.rows.rows, found.truth, found.checked) == (["x"], [[0.5], [1.5]], [1, 0], 0)
+    assert (found.rows.columns, found.rows.rows, found.truth, found.checked) == (["x"], [[0.5], [1.5]], [1, 0], False)
 
 
 def test_rows_that_people_checked_come_before_the_recipes(world: World) -> None:
     lay(world, "a.csv", "x,word,label\n1,b,yes\n2.5,,no\n")
-    lay(world, "b/c.csv", "\ufeffx,word,label\n-3,c,no\n\n")
+    lay(world, "b/c.csv", "\ufeffx,word,label\n-3,1_0,no\n\n")
     found = held(world)
     assert found.rows.columns == ["x", "word"]
-    assert found.rows.rows == [[1, "b"], [2.5, None], [-3, "c"]]
-    assert (found.truth, found.checked) == (["yes", "no", "no"], 2)
+    assert found.rows.rows == [[1, "b"], [2.5, None], [-3, "1_0"]]
+    assert (found.truth, found.checked) == (["yes", "no", "no"], True)
 
 
 @pytest.mark.parametrize(
     ("files", "told"),
     [
         ({"a.csv": "x,y\n1,2\n", "b.csv": "x,z\n1,2\n"}, "b.csv has other columns than the files before it: x, z"),
-        ({"a.csv": "x,y\n1,2\n1\n"}, "row 2 of .*a.csv has 1 values for 2 columns"),
+        ({"a.csv": "x,y\n1,2\n1\n"}, "row 2 of .*a.csv is none: It has 1 values for 2 columns"),
         ({"a.csv": "y\n1\n"}, "need a feature before the target, and a row"),
         ({"a.csv": "x,y\n"}, "need a feature before the target, and a row"),
-        ({"a.csv": b"x,y\n\xff,1\n"}, "a.csv is no CSV"),
-        ({"a.csv": "\n\n"}, "a.csv is empty"),
+        ({"a.csv": b"x,y\n\xff,1\n"}, "a.csv cannot be read: it is not UTF-8"),
+        ({"a.csv": "\n\n"}, "a.csv cannot be read: it is empty"),
     ],
 )
 def test_what_cannot_be_read_is_told(world: World, files: dict[str, str | bytes], told: str) -> None:
