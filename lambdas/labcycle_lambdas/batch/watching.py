@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
 
 from labcycle_lambdas.batch.plan import Plan
 from labcycle_lambdas.batch.store import Store
@@ -22,6 +21,7 @@ from labcycle_lambdas.model_server.prediction_log import Lines, answered_by, lin
 from labcycle_lambdas.model_server.runnable import CannotCompute
 from labcycle_lambdas.model_server.scoring import Scored
 from labcycle_lambdas.profiles import Profile, Reference
+from labcycle_lambdas.profiles.chances import Confidence
 
 _FIRST = 1  # number of a window; an object of many rows has several of predictions
 
@@ -47,8 +47,7 @@ class Watched:
     name: str
     _numbers: int = _FIRST
     _lines: Lines = field(default_factory=Lines)
-    _confidence: float = 0.0
-    _confident_rows: int = 0
+    _confidence: Confidence = field(default_factory=Confidence)
 
     def __post_init__(self) -> None:
         doc = self.plan.deployed.reference
@@ -57,13 +56,6 @@ class Watched:
         self._start = datetime.fromisoformat(self.plan.started)
         digest = hashlib.sha256(f"{self.plan.run}/{self.name}".encode()).hexdigest()
         self._sandbox = f"batch{digest[:24]}"
-
-    @property
-    def wanted_chances(self) -> Literal["no", "at hand", "always"]:
-        """Which of the classes it can make use of."""
-        if not self.watching.keeping.log:
-            return "no"
-        return "always" if self.watching.keeping.chances else "at hand"
 
     def told(self, error: MlflowError) -> str:
         """What is written of an error: where values are never kept, not the value that does not fit, nor the model's own words."""
@@ -78,8 +70,7 @@ class Watched:
         if self._profile and answered.columns is not None:
             self._profile.add(answered.columns, answered.rows, answered.predictions)
             if chances is not None:
-                self._confidence += sum(max(of.values(), default=0.0) for of in chances)
-                self._confident_rows += len(chances)
+                self._confidence.add(chances)
         keeping = self.watching.keeping
         if not keeping.log:
             return [""] * len(numbers)
@@ -98,9 +89,8 @@ class Watched:
         self._put()
         if self._profile is None:
             return
-        doc: dict[str, Any] = {**self._profile.to_doc(), "requests": 0, "asked": 0}  # of the API
-        if self._confident_rows:
-            doc["confidence"] = {"sum": self._confidence, "rows": self._confident_rows}
+        asked = {"requests": 0, "asked": 0}  # of the API
+        doc = {**self._profile.to_doc(), **asked, **self._confidence.in_profile()}
         watching.profiles.write(watching.model, deployed.version, self._sandbox, _FIRST, self._start, doc)
 
     def _keep(self, line: bytes) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Subject = Literal["drift", "performance", "business", "freshness"]
 Verdict = Literal["not_enough_data", "good", "failing", "failed"]
+NOTHING_LIVE = "no version is live"  # the reason where there is nothing to judge
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.windows import prediction_id, window_id
@@ -30,7 +30,7 @@ from labcycle_lambdas.model_server.live import Loaded
 from labcycle_lambdas.model_server.prediction_log import OBJECT_BYTES, Answered, Lines, PredictionLog, lines_of, size_of
 from labcycle_lambdas.profiles import Profile, Reference
 from labcycle_lambdas.profiles.bins import CategoricalBins
-from labcycle_lambdas.profiles.chances import NoChances, chances_of, sorted_classes
+from labcycle_lambdas.profiles.chances import Confidence, NoChances, chances_of, sorted_classes
 from labcycle_lambdas.profiles.reference import PREDICTION
 
 WINDOW_SECONDS = 60.0
@@ -53,8 +53,7 @@ class _Window:
     rows: int = 0
     requests: int = 0
     asked: int = 0
-    confidence: float = 0.0
-    confident_rows: int = 0
+    confidence: Confidence = field(default_factory=Confidence)
     lines: Lines = field(default_factory=Lines)
     tried: bool = False
     told: tuple[int, int] = (0, 0)  # rows, and what was asked, that are in the ledger
@@ -67,8 +66,7 @@ class _Window:
             self.requests += 1
             self._profile(answered.columns, answered.rows, answered.predictions)
             if chances is not None:
-                self.confidence += sum(max(of.values(), default=0.0) for of in chances)
-                self.confident_rows += len(chances)
+                self.confidence.add(chances)
         self.lines.add(lines)
 
     def _profile(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], predictions: Sequence[Any]) -> None:
@@ -93,10 +91,8 @@ class _Window:
         if self.profile is None:
             return None
         self.count()
-        doc = {**self.profile.to_doc(), "requests": self.requests, "asked": self.asked}
-        if self.confident_rows:
-            doc["confidence"] = {"sum": self.confidence, "rows": self.confident_rows}
-        return doc
+        asked = {"requests": self.requests, "asked": self.asked}
+        return {**self.profile.to_doc(), **asked, **self.confidence.in_profile()}
 
     @property
     def unwritten(self) -> int:
@@ -139,13 +135,6 @@ class Capture:
         self._loaded: Loaded | None = None
         self._reference: Reference | None = None
         self._asked = 0  # and in no window yet
-
-    @property
-    def wanted_chances(self) -> Literal["no", "at hand", "always"]:
-        """Which of the classes it can make use of."""
-        if self._log is None:
-            return "no"
-        return "always" if self.keeping.chances else "at hand"
 
     def ask(self) -> None:
         """The server was asked something."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,13 @@ class Keeping:
         told = json.loads(capture) if capture else {}
         values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in told.items()}
         return cls(**values)
+
+    @property
+    def wanted_chances(self) -> Literal["no", "at hand", "always"]:
+        """Which of the classes it can make use of."""
+        if not self.log:
+            return "no"
+        return "always" if self.chances else "at hand"
 
     def told(self, error: Exception) -> str:
         """What a log may say of an error: where values are never kept, not its words, in which there may be some."""

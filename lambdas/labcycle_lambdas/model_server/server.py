@@ -263,7 +263,7 @@ class Server:
 
     def _score(self, request: Request, loaded: Loaded, capture: Capture) -> _Said:
         what_if = WHAT_IF_HEADER in request.headers
-        scored = score(request, loaded.graph, chances="no" if what_if else capture.wanted_chances)
+        scored = score(request, loaded.graph, chances="no" if what_if else capture.keeping.wanted_chances)
         predictions = scored.predictions
         answer = _AS_JSON({"predictions": predictions})
         sent = len(answer) + answer.count('"') + answer.count("\\")  # it travels as a JSON text within JSON

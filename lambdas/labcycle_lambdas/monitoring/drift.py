@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from labcycle_lambdas.ledger.evaluations import SubjectState
-from labcycle_lambdas.ledger.judgement import Judgement, Subject
+from labcycle_lambdas.ledger.judgement import NOTHING_LIVE, Judgement, Subject
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.times import stamp
 from labcycle_lambdas.monitoring.coverage import LEAST_SHARE, Counted, Coverage
 from labcycle_lambdas.monitoring.environment import Drift
-from labcycle_lambdas.monitoring.judging import NOTHING_LIVE, Judged, Moment
+from labcycle_lambdas.monitoring.judging import Judged, Moment
 from labcycle_lambdas.monitoring.window import Window
 from labcycle_lambdas.profiles import ColumnComparison, Profile, Reference, compare, moved
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from labcycle_lambdas.ledger.deployed import Deployed
 from labcycle_lambdas.ledger.evaluations import SubjectState
-from labcycle_lambdas.ledger.judgement import Judgement, Subject
+from labcycle_lambdas.ledger.judgement import NOTHING_LIVE, Judgement, Subject
 from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.ledger.run_record import times
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.monitoring.environment import Freshness
-from labcycle_lambdas.monitoring.judging import NOTHING_LIVE, Judged, Moment
+from labcycle_lambdas.monitoring.judging import Judged, Moment
 
 
 @dataclass(frozen=True)

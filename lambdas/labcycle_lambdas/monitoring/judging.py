@@ -12,8 +12,6 @@ from labcycle_lambdas.ledger.deployments import Deployment
 from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement, Subject
 
-NOTHING_LIVE = "no version is live"
-
 
 @dataclass(frozen=True)
 class Moment:

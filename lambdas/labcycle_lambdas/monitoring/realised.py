@@ -13,6 +13,7 @@ from labcycle_lambdas.ledger.profiles import Profiles
 from labcycle_lambdas.monitoring.judging import Judged, Moment
 from labcycle_lambdas.outcomes import business, performance
 from labcycle_lambdas.outcomes.predicted import count_predicted
+from labcycle_lambdas.profiles.chances import Confidence
 
 _CONFIDENCE = timedelta(days=1)  # of which profiles are read, for the estimate
 
@@ -45,11 +46,11 @@ class PerformanceJudge:
         )
         return Judged(judgement, state, told=_told(judgement))
 
-    def _confidence(self, version: int, at: datetime) -> performance.Confidence | None:
+    def _confidence(self, version: int, at: datetime) -> Confidence | None:
         if self.settings.metric != "accuracy":
             return None
         stored = self.profiles.each(self.model, version, at - _CONFIDENCE)
-        return performance.Confidence.of(profile.doc for profile in stored)
+        return Confidence.of(profile.doc for profile in stored)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from labcycle_lambdas.ledger.evaluations import SubjectState
-from labcycle_lambdas.ledger.judgement import Judgement, Verdict
+from labcycle_lambdas.ledger.judgement import NOTHING_LIVE, Judgement, Verdict
 from labcycle_lambdas.ledger.outcomes import Day
 from labcycle_lambdas.outcomes.measures import value_of
 from labcycle_lambdas.outcomes.sums import Part, Sums
@@ -93,7 +93,7 @@ def judge(
         return Judgement("business", verdict, reason, figures | {"consecutive": after.consecutive}), after
 
     if live is None or promoted_at is None:
-        return said("not_enough_data", "no version is live", state)
+        return said("not_enough_data", NOTHING_LIVE, state)
     known = _by_day(days, predicted, today)
     if not known:
         return said("not_enough_data", "no prediction of a day that is over has a value yet", state)

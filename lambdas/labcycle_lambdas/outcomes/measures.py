@@ -14,7 +14,8 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
-from labcycle_lambdas.outcomes.sums import BILLION, BINS, OTHER, UNIT_BITS, Part, in_order, tree
+from labcycle_lambdas.outcomes.sums import BILLION, BINS, OTHER, UNIT_BITS, Part, tree
+from labcycle_lambdas.profiles.chances import in_order
 
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
 LEAST_OF_A_CLASS = 10  # rows of it, and rows of others, below which an area says nothing

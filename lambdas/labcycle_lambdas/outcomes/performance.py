@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import NormalDist
 from typing import Any
 
 from labcycle_lambdas.ledger.evaluations import SubjectState
-from labcycle_lambdas.ledger.judgement import Judgement, Verdict
+from labcycle_lambdas.ledger.judgement import NOTHING_LIVE, Judgement, Verdict
 from labcycle_lambdas.ledger.outcomes import Day
 from labcycle_lambdas.outcomes.measures import LOWER_IS_BETTER, Measured, measure
 from labcycle_lambdas.outcomes.sums import BILLION, WHOLE, Part, Sums
+from labcycle_lambdas.profiles.chances import Confidence
 
 SIGNIFICANCE = 0.01  # the chance that a model which is just good enough is found to miss the limit, in one evaluation
 COHORT_ROWS = 30  # with a truth, below which nothing is said of a cohort
@@ -31,20 +32,6 @@ class Settings:
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Settings:
         return cls(**doc)
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """Sum of the largest chance of each row, and how many rows: what the profiles of the window say of rows whose truth is not known."""
-
-    sum: float = 0.0
-    rows: int = 0
-
-    @classmethod
-    def of(cls, profiles: Iterable[Mapping[str, Any]]) -> Confidence:
-        """Of profile documents, those without chances left out."""
-        known = [told for profile in profiles if (told := profile.get("confidence"))]
-        return cls(sum(float(told["sum"]) for told in known), sum(int(told["rows"]) for told in known))
 
 
 def judge(
@@ -76,7 +63,7 @@ def judge(
     """
     state = before
     if version is None:
-        return Judgement("performance", "not_enough_data", "no version is live"), state
+        return Judgement("performance", "not_enough_data", NOTHING_LIVE), state
     since = (at.date() - timedelta(days=settings.window_days - 1)).isoformat()
     since = max(since, promoted_at.date().isoformat()) if promoted_at else since
     inside = [day for day in days if since <= day.day <= at.date().isoformat()]

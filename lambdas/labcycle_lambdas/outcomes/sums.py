@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from labcycle_lambdas.outcomes.rows import LARGEST
 from labcycle_lambdas.profiles.bins import category, number
+from labcycle_lambdas.profiles.chances import SMALLEST, in_order
 
 Kind = Literal["classes", "numbers", "none"]
 Key = tuple[str, ...]
@@ -26,7 +27,6 @@ WRONG = ""  # stands for whichever other class was said
 BINS = 100  # of chances, from 0 to 1
 UNIT_BITS = 80  # of numbers
 BILLION = 10**9
-SMALLEST = 1e-15  # a chance is kept this far from 0 and 1, as in reaction/scoring.py
 # https://scikit-learn.org/stable/modules/model_evaluation.html names the metrics that follow.
 KINDS: dict[str, Kind] = {
     "accuracy": "classes",
@@ -177,14 +177,6 @@ _OF_ANY_KIND = {"values", "value", "value2", "contradicted"}
 def in_units(value: float) -> int:
     """A number of at most 1e30 as a whole number of units of 2**-80, towards 0."""
     return int(math.ldexp(value, UNIT_BITS))
-
-
-def in_order(label: str) -> tuple[int, float, str]:
-    """Numbers by value, then text."""
-    try:
-        return 0, float(label), label
-    except ValueError:
-        return 1, 0.0, label
 
 
 def tree(part: Part, name: str) -> dict[str, dict[Key, int]]:

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from labcycle_lambdas.profiles.bins import category, number
 
 Answers = Sequence[Any]
+SMALLEST = 1e-15  # where its logarithm is taken, a chance is kept this far from 0 and 1, as scikit-learn's log_loss did
 
 
 class NoChances(Exception):
     """The outputs hold none that can be read; the message says why."""
+
+
+@dataclass
+class Confidence:
+    """How often a model expects to be right: the sum of the largest chance of each row, and how many rows."""
+
+    sum: float = 0.0
+    rows: int = 0
+
+    def add(self, chances: Sequence[Mapping[str, float]]) -> None:
+        self.sum += sum(max(of.values(), default=0.0) for of in chances)
+        self.rows += len(chances)
+
+    def in_profile(self) -> dict[str, Any]:
+        """What of it stands in a document of a profile: nothing where no row had chances."""
+        return {"confidence": {"sum": self.sum, "rows": self.rows}} if self.rows else {}
+
+    @classmethod
+    def of(cls, profiles: Iterable[Mapping[str, Any]]) -> Self:
+        """Of documents of profiles, those without it left out."""
+        known = [told for profile in profiles if (told := profile.get("confidence"))]
+        return cls(sum(float(told["sum"]) for told in known), sum(int(told["rows"]) for told in known))
 
 
 def chances_of(outputs: Mapping[str, Answers], classes: Sequence[str]) -> list[dict[str, float]]:
@@ -52,10 +76,11 @@ def chances_of(outputs: Mapping[str, Answers], classes: Sequence[str]) -> list[d
 
 def sorted_classes(labels: Iterable[str]) -> list[str]:
     """Each once: numbers by value, then text."""
-    return sorted(set(labels), key=_order)
+    return sorted(set(labels), key=in_order)
 
 
-def _order(label: str) -> tuple[int, float, str]:
+def in_order(label: str) -> tuple[int, float, str]:
+    """Numbers by value, then text."""
     try:
         return 0, float(label), label
     except ValueError:

@@ -10,9 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 from labcycle_lambdas.profiles.bins import category, number
-from labcycle_lambdas.profiles.chances import Answers, NoChances, chances_of, sorted_classes
-
-_SMALLEST = 1e-15  # a chance is kept this far from 0 and 1, as scikit-learn's log_loss did
+from labcycle_lambdas.profiles.chances import SMALLEST, Answers, NoChances, chances_of, sorted_classes
 
 
 class CannotScore(Exception):
@@ -62,7 +60,7 @@ def _log_loss(truth: Sequence[object], outputs: Mapping[str, Answers]) -> float:
     chances = _chances(truth, outputs)
     total = 0.0
     for label, row in zip(_labels(truth), chances, strict=True):
-        total -= math.log(min(max(row.get(label or "", 0.0), _SMALLEST), 1 - _SMALLEST))
+        total -= math.log(min(max(row.get(label or "", 0.0), SMALLEST), 1 - SMALLEST))
     return total / len(truth)
 
 

@@ -64,7 +64,7 @@ def _reaction(detail: Mapping[str, Any]) -> str:
 
 
 def _ended(how: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda detail: f"Version {detail['version']} {how}: {' '.join(str(detail.get('why', '')).split())}"
+    return lambda detail: f"Version {detail['version']} {how}: {_in_a_line(detail.get('why', ''))}"
 
 
 def _in_a_line(text: object) -> str:
@@ -102,11 +102,11 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "reaction_refused": lambda detail: f"No retraining was started: {detail.get('why')}.",
     "reaction_resumed": lambda detail: "A reaction that had failed was let go on.",
     "reaction_ended": lambda detail: f"A reaction changed nothing: {detail.get('why')}",
-    "reaction_failed": lambda detail: f"A reaction failed: {' '.join(str(detail.get('cause', '')).split())}",
+    "reaction_failed": lambda detail: f"A reaction failed: {_in_a_line(detail.get('cause', ''))}",
     "review_asked": lambda detail: f"Version {detail['version']} waits for a review.",
     "review_approved": lambda detail: f"Version {detail['version']} was approved.",
     "review_rejected": lambda detail: f"Version {detail['version']} was rejected.",
     "retrained": _retrained,
     "challenger_rejected": lambda detail: f"Version {detail['version']} was not better: it does not go live.",
-    "retraining_failed": lambda detail: f"The retraining failed: {' '.join(str(detail.get('cause', '')).split())}",
+    "retraining_failed": lambda detail: f"The retraining failed: {_in_a_line(detail.get('cause', ''))}",
 }

@@ -12,8 +12,9 @@ import pytest
 from labcycle_lambdas.ledger.evaluations import SubjectState
 from labcycle_lambdas.ledger.judgement import Judgement
 from labcycle_lambdas.ledger.outcomes import Day
-from labcycle_lambdas.outcomes.performance import Confidence, Settings, judge
+from labcycle_lambdas.outcomes.performance import Settings, judge
 from labcycle_lambdas.outcomes.sums import Kind, Row, Sums
+from labcycle_lambdas.profiles.chances import Confidence
 from tests.unit.outcomes.place import summed
 
 NEW = SubjectState()
