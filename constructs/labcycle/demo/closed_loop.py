@@ -211,8 +211,9 @@ class ClosedLoop:
                 step.saw(f"{event['at']} {event['action']}: {json.dumps(event['detail'])[:200]}")
             notice = wait(lambda: self._team.notice(f"{MODEL} was paused"), bool, 60, "the notice")
             step.saw(f"notice to {notice['address']}: {notice['subject']}")
-            drift = next(one["verdict"] for one in self._status()["subjects"] if one["subject"] == "drift")
-            step.require(drift in ("stable", "not_enough_data"), f"the inputs drifted as well: {drift}")
+            checked = self._team.said(REVIEWER, "monitor", "check", MODEL)
+            step.saw(f"the inputs, judged now: {checked['verdict']}, {checked['reason']} ({checked['rows']} rows)")
+            step.require(checked["verdict"] == "stable", "the inputs did not stay as they were")
 
     def _send_outcomes(self, patients: Patients, worth: Callable[[bool], float]) -> str:
         """Of all predictions that were answered since the last time."""
