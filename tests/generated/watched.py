@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, TypeVar, get_args
 
 from labcycle.config import DriftMethod
@@ -127,7 +128,8 @@ def _reactions(data: Data, number: int, whole: bool) -> list[Data]:
 
 
 def _turn(several: Sequence[_T], number: int) -> _T:
-    return several[number % len(several)]
+    """A copy: what is made of it may be broken on purpose, in the same process."""
+    return deepcopy(several[number % len(several)])
 
 
 def _some(**values: Any) -> Data:
