@@ -30,9 +30,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Figure, by_turns, in_process, report
+
+if TYPE_CHECKING:
+    from labcycle_lambdas.model_server.capture import Capture
 
 FEATURES, DOCUMENTS, ROWS_OF_A_DOCUMENT, REFERENCE_ROWS = 20, 1_000, 1_000, 100_000
 FITTED_ROWS = 1_000_000
@@ -176,11 +179,13 @@ class Sandboxes:
         self._deployed: Any = SimpleNamespace(
             generation=1, deployed=SimpleNamespace(version=3, reference=reference), live=None
         )
-        self._captures: list[Any] = []
+        self._captures: list[Capture] = []
         self._free_at: list[float] = []
         self._at = 0.0
 
     def ask(self, at: float, row: list[float], answer: int) -> None:
+        from labcycle_lambdas.model_server.prediction_log import Answered
+
         self._at = at
         free = next((number for number, until in enumerate(self._free_at) if until <= at), None)
         if free is None:
@@ -188,12 +193,15 @@ class Sandboxes:
             self._captures.append(self._capture(free))
             self._free_at.append(0.0)
         self._free_at[free] = at + REQUEST_SECONDS
-        self._captures[free].add(self._deployed, NAMES, [row], [answer])
+        capture = self._captures[free]
+        capture.ask()
+        capture.count(self._deployed, Answered("", [answer], NAMES, [row]))
+        capture.write_due()
 
     def __len__(self) -> int:
         return len(self._captures)
 
-    def _capture(self, number: int) -> Any:
+    def _capture(self, number: int) -> Capture:
         from labcycle_lambdas.model_server.capture import Capture
 
         start = datetime(2026, 3, 1, tzinfo=UTC)
