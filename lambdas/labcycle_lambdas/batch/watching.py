@@ -13,17 +13,16 @@ from datetime import datetime
 from labcycle_lambdas.batch.plan import Plan
 from labcycle_lambdas.batch.store import Store
 from labcycle_lambdas.ledger.profiles import Profiles
-from labcycle_lambdas.ledger.windows import log_key, prediction_id, window_id
 from labcycle_lambdas.mlflow_error import MlflowError
 from labcycle_lambdas.model_server.capture import chances_in
 from labcycle_lambdas.model_server.keeping import Keeping
-from labcycle_lambdas.model_server.prediction_log import Lines, answered_by, lines_of
+from labcycle_lambdas.model_server.prediction_log import Windows, answered_by, lines_of
 from labcycle_lambdas.model_server.runnable import CannotCompute
 from labcycle_lambdas.model_server.scoring import Scored
 from labcycle_lambdas.profiles import Profile, Reference
 from labcycle_lambdas.profiles.chances import Confidence
 
-_FIRST = 1  # number of a window; an object of many rows has several of predictions
+_PROFILE = 1  # number of the window that tells of all rows; those of predictions are as many as there must be
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,6 @@ class Watched:
     watching: Watching
     plan: Plan
     name: str
-    _numbers: int = _FIRST
-    _lines: Lines = field(default_factory=Lines)
     _confidence: Confidence = field(default_factory=Confidence)
 
     def __post_init__(self) -> None:
@@ -56,6 +53,8 @@ class Watched:
         self._start = datetime.fromisoformat(self.plan.started)
         digest = hashlib.sha256(f"{self.plan.run}/{self.name}".encode()).hexdigest()
         self._sandbox = f"batch{digest[:24]}"
+        version, put = self.plan.deployed.version, self.watching.store.put
+        self._log = Windows(self.watching.model, version, self._start, self._sandbox, put)
 
     def told(self, error: MlflowError) -> str:
         """What is written of an error: where values are never kept, not the value that does not fit, nor the model's own words."""
@@ -79,33 +78,16 @@ class Watched:
             return keeping.samples(f"{answered.request_id} {numbers[at]}")
 
         return [
-            self._keep(line)
+            self._log.keep(line)
             for line in lines_of(answered, self._start, keeping, chances, self._reference, sampled=sampled)
         ]
 
     def end(self) -> None:
         """Write what is left. Raises `Throttled`."""
         deployed, watching = self.plan.deployed, self.watching
-        self._put()
+        self._log.write()
         if self._profile is None:
             return
         asked = {"requests": 0, "asked": 0}  # of the API
         doc = {**self._profile.to_doc(), **asked, **self._confidence.in_profile()}
-        watching.profiles.write(watching.model, deployed.version, self._sandbox, _FIRST, self._start, doc)
-
-    def _keep(self, line: bytes) -> str:
-        if not self._lines.fits([line]):
-            self._put()
-            self._numbers, self._lines = self._numbers + 1, Lines()
-        row = self._lines.rows
-        self._lines.add([line])
-        return prediction_id(self.plan.deployed.version, self._window, row)
-
-    @property
-    def _window(self) -> str:
-        return window_id(self._start, self._sandbox, self._numbers)
-
-    def _put(self) -> None:
-        if self._lines.rows:
-            key = log_key(self.watching.model, self.plan.deployed.version, self._window)
-            self.watching.store.put(key, self._lines.content(self._lines.take()))
+        watching.profiles.write(watching.model, deployed.version, self._sandbox, _PROFILE, self._start, doc)

@@ -21,16 +21,17 @@ from botocore.config import Config
 
 from labcycle_lambdas.ledger.table import Throttled
 from labcycle_lambdas.ledger.times import stamp
-from labcycle_lambdas.ledger.windows import log_key
+from labcycle_lambdas.ledger.windows import log_key, prediction_id, window_id
 from labcycle_lambdas.model_server.data import Table
 from labcycle_lambdas.model_server.keeping import Keeping
-from labcycle_lambdas.model_server.scoring import Scored
 from labcycle_lambdas.profiles import Reference
 from labcycle_lambdas.profiles.bins import category
 from labcycle_lambdas.s3_calls import s3_call
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from labcycle_lambdas.model_server.scoring import Scored
 
 OBJECT_BYTES = 4_000_000  # of lines, before they are compressed
 LONGEST_VALUE = 1_000  # characters of a prediction or a feature
@@ -139,6 +140,37 @@ class Lines:
         if taken:
             self._compressed += gzip.compress(b"".join(taken), compresslevel=6, mtime=0)
         return self._compressed
+
+
+@dataclass
+class Windows:
+    """Windows of a version that begin at `start`, as many as the lines of one sender need. `put` writes an object by its key."""
+
+    model: str
+    version: int
+    start: datetime
+    sender: str  # lower-case letters and digits
+    put: Callable[[str, bytes], object]
+    _number: int = 1
+    _lines: Lines = field(default_factory=Lines)
+
+    def keep(self, line: bytes) -> str:
+        """The id of the prediction whose line this is, as `lines_of` made it. Raises what `put` raises."""
+        if not self._lines.fits([line]):
+            self.write()
+            self._number, self._lines = self._number + 1, Lines()
+        row = self._lines.rows
+        self._lines.add([line])
+        return prediction_id(self.version, self._window, row)
+
+    def write(self) -> None:
+        """Write the last window. Raises what `put` raises."""
+        if self._lines.rows:
+            self.put(log_key(self.model, self.version, self._window), self._lines.content(self._lines.take()))
+
+    @property
+    def _window(self) -> str:
+        return window_id(self.start, self.sender, self._number)
 
 
 def size_of(lines: Sequence[bytes]) -> int:
