@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +14,10 @@ import typer
 
 from labcycle.client.api import TeamApi, model_path
 from labcycle.client.decisions import AsJson, ModelName
+from labcycle.client.row_parts import json_lines, parts
 from labcycle.client.tables import print_json, print_table
 from labcycle.errors import LabcycleError
 
-# What the API takes of a request: labcycle_lambdas/lifecycle/outcomes.py.
-PART_ROWS, PART_BYTES = 5_000, 4_500_000
 _FIELDS = ("prediction_id", "truth", "value", "at")
 _ID = re.compile(r"[1-9][0-9]{0,8}-[0-9]{8}T[0-9]{6}Z-[a-z0-9]{1,80}-[0-9]{1,12}-(0|[1-9][0-9]{0,11})", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)  # 007 is a label
@@ -117,28 +115,13 @@ def read(file: Path) -> Iterator[tuple[int, dict[str, Any], str]]:
         )
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            rows = _csv(text) if kind == ".csv" else _json(text)
+            rows = _csv(text) if kind == ".csv" else json_lines(text)
             for number, (row, why) in enumerate(rows, 1):
                 yield number, row, why or problem(row)
     except OSError as error:
         raise LabcycleError(f"{file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise LabcycleError(f"{file} cannot be read: {error}. Write it as UTF-8") from error
-
-
-def parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """So many rows at once as a request takes."""
-    held: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        length = len(json.dumps(row)) + 2
-        if held and (len(held) == PART_ROWS or size + length > PART_BYTES):
-            yield held
-            held, size = [], 0
-        held.append(row)
-        size += length
-    if held:
-        yield held
 
 
 def problem(row: Mapping[str, Any]) -> str:
@@ -210,18 +193,6 @@ def _cell(name: str, cell: str) -> Any:
     if name in ("truth", "value") and _NUMBER.fullmatch(cell):
         return float(cell) if set(cell) & set(".eE") else int(cell)
     return cell
-
-
-def _json(text: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    for line in text:
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield {}, f"it is not valid JSON: {error}"
-            continue
-        yield (row, "") if isinstance(row, dict) else ({}, "it must be an object")
 
 
 def _print_version(model: str, version: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from labcycle.cli import app
-from labcycle.client import outcomes
+from labcycle.client import outcomes, row_parts
 from labcycle.client.api import TeamApi
 from labcycle_lambdas.outcomes.rows import Invalid, from_csv, outcome
 
@@ -58,7 +58,7 @@ def run(*words: str) -> Result:
 
 
 def test_a_file_is_checked_and_sent_in_parts(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "PART_ROWS", 2)
+    monkeypatch.setattr(row_parts, "PART_ROWS", 2)
     file = tmp_path / "march.csv"
     file.write_text(f"prediction_id,truth,value\n{ID},1,2.5\n{ID},007,\nx,1,\n{ID},True,\n{ID},1\n")
     answer = run("send", "card-fraud", str(file))
