@@ -126,6 +126,11 @@ def model_server_runtime_parameter(team: str, model: str) -> str:
     return f"/labcycle/team/{team}/model/{model}/runtime"
 
 
+def records_parameter(team: str, model: str) -> str:
+    """SSM parameter that tells what is kept of the records of a model that is served elsewhere, as JSON; the life cycle function reads it."""
+    return f"/labcycle/team/{team}/model/{model}/records"
+
+
 def model_parameters(team: str) -> str:
     """All SSM parameters of a team's models, as a pattern: a role holds few characters, and nothing in them is secret."""
     return f"/labcycle/team/{team}/model/*"

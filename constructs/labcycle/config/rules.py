@@ -226,6 +226,14 @@ def model_rules(model: Any) -> Iterator[Broken]:
             "got report alone; allowed beside another form, since a model that answers nobody has nothing to report. "
             "Add form: api",
         )
+    here = sorted({form for _, form in forms} & {"api", "batch", "app"})
+    for i, form in forms:
+        if form == "external" and here:
+            yield Broken(
+                ("deliver", i, "form"),
+                f"got external beside {' and '.join(here)}; allowed alone or beside report, since the records of both could not be told "
+                "apart. Remove one of them, or register what is served elsewhere under a name of its own",
+            )
     for i, form in forms:
         if form == "app" and "api" not in [other for _, other in forms]:
             yield Broken(

@@ -462,6 +462,13 @@ class BatchDelivery(Settings):
     """Share of a run's rows that may fail without the owner being told; objects that fail are always told."""
 
 
+class ExternalDelivery(Settings):
+    """The model is served elsewhere, by what sends its records: what it was given, and what it predicted."""
+
+    form: Literal["external"]
+    """How the model is delivered."""
+
+
 class ReportDelivery(Settings):
     """What the model did, by e-mail, for people."""
 
@@ -495,6 +502,7 @@ Delivery = Annotated[
         Field(discriminator="runtime"),
     ]
     | BatchDelivery
+    | ExternalDelivery
     | ReportDelivery
     | AppDelivery,
     Field(discriminator="form"),
@@ -745,6 +753,11 @@ class Model(Settings):
     def batch(self) -> BatchDelivery | None:
         """The delivery in batches; None where there is none."""
         return next((one for one in self.deliver if isinstance(one, BatchDelivery)), None)
+
+    @property
+    def external(self) -> ExternalDelivery | None:
+        """The delivery by what sends records; None where the model is served here."""
+        return next((one for one in self.deliver if isinstance(one, ExternalDelivery)), None)
 
     @property
     def report(self) -> ReportDelivery | None:

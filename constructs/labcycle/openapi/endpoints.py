@@ -701,6 +701,24 @@ _OUTCOME = shape(
         ),
     }
 )
+_PREDICTED = either(STRING, DOUBLE, BOOLEAN)
+_RECORD = shape(
+    {
+        "prediction!": _PREDICTED,
+        "features!": {
+            "type": "object",
+            "additionalProperties": nullable(_PREDICTED),
+            "description": "What the model was given, by the names that it was trained with.",
+        },
+        "chances": {
+            "type": "object",
+            "additionalProperties": {**DOUBLE, "minimum": 0, "maximum": 1},
+            "description": "Of the classes, where the model gives them.",
+        },
+        "id": text("How the sender calls the prediction.", longest=200),
+        "at": text("When it was made, ISO 8601."),
+    }
+)
 _KNOWN: dict[str, Schema] = {
     "rows!": {**INT64, "description": "Predictions with a truth."},
     "unmeasured!": {**INT64, "description": "Those whose truth is of another kind than the metric takes."},
@@ -1026,6 +1044,14 @@ LIFECYCLE = (
         "changes nothing.",
         {"outcomes!": array(_OUTCOME, most=5_000)},
         shape({"model!": STRING, "object!": STRING, "rows!": INT64}),
+    ),
+    Endpoint(
+        "POST",
+        _LIFECYCLE + "models/{model}/records",
+        "Send predictions of a model that is served elsewhere. They count for the time when they come; what was sent before, in the same "
+        "parts, changes nothing. `prediction_ids` are those by which outcomes are sent, one a row; none where predictions are not kept.",
+        {"version!": _NUMBER, "records!": array(_RECORD, most=5_000), "dry_run": BOOLEAN},
+        shape({"model!": STRING, "version!": INT64, "rows!": INT64, "prediction_ids!": array(STRING)}),
     ),
     Endpoint(
         "GET",

@@ -39,6 +39,7 @@ from labcycle.serving import (
     RealTime,
     SageMakerModelService,
     ScheduledReport,
+    ServedElsewhere,
     Serverless,
 )
 from labcycle.serving.model_api import publish_runtime
@@ -67,6 +68,7 @@ class ModelStack(Stack):
         self.service = self._service()
         self.promotion = self._promotion()
         self.batch = self._batch()
+        self.elsewhere = self._elsewhere()
         self.monitor = self._monitor()
         self.reaction = self._reaction()
         self.report = self._report()
@@ -240,6 +242,18 @@ class ModelStack(Stack):
                 publish_runtime(self, self._team.team, self._model.name, self._runtime)
         CfnOutput(self, "BatchStateMachine", value=scoring.state_machine.state_machine_arn)
         return scoring
+
+    def _elsewhere(self) -> ServedElsewhere | None:
+        if self._model.external is None:
+            return None
+        return ServedElsewhere(
+            self,
+            "Elsewhere",
+            team=self._team.team,
+            model=self._model.name,
+            monitor=self._model.monitor,
+            runtime=self._runtime,
+        )
 
     def _monitor(self) -> ModelMonitor | None:
         if self._model.monitor is None:

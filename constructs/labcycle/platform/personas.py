@@ -35,7 +35,7 @@ class Persona:
 
 RIGHTS: dict[Right, str] = {
     "read": "read runs, models, deployments, histories and their anchors, and download artifacts",
-    "log": "log experiments, runs and models; upload training data below `data/`; send what became of predictions, and read those that are kept",
+    "log": "log experiments, runs and models; upload training data below `data/`; send what models that are served elsewhere predicted, and what became of predictions, and read those that are kept",
     "register": "register models and versions, set their aliases, stages and tags",
     "promote": "make a registered version the live one, or roll back; review what a reaction trained",
     "administer": "rename, delete and restore experiments, runs, models and versions",

@@ -94,6 +94,9 @@ class TrackingStack(Stack):
         self._let_invoke_models(team, roles)
         if any(model.promotion for model in team.models):
             self.tracking.let_promote_in_steps()
+        for model in team.models:
+            if model.external and model.monitor and model.monitor.logs_predictions:
+                self.tracking.let_keep_records(model.name)
         # Exported also while no workspaces stack imports them: an export that vanished with the last import could not be
         # removed before the stack that still holds it.
         self.export_value(self.tracking.api.api_id)

@@ -8,6 +8,7 @@ from labcycle.serving.model_promotion import ModelPromotion
 from labcycle.serving.model_service import ModelService
 from labcycle.serving.sagemaker_service import RealTime, SageMakerModelService, Serverless
 from labcycle.serving.scheduled_report import ScheduledReport
+from labcycle.serving.served_elsewhere import ServedElsewhere
 
 __all__ = [
     "Asynchronous",
@@ -19,5 +20,6 @@ __all__ = [
     "RealTime",
     "SageMakerModelService",
     "ScheduledReport",
+    "ServedElsewhere",
     "Serverless",
 ]

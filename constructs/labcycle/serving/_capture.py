@@ -13,16 +13,22 @@ from labcycle.config import Monitor, names
 _BY_CHANCES = ("log_loss", "roc_auc")
 
 
-def capture_environment(monitor: Monitor | None) -> dict[str, str]:
-    """The variable of the server, which `labcycle_lambdas.model_server.keeping` reads; none where it only keeps profiles of all rows."""
+def kept(monitor: Monitor | None) -> str:
+    """What is kept of predictions, as `labcycle_lambdas.model_server.keeping` reads it; "" for profiles of all rows alone."""
     if monitor is None or not (monitor.logs_predictions or monitor.cohorts):
-        return {}
+        return ""
     told: dict[str, object] = {"log": monitor.logs_predictions, "cohorts": list(monitor.cohorts)}
     if capture := monitor.capture:
         told |= {"sample_percent": capture.percent, "redact": list(capture.redact)}
     if monitor.performance and monitor.performance.metric in _BY_CHANCES:
         told["chances"] = True
-    return {"CAPTURE": json.dumps(told, separators=(",", ":"))}
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+
+
+def capture_environment(monitor: Monitor | None) -> dict[str, str]:
+    """The variable of the server that says so; none where it only keeps profiles."""
+    told = kept(monitor)
+    return {"CAPTURE": told} if told else {}
 
 
 def let_keep_predictions(grantee: iam.IGrantable, model: str, bucket: s3.IBucket) -> None:

@@ -220,10 +220,10 @@ class ExperimentTracking(Construct):
         )
 
     def grant_log(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let `grantee` log and register with MLflow, read and write artifacts, put training data below `data/`, and send outcomes."""
+        """Let `grantee` log and register with MLflow, read and write artifacts, put training data below `data/`, and send records and outcomes."""
         # Methods by name: `*` stands for slashes too, and `*/api/*` would let in the promotion of a model named `api`.
         changing = (f"{method}/{api}/*" for method in _CHANGING for api in _APIS)
-        self._grant_api(grantee, "GET/*", *changing, "POST/labcycle/1.0/models/*/outcomes")
+        self._grant_api(grantee, "GET/*", *changing, *(f"POST/labcycle/1.0/models/*/{what}" for what in _SENT))
         self._grant_objects(
             grantee,
             ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
@@ -258,6 +258,11 @@ class ExperimentTracking(Construct):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         allow(self.lifecycle_function, ["states:StartExecution"], [machines])
+
+    def let_keep_records(self, model: str) -> None:
+        """Let the life cycle function keep predictions of a model that is served elsewhere (`serving.ServedElsewhere`)."""
+        prefix = f"{names.prediction_prefix(model)}*"
+        allow(self.lifecycle_function, ["s3:PutObject"], [self.artifact_bucket.arn_for_objects(prefix)])
 
     def grant_erase(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` let go what the retention rules let go."""
@@ -333,13 +338,14 @@ class ExperimentTracking(Construct):
         runtime = names.model_server_runtime_parameter(self._team, "*").lstrip("/")
         runs_on = names.model_server_runs_on_parameter(self._team, "*").lstrip("/")
         declared = names.declared_parameter(self._team, "*").lstrip("/")
+        records = names.records_parameter(self._team, "*").lstrip("/")
         # Where a model has a state machine for it, that does it.
         machine = names.promotion_parameter(self._team, "*").lstrip("/")
         policies = names.policies_parameter(self._team, "*").lstrip("/")
         stack = Stack.of(self)
         parameters = [
             stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-            for name in (memory, runtime, machine, policies, runs_on, shadow, declared)
+            for name in (memory, runtime, machine, policies, runs_on, shadow, declared, records)
         ]
         allow(self.lifecycle_function, ["ssm:GetParameter"], parameters)
         # A reviewer's decision wakes the reaction that waits for it. The action knows no resource; who has no token can do nothing:
@@ -378,6 +384,7 @@ _ASKED_BY_POST = (
     "registered-models/get-latest-versions",
     "runs/search",
 )
+_SENT = ("outcomes", "records")  # of models, which decide nothing by themselves
 _CHANGING = ("DELETE", "PATCH", "POST", "PUT")
 
 

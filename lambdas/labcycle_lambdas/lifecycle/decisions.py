@@ -25,7 +25,7 @@ def promote(call: Call) -> dict[str, Any]:
     if "version" not in body:
         raise invalid("Missing value for required parameter 'version'.")
     number, percent, reason = version_of(body["version"], "version"), percent_of(body), reason_of(body)
-    new_inputs, now = _flag(body, "new_inputs"), _flag(body, "now")
+    new_inputs, now = flag_of(body, "new_inputs"), flag_of(body, "now")
     if now and percent is not None:
         raise invalid("Give either 'percent' or 'now', not both.")
     deployed, deployments = call.preflight.prepare(model, number), Deployments(call.table)
@@ -133,7 +133,7 @@ def version_of(value: object, parameter: str) -> int:
     return int(text)
 
 
-def _flag(body: dict[str, Any], parameter: str) -> bool:
+def flag_of(body: dict[str, Any], parameter: str) -> bool:
     value = body.get(parameter, False)
     if not isinstance(value, bool):
         raise invalid(f"Parameter '{parameter}' must be true or false, got {kind_of(value)}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from labcycle_lambdas.lifecycle.flavours import Runtime
+from labcycle_lambdas.model_server.keeping import Keeping
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -52,6 +53,12 @@ def cohorts(ssm: SSMClient, team: str, model: str) -> Sequence[str]:
     """The features of a model whose values are watched apart."""
     found: Sequence[str] = ((declared(ssm, team, model) or {}).get("monitor") or {}).get("cohorts", ())
     return found
+
+
+def kept_of_records(ssm: SSMClient, team: str, model: str) -> Keeping | None:
+    """What is kept of the records of a model that is served elsewhere; None where it is not."""
+    value = parameter(ssm, f"/labcycle/team/{team}/model/{model}/records")
+    return Keeping.of(value) if value is not None else None
 
 
 def server_runtime(ssm: SSMClient, team: str, model: str) -> Runtime | None:

@@ -25,6 +25,7 @@ from labcycle_lambdas.ledger.runs import Runs
 from labcycle_lambdas.ledger.table import Table
 from labcycle_lambdas.lifecycle.flavours import Runtime
 from labcycle_lambdas.lifecycle.inputs import refused
+from labcycle_lambdas.model_server.keeping import Keeping
 from labcycle_lambdas.model_server.schema import Schema
 from labcycle_lambdas.profiles import Reference
 from labcycle_lambdas.profiles.fitted import read_fitted
@@ -60,7 +61,7 @@ class Preflight:
     `shadow_place` where its shadow runs: in a `function` of its own, in the `process` of the server, or nowhere (None), and
     `server_runtime` what it is made from, None if ONNX, and `server_runs_on` its delivery as far as the size goes, with the keys of the
     team file, None if unknown, and `declared` what else the team file says of the model, None if nothing, and `cohorts` the features
-    whose values are watched apart."""
+    whose values are watched apart, and `records` what is kept of the records of a model that is served elsewhere, None where it is not."""
 
     table: Table
     s3: S3Client
@@ -71,6 +72,7 @@ class Preflight:
     server_runs_on: Callable[[str], dict[str, Any] | None] = lambda model: None
     declared: Callable[[str], dict[str, Any] | None] = lambda model: None
     cohorts: Callable[[str], Sequence[str]] = lambda model: ()
+    records: Callable[[str], Keeping | None] = lambda model: None
 
     def prepare(self, model: str, version: int | str, *, as_shadow: bool = False) -> Deployed:
         """The version, ready for `Deployments.promote`, or for `begin_shadow`.
@@ -103,7 +105,10 @@ class Preflight:
             )
         try:
             description = _mlmodel(label, self._read(pinned[MLMODEL].key, pinned[MLMODEL].version_id))
-            loaded, how = self._loaded(label, runtime, description, pinned)
+            if runtime is None and "onnx" not in description["flavors"] and self.records(model) is not None:
+                loaded, how = MLMODEL, None  # what serves it loads it, and not we
+            else:
+                loaded, how = self._loaded(label, runtime, description, pinned)
             self._check_size(label, model, found, runtime, how, as_shadow=as_shadow)
             signature = _signature(label, description)
             files = tuple(

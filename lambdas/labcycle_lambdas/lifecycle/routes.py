@@ -21,6 +21,7 @@ from labcycle_lambdas.lifecycle import (
     outcomes,
     pace,
     reactions,
+    records,
     shadow,
     trial,
     usage,
@@ -64,6 +65,7 @@ ROUTES: dict[tuple[str, str], Serve] = {
     ("GET", "/orphans"): orphans.of_team,
     ("POST", "/models/{model}/outcomes"): outcomes.send,
     ("GET", "/models/{model}/outcomes"): outcomes.outcomes,
+    ("POST", "/models/{model}/records"): records.send,
     ("GET", "/pace"): pace.of_team,
     ("GET", "/custody/subjects"): custody.subjects,
     ("GET", "/custody/events"): custody.events,
@@ -83,6 +85,7 @@ RIGHTS: dict[Serve, Right] = {
     shadow.begin: "promote",
     shadow.end: "promote",
     outcomes.send: "log",  # a record of what happened, as runs are; it decides nothing by itself
+    records.send: "log",
 }
 
 

@@ -23,7 +23,7 @@ _NAMED = 5  # columns that moved most
 _KEPT = 200  # an item holds 400 KB
 _CLOCKS = timedelta(minutes=5)  # by which those of sandboxes may be ahead
 _GROWS = timedelta(hours=2)  # after its begin: a sandbox that was frozen writes its last rows when it is asked again
-_WHOLE = {"share": 1.0}  # of a model without an API: what scores it writes its profile first
+_WHOLE = {"share": 1.0}  # of a model in batches: what scores it writes its profile first
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class DriftJudge:
         new_rows, seen = _new(
             [one for one in windows if one.reference == reference.fingerprint], before.seen, moment.at
         )
-        covered = coverage.to_doc() if coverage else _WHOLE if self.counted is None else None
+        is_whole = self.counted is None and all(window.asked is not None for window in windows)
+        covered = coverage.to_doc() if coverage else _WHOLE if is_whole else None
         more = NOTHING | {"rows": merged.rows, "new_rows": new_rows, "window_start": stamp(since), "coverage": covered}
         if coverage and coverage.share < LEAST_SHARE:
             reason = (

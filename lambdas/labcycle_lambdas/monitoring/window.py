@@ -9,7 +9,8 @@ from labcycle_lambdas.ledger.profiles import StoredProfile
 
 
 class Window(NamedTuple):
-    """A window of a sandbox. `asked`: all requests that its server had; None in profiles of the time when it did not count them."""
+    """A window of a sandbox. `asked`: all requests that its server had; None where nobody counted them: in old
+    profiles, and in those of records."""
 
     start: datetime
     sandbox_id: str

@@ -195,6 +195,7 @@ def track(team: Team) -> None:
     for prefix in (root, f"s3://{team.bucket}/data/{MODEL}"):
         _store_objects(scientist, prefix)
     _send_outcomes(scientist)
+    _send_records(scientist)
 
 
 def _use_artifacts_behind_the_api(member: Member, folder: str) -> None:
@@ -610,6 +611,13 @@ def _load_objects(member: Member, root: str) -> None:
     version = member.s3.get_object(Bucket=bucket, Key=found[0]["Key"])["VersionId"]
     # As it was, whatever lies in its place by then.
     member.s3.get_object(Bucket=bucket, Key=found[0]["Key"], VersionId=version)
+
+
+def _send_records(member: Member) -> None:
+    """What a model predicted that is served elsewhere, which this one is not."""
+    body = {"version": 1, "records": [{"prediction": 1, "features": {"amount": 2.5}}]}
+    answer = member.call("POST", "/labcycle/1.0/models/told/records", body=body)
+    assert answer.status == 400 and "takes no records" in str(answer), str(answer)
 
 
 def _send_outcomes(member: Member) -> None:

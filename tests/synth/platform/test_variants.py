@@ -88,6 +88,7 @@ TEAM: dict[str, Any] = {
         model("reacting", monitor={}, retrain=RETRAIN, react=[{"on": ["drift"], "do": "retrain"}]),
         model("batched", deliver=[API | {"memory_mb": 1024}, BATCH | {"schedule": "rate(1 day)", "concurrency": 3}]),
         model("only-batched", deliver=[BATCH]),
+        model("elsewhere", deliver=[{"form": "external"}, REPORT], monitor={"capture": {}, "cohorts": ["country"]}),
     ],
 }
 
@@ -121,11 +122,12 @@ def test_a_model_has_what_its_file_says(lab: dict[str, SynthesizedStack]) -> Non
         ("reacting", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
         ("batched", {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}),
         ("only-batched", {"AWS::StepFunctions::StateMachine"}),
+        ("elsewhere", {"AWS::Scheduler::Schedule"}),
     ):
         optional = {"AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"}
         assert kinds(lab[f"labcycle-lab-model-{name}"]) & optional == has, name
     reporting = {name for name, stack in lab.items() if "ReportFunction" in stack.template.get("Outputs", {})}
-    assert reporting == {"labcycle-lab-model-watched"}
+    assert reporting == {"labcycle-lab-model-elsewhere", "labcycle-lab-model-watched"}
 
 
 def test_batches_have_the_memory_that_a_promotion_looks_at(lab: dict[str, SynthesizedStack]) -> None:

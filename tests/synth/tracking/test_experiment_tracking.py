@@ -242,7 +242,9 @@ def test_scientists_log_but_do_not_promote(template: Template) -> None:
     log, read, promote = (granted(template, role) for role in ("log", "read", "promote"))
     assert "POST/api/*" in routes(log["execute-api:Invoke"]) and "GET/*" in routes(log["execute-api:Invoke"])
     asked = routes(log["execute-api:Invoke"])
-    assert {route for route in asked if "labcycle" in route} == {"POST/labcycle/1.0/models/*/outcomes"}
+    assert {route for route in asked if "labcycle" in route} == {
+        f"POST/labcycle/1.0/models/*/{what}" for what in ("outcomes", "records")
+    }
     assert not asked & {"*", "POST/*"}
     assert "s3:PutObject" in log and "s3:DeleteObject" not in log
     below = ("experiments/*", "data/*", "outcomes/*/in/*", "outcomes/*/rejected/*")

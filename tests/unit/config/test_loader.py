@@ -184,12 +184,12 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
         (
             ("{form: api, runtime: lambda}", "{form: bach}"),
             "models[0].deliver[0].form",
-            "got bach; allowed api, batch, report or app. Did you mean batch?",
+            "got bach; allowed api, batch, external, report or app. Did you mean batch?",
         ),
         (
             ("{form: api, runtime: lambda}", "{runtime: lambda}"),
             "models[0].deliver[0].form",
-            "got nothing; allowed api, batch, report or app. Add the key form",
+            "got nothing; allowed api, batch, external, report or app. Add the key form",
         ),
         (
             ("form: api, runtime: lambda", "form: api, runtime: lambda, schedule: rate(1 day)"),

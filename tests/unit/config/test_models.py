@@ -12,6 +12,7 @@ from labcycle.config import (
     ApiDelivery,
     BatchDelivery,
     Drift,
+    ExternalDelivery,
     HardwareTier,
     Member,
     Model,
@@ -89,6 +90,10 @@ def test_the_rules_hold_without_a_file_too() -> None:
     with pytest.raises(ValidationError, match="got batch again"):
         model(deliver=[BatchDelivery(form="batch")] * 2)
     assert model(deliver=[BatchDelivery(form="batch")], monitor=Monitor()).api is None
+    with pytest.raises(ValidationError, match="got external beside batch; allowed alone or beside report"):
+        model(deliver=[ExternalDelivery(form="external"), BatchDelivery(form="batch")])
+    elsewhere = model(deliver=[ExternalDelivery(form="external")], monitor=Monitor())
+    assert elsewhere.deliver == (elsewhere.external,) and model().external is None
     with pytest.raises(ValidationError, match="got country, which capture never keeps"):
         Monitor(cohorts=("country",), capture=RawCapture(redact=("iban", "country")))
     with pytest.raises(ValidationError, match="got 1,200 characters of names; allowed 1,000 together"):

@@ -113,10 +113,14 @@ def test_what_the_canary_was_asked_counts_too(world: World) -> None:
     assert (covered["coverage"]["share"], covered["verdict"], covered["rows"]) == (1.0, "stable", 120)
 
 
-def test_a_model_without_an_api_is_covered(world: World) -> None:
+@pytest.mark.parametrize(("asked", "coverage"), [(0, {"share": 1.0}), (None, None)], ids=["batches", "records"])
+def test_a_model_without_an_api_is_covered_by_its_batches(
+    world: World, asked: int | None, coverage: dict[str, float] | None
+) -> None:
+    """Of records nobody knows what they are a share of."""
     traffic = Traffic(world)
-    traffic.flows(0.5)
-    assert traffic.judged(1)["coverage"] == {"share": 1.0}
+    traffic.flows(0.5, asked=asked)
+    assert traffic.judged(1)["coverage"] == coverage
 
 
 def test_servers_that_write_nothing_at_all_are_noticed(world: World) -> None:
