@@ -54,6 +54,7 @@ MOUNTED = {
         "labcycle.lineage.workspace", "", "Print the environment that built a model, and how to make it anew."
     ),
     "batch": Mounted("labcycle.client.batch", "", "Start the batches of a model, resume them, see how they go."),
+    "records": Mounted("labcycle.client.records", "", "Send what a model predicted that is served elsewhere."),
     "outcomes": Mounted("labcycle.client.outcomes", "", "Send what became of predictions, see what is known of it."),
     "new": Mounted("labcycle.scaffold.cli", "", "Start a model's project from a template."),
     "explain": Mounted("labcycle.lineage.cli", "", "Show how a version of a model was built, back to data and code."),
