@@ -30,6 +30,7 @@ from labcycle.config import (
     BatchDelivery,
     Consumer,
     Drift,
+    ExternalDelivery,
     FargateDelivery,
     Issuer,
     Member,
@@ -570,6 +571,8 @@ def _deliveries(target: Data) -> st.SearchStrategy[list[Data]]:
         (report, alone),
         (report, batch, page, api),
         (report, batch, alone),
+        (mapping(ExternalDelivery), report),
+        (mapping(ExternalDelivery),),
     )
     return st.one_of(*(st.tuples(*forms).map(list) for forms in forms_of))
 
@@ -594,6 +597,8 @@ def _models(draw: st.DrawFn, team: str, target: Data, whole: bool) -> Data:
         )
     )
     data |= _runtime(data["name"])
+    if "api" not in [one["form"] for one in data["deliver"]]:
+        data.pop("promotion", None)  # in which a share of its requests is answered
     if whole:
         data |= {"monitor": {"drift": draw(_whole(Drift))}, "retrain": draw(mapping(Retrain, image=_images(region)))}
     if data.get("retrain"):
