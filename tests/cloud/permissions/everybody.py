@@ -471,6 +471,7 @@ def work_in_workspace(team: Team) -> None:
     for root in (run["artifact_uri"], f"s3://{team.bucket}/data/{MODEL}"):
         _store_objects(workspace, root)
     _send_outcomes(workspace)
+    _send_records(workspace)
     team.model(MODEL).call("GET", "/version", workspace.caller)
 
 
