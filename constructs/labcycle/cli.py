@@ -53,6 +53,7 @@ MOUNTED = {
     "workspace": Mounted(
         "labcycle.lineage.workspace", "", "Print the environment that built a model, and how to make it anew."
     ),
+    "tiers": Mounted("labcycle.client.tiers", "", "List the hardware tiers with their prices; advise which fits."),
     "batch": Mounted("labcycle.client.batch", "", "Start the batches of a model, resume them, see how they go."),
     "records": Mounted("labcycle.client.records", "", "Send what a model predicted that is served elsewhere."),
     "outcomes": Mounted("labcycle.client.outcomes", "", "Send what became of predictions, see what is known of it."),

@@ -25,6 +25,7 @@ from tests.generated.strategies import (
     EXTREMES,
     Data,
     bound,
+    in_region,
     mapping,
     mappings,
     members_of,
@@ -93,7 +94,9 @@ def whole_files(draw: st.DrawFn) -> Files:
         )
     )
     spread({**data, "models": models})
-    return Files({**data, "models": models, "workspaces": draw(mapping(Workspaces))}, target)
+    workspaces = draw(mapping(Workspaces))
+    in_region(workspaces, target["region"])
+    return Files({**data, "models": models, "workspaces": workspaces}, target)
 
 
 @dataclass(frozen=True)

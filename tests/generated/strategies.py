@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from labcycle.config import (
+    TIERS,
     ApiDelivery,
     AppDelivery,
     AsynchronousDelivery,
@@ -38,6 +39,7 @@ from labcycle.config import (
     Monitor,
     Network,
     NextRuntime,
+    OwnTier,
     Principal,
     Promotion,
     RealTimeDelivery,
@@ -51,6 +53,8 @@ from labcycle.config import (
     Team,
     Token,
     Tracking,
+    Workspaces,
+    instance_types,
     names,
 )
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
@@ -159,6 +163,13 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (Promotion, "canary_percents"): st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     (Network, "name"): names_of(128),
     (Network, "cidr"): _cidrs(),
+    (OwnTier, "name"): names_of(40).filter(lambda name: name not in TIERS),
+    (OwnTier, "instance_type"): st.sampled_from(list(instance_types())),
+    (Workspaces, "tiers"): st.lists(st.sampled_from(list(TIERS)), min_size=1, max_size=7, unique=True),
+    (Workspaces, "own_tiers"): st.deferred(
+        lambda: st.lists(mapping(OwnTier), max_size=3, unique_by=lambda tier: str(tier["name"]))
+    ),
+    (Target, "instance_types"): st.lists(st.sampled_from(list(instance_types())), max_size=3, unique=True),
     (Target, "target"): names_of(104),
     (Target, "region"): st.sampled_from(known_regions()),
     (Target, "quotas"): st.dictionaries(
@@ -449,7 +460,17 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
         data.pop("workspaces", None)
     elif "workspaces" not in data and draw(st.booleans()):  # few targets and teams can have them
         data["workspaces"] = draw(values(Team, "workspaces"))
+    if data.get("workspaces"):
+        in_region(data["workspaces"], region)
     return data
+
+
+def in_region(workspaces: Data, region: str) -> None:
+    """Leave out tiers that the region does not have; where it has none of them, the smallest takes their place."""
+    there = [name for name in workspaces["tiers"] if TIERS[name].machine.is_in(region)]
+    workspaces["tiers"] = there or ["cpu-small" if TIERS["cpu-small"].machine.is_in(region) else "compute-large"]
+    own = [one for one in workspaces.get("own_tiers", ()) if instance_types()[one["instance_type"]].is_in(region)]
+    workspaces |= {"own_tiers": own} if "own_tiers" in workspaces else {}
 
 
 def _recipients() -> st.SearchStrategy[list[str]]:

@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
-from labcycle.config import Member, Reaction, Retrain
+from labcycle.config import TIERS, HardwareTier, Member, Reaction, Retrain
 from labcycle.foundation import TeamFoundation
 from labcycle.monitoring import ModelMonitor, ModelReaction
 from labcycle.network import SharedNetwork
@@ -32,7 +32,7 @@ Ec2Workspaces(
     "Workspaces",
     team="ours",
     members=[member],
-    tiers=["gpu-small"],
+    tiers=[TIERS["gpu-small"], HardwareTier("big", "x2iedn.2xlarge")],
     vpc=network.vpc,
     tracking_url_parameter="/ours/tracking-url",
 )

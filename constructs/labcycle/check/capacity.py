@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labcycle.config import TIERS, names
+from labcycle.config import instance_types, names
 
 from .estate import Estate
 from .finding import CheckError
@@ -268,7 +268,6 @@ def _concurrency(estate: Estate, templates: Sequence[Template]) -> float:
 
 def _vcpus(*families: str) -> Need:
     """vCPUs of one running workspace a member, of the largest tier of these families that the member may start."""
-    sizes = {tier.instance_type: tier.vcpus for tier in TIERS.values()}
 
     def needed(estate: Estate, templates: Sequence[Template]) -> float:
         largest: dict[str, int] = defaultdict(int)
@@ -277,8 +276,9 @@ def _vcpus(*families: str) -> Need:
                 data = estate.value(template, template.properties(logical_id).get("LaunchTemplateData", {}))
                 instance = str(data.get("InstanceType", ""))
                 owner = str(data.get("IamInstanceProfile", logical_id))
-                if instance.startswith(families):
-                    largest[owner] = max(largest[owner], sizes.get(instance, 0))
+                known = instance_types().get(instance)
+                if known and instance.startswith(families):
+                    largest[owner] = max(largest[owner], known.vcpus)
         return sum(largest.values())
 
     return needed
@@ -358,6 +358,10 @@ QUOTAS: tuple[Quota, ...] = (
     Quota("security groups", "L-E79EC296", 2_500, _count("AWS::EC2::SecurityGroup"), _VPC),
     Quota("vCPUs of standard instances, a workspace a member", "L-1216C47A", 5, _vcpus("m", "r", "c", "t"), _EC2),
     Quota("vCPUs of G instances, a workspace a member", "L-DB2E81BA", 0, _vcpus("g"), _EC2),
+    Quota("vCPUs of P instances, a workspace a member", "L-417A185B", 0, _vcpus("p"), _EC2),
+    Quota("vCPUs of Inf instances, a workspace a member", "L-1945791B", 0, _vcpus("inf"), _EC2),
+    Quota("vCPUs of Trn instances, a workspace a member", "L-2C3B7624", 0, _vcpus("trn"), _EC2),
+    Quota("vCPUs of X instances, a workspace a member", "L-7295265B", 0, _vcpus("x"), _EC2),
     Quota("Batch compute environments", "", 50, _count("AWS::Batch::ComputeEnvironment"), f"{_GENERAL}batch.html"),
     Quota("Batch job queues", "", 50, _count("AWS::Batch::JobQueue"), f"{_GENERAL}batch.html"),
 )

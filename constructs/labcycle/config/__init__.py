@@ -1,7 +1,8 @@
 """Team and target files: models, loader, JSON Schema, and the names that follow from them. Imports no aws_cdk."""
 
 from .gather import load_paths
-from .hardware import PRICES_AS_OF, PRICES_REGION, TIERS, HardwareTier, TierName
+from .hardware import TIERS, HardwareTier, TierName
+from .instance_types import InstanceType, instance_types
 from .loader import load_all, load_target, load_team
 from .locks import Flavour, Lock
 from .problem import ConfigError, Problem
@@ -31,6 +32,7 @@ from .team import (
     NextRuntime,
     OffHours,
     Outcome,
+    OwnTier,
     Performance,
     Principal,
     Promotion,
@@ -55,8 +57,6 @@ from .team import (
 from .together import check_together
 
 __all__ = [
-    "PRICES_AS_OF",
-    "PRICES_REGION",
     "TIERS",
     "ApiDelivery",
     "AppDelivery",
@@ -76,6 +76,7 @@ __all__ = [
     "Freshness",
     "HardwareTier",
     "InstanceOffHours",
+    "InstanceType",
     "Issuer",
     "Lock",
     "Member",
@@ -85,6 +86,7 @@ __all__ = [
     "NextRuntime",
     "OffHours",
     "Outcome",
+    "OwnTier",
     "Performance",
     "Principal",
     "Problem",
@@ -110,6 +112,7 @@ __all__ = [
     "Tracking",
     "Workspaces",
     "check_together",
+    "instance_types",
     "json_schema",
     "load_all",
     "load_paths",

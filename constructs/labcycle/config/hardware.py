@@ -1,51 +1,82 @@
-"""The hardware tiers that a team file can name: a small, dated catalogue.
-
-Prices are on-demand, Linux, per hour, in USD, in us-east-1: an estimate to compare by, not a quote. The date says when
-they were written down; a region's own price list is what is charged.
-"""
+"""The hardware tiers that a team file can name: classes of machines, named for what they are for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-PRICES_AS_OF = "2025-01"
-PRICES_REGION = "us-east-1"
+from .instance_prices import usd_hour
+from .instance_types import InstanceType, instance_types
 
-TierName = Literal["cpu-small", "cpu-large", "memory-large", "gpu-small", "gpu-medium", "gpu-large"]
+TierName = Literal[
+    "cpu-small",
+    "cpu-medium",
+    "cpu-large",
+    "cpu-xlarge",
+    "compute-large",
+    "memory-medium",
+    "memory-large",
+    "memory-xlarge",
+    "memory-huge",
+    "gpu-small",
+    "gpu-medium",
+    "gpu-large",
+    "gpu-xlarge",
+    "gpu-a100",
+    "gpu-h100",
+    "gpu-h100-eight",
+    "accelerator-small",
+    "accelerator-medium",
+    "accelerator-large",
+]
 
 
 @dataclass(frozen=True)
 class HardwareTier:
-    """A class of machine, named for what it is for.
+    """A class of machine: one of the catalogue `TIERS`, or a team's own.
 
     Parameters
     ----------
     instance_type
-        EC2 instance type.
-    vcpus, memory_gib
-        What one machine has.
-    gpu
-        Number and model of its GPUs; `None` for none.
-    gpu_memory_gib
-        Memory of all its GPUs together.
-    usd_per_hour
-        Estimate, see `PRICES_AS_OF` and `PRICES_REGION`.
+        EC2 instance type, one of `instance_types()`.
+    purpose
+        What it is for; "" where nobody says.
     """
 
+    name: str
     instance_type: str
-    vcpus: int
-    memory_gib: int
-    gpu: str | None
-    gpu_memory_gib: int
-    usd_per_hour: float
+    purpose: str = ""
+
+    @property
+    def machine(self) -> InstanceType:
+        """What one machine has."""
+        return instance_types()[self.instance_type]
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """Estimate, see `instance_prices`; None where it is not known."""
+        return usd_hour(self.machine)
 
 
-TIERS: dict[TierName, HardwareTier] = {
-    "cpu-small": HardwareTier("m7i.large", 2, 8, None, 0, 0.101),
-    "cpu-large": HardwareTier("m7i.4xlarge", 16, 64, None, 0, 0.806),
-    "memory-large": HardwareTier("r7i.4xlarge", 16, 128, None, 0, 1.058),
-    "gpu-small": HardwareTier("g4dn.xlarge", 4, 16, "1 NVIDIA T4", 16, 0.526),
-    "gpu-medium": HardwareTier("g5.xlarge", 4, 16, "1 NVIDIA A10G", 24, 1.006),
-    "gpu-large": HardwareTier("g5.12xlarge", 48, 192, "4 NVIDIA A10G", 96, 5.672),
+_INSTANCES: dict[TierName, tuple[str, str]] = {
+    "cpu-small": ("m7i.large", "notebooks, small tables"),
+    "cpu-medium": ("m7i.2xlarge", "daily work in memory"),
+    "cpu-large": ("m7i.4xlarge", "trees and ensembles"),
+    "cpu-xlarge": ("m7i.16xlarge", "many processes at once"),
+    "compute-large": ("c7i.8xlarge", "processors rather than memory"),
+    "memory-medium": ("r7i.2xlarge", "tables that do not fit otherwise"),
+    "memory-large": ("r7i.4xlarge", "large joins"),
+    "memory-xlarge": ("r7i.8xlarge", "tables of 100 GiB"),
+    "memory-huge": ("x2iedn.8xlarge", "graphs and joins of 500 GiB"),
+    "gpu-small": ("g4dn.xlarge", "inference, small networks"),
+    "gpu-medium": ("g5.xlarge", "fine-tuning of small models"),
+    "gpu-large": ("g5.12xlarge", "several GPUs"),
+    "gpu-xlarge": ("g6e.12xlarge", "models that need 48 GiB a GPU"),
+    "gpu-a100": ("p4d.24xlarge", "large trainings, fast network"),
+    "gpu-h100": ("p5.4xlarge", "one H100"),
+    "gpu-h100-eight": ("p5.48xlarge", "the largest trainings"),
+    "accelerator-small": ("inf2.xlarge", "inference by AWS Neuron"),
+    "accelerator-medium": ("trn1.2xlarge", "training by AWS Neuron"),
+    "accelerator-large": ("trn1.32xlarge", "large trainings by AWS Neuron"),
 }
+TIERS: dict[TierName, HardwareTier] = {name: HardwareTier(name, *told) for name, told in _INSTANCES.items()}

@@ -16,12 +16,14 @@ from typing import Any
 
 from .endpoints import is_accelerated
 from .fargate import allowed_memory_mb
+from .hardware import TIERS
 from .names import token_url_output
 from .problem import Path
 from .regions import is_zone_of, known_regions
 from .training_prices import USD_HOUR
 
 PRINCIPAL_KINDS = ("identity_center", "iam_user", "saml_subject", "oidc_subject")
+MOST_TIERS = 10
 MODEL_KEYS = ("name", "business_owner", "deliver", "runtime", "promotion", "monitor", "retrain", "react")
 NETWORK_KEYS = ("name", "cidr", "vpc_id", "private_subnet_ids", "egress")
 # As in https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ServiceQuota.html
@@ -203,6 +205,21 @@ def principal_rules(principal: Any) -> Iterator[Broken]:
 
 def workspaces_rules(workspaces: Any) -> Iterator[Broken]:
     yield from _no_repeats(workspaces, "tiers")
+    yield from _unique(workspaces, "own_tiers", "name", "tier")
+    count = len(list(_items(workspaces, "tiers"))) + len(list(_items(workspaces, "own_tiers")))
+    if count > MOST_TIERS and len(list(_items(workspaces, "own_tiers"))) > 0:
+        yield Broken(
+            ("own_tiers",),
+            f"got {count} tiers with those of the catalogue; allowed {MOST_TIERS} together, since each is named in the roles of members, which "
+            "hold few characters. Remove some",
+            on_key=True,
+        )
+    for i, tier in _items(workspaces, "own_tiers"):
+        if isinstance(name := _get(tier, "name"), str) and name in TIERS:
+            yield Broken(
+                ("own_tiers", i, "name"),
+                f"got {name}, which is a tier of the catalogue; allowed another name. Choose one, or add {name} to tiers",
+            )
 
 
 def model_rules(model: Any) -> Iterator[Broken]:

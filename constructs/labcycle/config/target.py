@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 from . import rules
 from .origin import Origin
 from .ruling import obey
-from .vocabulary import AccountId, Allowed, Name, Region, Settings
+from .vocabulary import AccountId, Allowed, InstanceTypeName, Name, Region, Settings
 
 Egress = Literal["none", "nat"]
 
@@ -117,6 +117,9 @@ class Target(Settings):
         Field(json_schema_extra={"propertyNames": {"pattern": rules.QUOTA_CODE.pattern}}),
     ] = {}
     """What Service Quotas has given the account in this region beyond the defaults, by the quota's code."""
+
+    instance_types: Annotated[tuple[InstanceTypeName, ...], Field(strict=False)] = ()
+    """Instance types that the region has got since the catalogue of tiers was made."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 

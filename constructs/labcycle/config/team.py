@@ -9,14 +9,14 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, StringConst
 from . import rules
 from .endpoints import EndpointInstance, LaterInstance, ServerlessMemory, endpoint_memory_mb
 from .fargate import CpuUnits
-from .hardware import TierName
+from .hardware import TIERS, HardwareTier, TierName
 from .locks import Flavour, Lock
 from .metrics import Metric
 from .origin import Origin
 from .problem import ConfigError
 from .ruling import obey
 from .schedules import CronExpression, ScheduleExpression, TimeZone, as_schedule
-from .vocabulary import Allowed, Email, Name, Settings, TagValue
+from .vocabulary import Allowed, Email, InstanceTypeName, Name, Settings, TagValue
 
 Stage = Literal["sandbox", "staging", "production"]
 Role = Literal["data_scientist", "lead", "reviewer", "operator", "stakeholder", "platform_engineer"]
@@ -202,17 +202,34 @@ class Tracking(Settings):
         return obey(self, rules.tracking_rules)
 
 
+class OwnTier(Settings):
+    """A hardware tier that the catalogue does not have."""
+
+    name: Annotated[Name, Field(max_length=40)]
+    """Name of the tier."""
+    instance_type: InstanceTypeName
+    """EC2 instance type; `labcycle tiers advise` names fitting ones with their prices."""
+
+
 class Workspaces(Settings):
     """Machines that members with the role data_scientist can start."""
 
-    tiers: Annotated[tuple[TierName, ...], Field(strict=False, min_length=1)]
-    """Hardware tiers on offer."""
+    tiers: Annotated[tuple[TierName, ...], Field(strict=False, min_length=1, max_length=10)]
+    """Hardware tiers on offer; `labcycle tiers` lists them with their prices."""
+    own_tiers: Annotated[tuple[OwnTier, ...], Field(strict=False, max_length=9)] = ()
+    """Further tiers of the team's own, on offer as well; with those of the catalogue 10 at most."""
     volume_gib: Annotated[int, Field(ge=40, le=16384)] = 100
     """Size of a workspace's encrypted data volume in GiB."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         return obey(self, rules.workspaces_rules)
+
+    @property
+    def hardware(self) -> tuple[HardwareTier, ...]:
+        """All tiers on offer."""
+        own = (HardwareTier(one.name, one.instance_type) for one in self.own_tiers)
+        return (*(TIERS[name] for name in self.tiers), *own)
 
 
 class ConsumerQuota(Settings):

@@ -44,6 +44,7 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
             f"Set network.egress: nat in the target, choose another target, or remove workspaces",
             on_key=True,
         )
+    yield from _tiers_elsewhere(team, target)
     for i, model in enumerate(team.models):
         for j, deliver in enumerate(model.deliver):
             if isinstance(deliver, FargateDelivery | EndpointDelivery):
@@ -82,6 +83,24 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
     for name in team_names(team, target):
         if len(name.text) > name.limit:
             yield team.origin.problem(name.path, _too_long(name))
+
+
+def _tiers_elsewhere(team: Team, target: Target) -> Iterator[Problem]:
+    """Tiers whose instances the target's region does not have."""
+    if team.workspaces is None:
+        return
+    catalogue = len(team.workspaces.tiers)
+    for i, tier in enumerate(team.workspaces.hardware):
+        if tier.machine.is_in(target.region) or tier.instance_type in target.instance_types:
+            continue
+        own = i >= catalogue
+        path = ("own_tiers", i - catalogue, "instance_type") if own else ("tiers", i)
+        got = tier.instance_type if own else f"{tier.name}, which is {tier.instance_type},"
+        yield team.origin.problem(
+            ("workspaces", *path),
+            f"got {got} in the target {target.target}, whose region {target.region} does not have it. `labcycle tiers --region "
+            f"{target.region}` lists those that it has; if AWS offers it there by now, add {tier.instance_type} to instance_types of the target",
+        )
 
 
 def _no_containers(

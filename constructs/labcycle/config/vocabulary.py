@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from .instance_types import instance_types
 from .regions import known_regions
 
 
@@ -72,4 +73,22 @@ Region = Annotated[
     AfterValidator(_region),
     Field(json_schema_extra=_region_schema),
     Allowed("an AWS region such as eu-west-1"),
+]
+
+
+def _instance_type(value: str) -> str:
+    if value not in instance_types():
+        raise PydanticCustomError("unknown_name", "unknown instance type", {"known": list(instance_types())})
+    return value
+
+
+def _instance_type_schema(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(instance_types())
+
+
+InstanceTypeName = Annotated[
+    str,
+    AfterValidator(_instance_type),
+    Field(json_schema_extra=_instance_type_schema),
+    Allowed("an instance type of EC2 such as r7i.8xlarge, x86_64 and not of an old family"),
 ]

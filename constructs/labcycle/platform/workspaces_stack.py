@@ -32,7 +32,7 @@ class WorkspacesStack(Stack):
             "Workspaces",
             team=team.team,
             members=team.members,
-            tiers=team.workspaces.tiers,
+            tiers=team.workspaces.hardware,
             vpc=contract.network(self, target),
             volume=Size.gibibytes(team.workspaces.volume_gib),
             tracking_url_parameter=names.tracking_url_parameter(team.team),

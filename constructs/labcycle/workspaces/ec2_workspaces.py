@@ -14,14 +14,15 @@ from constructs import Construct
 
 from labcycle._grants import allow, allow_key
 from labcycle._keys import own_key
-from labcycle.config import TIERS, Member, TierName, names
+from labcycle.config import HardwareTier, Member, names
 from labcycle.workspaces.access import grant_workspaces
 from labcycle.workspaces.user_data import DATA_DEVICE, user_data
 
 # Public parameters with the newest image, read by EC2 at each launch.
 GPU_IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
+NEURON_IMAGE = "/aws/service/neuron/dlami/base/amazon-linux-2023/latest/image_id"
 CPU_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-ROOT_DEVICE = "/dev/xvda"  # of both images
+ROOT_DEVICE = "/dev/xvda"  # of these images
 WHEELS = "wheels/"
 _CHANNELS = (
     "ssmmessages:CreateControlChannel",
@@ -51,7 +52,7 @@ class Ec2Workspaces(Construct):
     members
         Those with the role `data_scientist` get workspaces.
     tiers
-        Names in the catalogue `labcycle.config.TIERS`.
+        Of the catalogue `labcycle.config.TIERS`, or a team's own.
     vpc
         Its private subnets need a way to the tracking API: NAT.
     tracking_url_parameter
@@ -66,7 +67,7 @@ class Ec2Workspaces(Construct):
     Raises
     ------
     ValueError
-        If there is no data scientist, no tier, an unknown tier, or the VPC has no private subnet.
+        If there is no data scientist or no tier, two have one name, or the VPC has no private subnet.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Ec2Workspaces(Construct):
         *,
         team: str,
         members: Sequence[Member],
-        tiers: Sequence[TierName],
+        tiers: Sequence[HardwareTier],
         vpc: ec2.IVpc,
         tracking_url_parameter: str,
         volume: Size | None = None,
@@ -85,11 +86,13 @@ class Ec2Workspaces(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         scientists = [member for member in members if "data_scientist" in member.roles]
-        unknown = [tier for tier in tiers if tier not in TIERS]
         if not scientists:
             raise ValueError("members: got nobody with the role data_scientist; workspaces are for data scientists.")
-        if unknown or not tiers:
-            raise ValueError(f"tiers: got {unknown or 'none'}; allowed are {', '.join(TIERS)}.")
+        if not tiers or len({tier.name for tier in tiers}) < len(tiers):
+            said = ", ".join(tier.name for tier in tiers) or "none"
+            raise ValueError(
+                f"tiers: got {said}; allowed is each tier once, such as labcycle.config.TIERS['cpu-small']."
+            )
         # By these tags members are kept to their own machines, and teams apart.
         Tags.of(self).add("labcycle:team", team)
         self._team = team
@@ -106,13 +109,13 @@ class Ec2Workspaces(Construct):
             )
         self.security_group = self._security_group()
         self.roles: dict[str, iam.Role] = {}
-        self.launch_templates: dict[tuple[str, TierName], ec2.LaunchTemplate] = {}
+        self.launch_templates: dict[tuple[str, str], ec2.LaunchTemplate] = {}
         for member in scientists:
             role = self._role(member)
             profile = iam.InstanceProfile(self, f"Profile{member.name}", role=role)
             self.roles[member.name] = role
             for tier in self._tiers:
-                self.launch_templates[member.name, tier] = self._template(member, tier, profile)
+                self.launch_templates[member.name, tier.name] = self._template(member, tier, profile)
 
     def grant_use(self, member: str, grantee: iam.IGrantable) -> None:
         """Let `grantee` start, stop and enter the workspaces of `member`, and nobody else's."""
@@ -128,7 +131,7 @@ class Ec2Workspaces(Construct):
             member=member,
             templates=templates,
             images=sorted({_image(tier) for tier in self._tiers}),
-            instance_types=sorted({TIERS[tier].instance_type for tier in self._tiers}),
+            instance_types=sorted({tier.instance_type for tier in self._tiers}),
             role=self.roles[member],
             key=self.encryption_key,
         )
@@ -170,12 +173,12 @@ class Ec2Workspaces(Construct):
             allow_key(role, self.encryption_key, "read objects", region=stack.region)
         return role
 
-    def _template(self, member: Member, tier: TierName, profile: iam.InstanceProfile) -> ec2.LaunchTemplate:
+    def _template(self, member: Member, tier: HardwareTier, profile: iam.InstanceProfile) -> ec2.LaunchTemplate:
         template = ec2.LaunchTemplate(
             self,
-            f"Template{member.name}-{tier}",
-            launch_template_name=names.launch_template(self._team, member.name, tier),
-            instance_type=ec2.InstanceType(TIERS[tier].instance_type),
+            f"Template{member.name}-{tier.name}",
+            launch_template_name=names.launch_template(self._team, member.name, tier.name),
+            instance_type=ec2.InstanceType(tier.instance_type),
             machine_image=ec2.MachineImage.resolve_ssm_parameter_at_launch(_image(tier)),
             instance_profile=profile,
             security_group=self.security_group,
@@ -191,7 +194,7 @@ class Ec2Workspaces(Construct):
                 user_data(
                     team=self._team,
                     member=member.name,
-                    tier=tier,
+                    tier=tier.name,
                     region=Stack.of(self).region,
                     tracking_url_parameter=self._parameter,
                     wheels=f"s3://{self._wheels.bucket_name}/{WHEELS}" if self._wheels else None,
@@ -204,7 +207,7 @@ class Ec2Workspaces(Construct):
         # The image knows how large its root disk must be at least.
         resource.add_property_deletion_override("LaunchTemplateData.BlockDeviceMappings.0.Ebs.VolumeSize")
         Tags.of(template).add("labcycle:member", member.name)
-        Tags.of(template).add("Name", names.launch_template(self._team, member.name, tier))
+        Tags.of(template).add("Name", names.launch_template(self._team, member.name, tier.name))
         return template
 
     def _disk(self, device: str, *, keep: bool) -> ec2.BlockDevice:
@@ -226,5 +229,6 @@ class Ec2Workspaces(Construct):
         )[1]
 
 
-def _image(tier: TierName) -> str:
-    return GPU_IMAGE if TIERS[tier].gpu else CPU_IMAGE
+def _image(tier: HardwareTier) -> str:
+    chips = tier.machine.accelerators
+    return CPU_IMAGE if chips is None else GPU_IMAGE if chips.kind == "gpu" else NEURON_IMAGE

@@ -9,9 +9,9 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
-from labcycle.config import TIERS, Member, TierName, names
+from labcycle.config import TIERS, HardwareTier, Member, TierName, names
 from labcycle.workspaces import Ec2Workspaces
-from labcycle.workspaces.ec2_workspaces import CPU_IMAGE, GPU_IMAGE
+from labcycle.workspaces.ec2_workspaces import CPU_IMAGE, GPU_IMAGE, NEURON_IMAGE
 from tests.synth.assembly import HERE, Template, alone, as_list, of_type
 
 PARAMETER = names.tracking_url_parameter("fraud")
@@ -25,7 +25,11 @@ MEMBERS = (member("ann", "data_scientist"), member("bob", "data_scientist", "lea
 
 
 def workspaces(
-    stack: Stack, *, tiers: tuple[TierName, ...] = ("gpu-small", "cpu-small"), members: Any = MEMBERS
+    stack: Stack,
+    *,
+    tiers: tuple[TierName, ...] = ("gpu-small", "cpu-small"),
+    own: tuple[HardwareTier, ...] = (),
+    members: Any = MEMBERS,
 ) -> Ec2Workspaces:
     vpc = ec2.Vpc.from_vpc_attributes(
         stack, "Vpc", vpc_id="vpc-1", availability_zones=["a", "b"], private_subnet_ids=["subnet-1", "subnet-2"]
@@ -35,7 +39,7 @@ def workspaces(
         "Workspaces",
         team="fraud",
         members=members,
-        tiers=tiers,
+        tiers=[*(TIERS[name] for name in tiers), *own],
         vpc=vpc,
         volume=Size.gibibytes(100),
         tracking_url_parameter=PARAMETER,
@@ -66,6 +70,16 @@ def test_one_template_a_data_scientist_and_tier(launches: dict[str, Any]) -> Non
 def test_the_image_is_resolved_at_launch(launches: dict[str, Any]) -> None:
     assert launches["labcycle-fraud-ann-gpu-small"]["ImageId"] == f"resolve:ssm:{GPU_IMAGE}"
     assert launches["labcycle-fraud-ann-cpu-small"]["ImageId"] == f"resolve:ssm:{CPU_IMAGE}"
+
+
+def test_a_team_has_tiers_of_its_own_and_accelerators_their_image() -> None:
+    own = HardwareTier("big", "x2iedn.2xlarge")
+    made = alone(lambda stack: workspaces(stack, tiers=("accelerator-small",), own=(own,), members=MEMBERS[:1]))
+    found = {t["LaunchTemplateName"]: t["LaunchTemplateData"] for t in of_type(made, "AWS::EC2::LaunchTemplate")}
+    assert {name: (data["InstanceType"], data["ImageId"]) for name, data in found.items()} == {
+        "labcycle-fraud-ann-accelerator-small": ("inf2.xlarge", f"resolve:ssm:{NEURON_IMAGE}"),
+        "labcycle-fraud-ann-big": ("x2iedn.2xlarge", f"resolve:ssm:{CPU_IMAGE}"),
+    }
 
 
 def test_nobody_comes_in_and_nothing_is_public(template: Template, launches: dict[str, Any]) -> None:
@@ -180,7 +194,14 @@ def test_the_home_zone_of_a_member_does_not_depend_on_the_others() -> None:
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"members": MEMBERS[2:]}, "members"), ({"tiers": ()}, "tiers"), ({"tiers": ("huge",)}, "tiers: got .'huge'.")],
+    [
+        ({"members": MEMBERS[2:]}, "members"),
+        ({"tiers": ()}, "tiers: got none"),
+        (
+            {"own": (HardwareTier("gpu-small", "g6.xlarge"),)},
+            "tiers: got gpu-small, cpu-small, gpu-small; allowed is each",
+        ),
+    ],
 )
 def test_wrong_properties_are_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):

@@ -160,9 +160,13 @@ def test_the_words_of_the_rules_are_those_of_the_models() -> None:
 def test_every_tier_of_the_vocabulary_is_in_the_catalogue() -> None:
     names: tuple[TierName, ...] = TierName.__args__  # type: ignore[attr-defined]
     assert tuple(TIERS) == names
-    for tier in TIERS.values():
-        assert isinstance(tier, HardwareTier) and tier.vcpus > 0 and tier.memory_gib > 0 and tier.usd_per_hour > 0
-        assert (tier.gpu is None) == (tier.gpu_memory_gib == 0)
+    for name, tier in TIERS.items():
+        assert isinstance(tier, HardwareTier) and tier.name == name and tier.purpose
+        assert tier.usd_per_hour and tier.machine.is_in("us-east-1"), name
+        chips = tier.machine.accelerators
+        assert (chips.kind if chips else "none") == {"gpu": "gpu", "accelerator": "neuron"}.get(
+            name.split("-")[0], "none"
+        )
 
 
 def test_regions_and_zones_are_known_offline() -> None:
