@@ -1,13 +1,16 @@
-"""What model servers cost: list prices to compare by, not a quote. Whoever has others writes them here."""
+"""What model servers cost: list prices to compare by, not a quote. Whoever has others writes them in `config/prices.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from labcycle.config.endpoints import EndpointInstance
+from labcycle.config.price_list import AS_OF, HOURS_A_MONTH, REGION
+from labcycle.config.price_list import PRICES as LIST
 
-HOURS_A_MONTH = 730
+_LITTLE_TRAFFIC = 0.1  # of a capacity unit
 
 
 @dataclass(frozen=True)
@@ -18,21 +21,19 @@ class Prices:
     Balancer, with little traffic), Amazon SageMaker (real-time and serverless inference).
     """
 
-    as_of: str = "2026-01"
-    region: str = "us-east-1"
-    lambda_gb_second: float = 0.0000166667
-    lambda_request: float = 0.0000002
-    fargate_processor_hour: float = 0.04048
-    fargate_gb_hour: float = 0.004445
-    load_balancer_month: float = 17.0
-    serverless_gb_second: float = 0.00002
+    as_of: str = AS_OF
+    region: str = REGION
+    lambda_gb_second: float = LIST.usd("lambda_gb_second")
+    lambda_request: float = LIST.usd("lambda_request")
+    fargate_processor_hour: float = LIST.usd("fargate_processor_hour")
+    fargate_gb_hour: float = LIST.usd("fargate_gb_hour")
+    load_balancer_month: float = round(
+        HOURS_A_MONTH * (LIST.usd("load_balancer_hour") + _LITTLE_TRAFFIC * LIST.usd("load_balancer_capacity_hour"))
+    )
+    serverless_gb_second: float = LIST.usd("sagemaker_serverless_gb_second")
     instance_hour: Mapping[EndpointInstance, float] = field(
         default_factory=lambda: {
-            "ml.c5.xlarge": 0.204,
-            "ml.m5.large": 0.115,
-            "ml.m5.xlarge": 0.23,
-            "ml.m5.2xlarge": 0.461,
-            "ml.r5.xlarge": 0.302,
+            name: LIST.usd(f"sagemaker_instance_hour.{name}") for name in get_args(EndpointInstance)
         }
     )
 

@@ -11,8 +11,8 @@ from labcycle.client.decisions import AsJson
 from labcycle.client.tables import print_json, print_table
 from labcycle.config import TIERS, HardwareTier, InstanceType
 from labcycle.config.fitting import Fit, Need, fitting, unfit
-from labcycle.config.instance_prices import AS_OF, REGIONS
 from labcycle.config.instance_types import surveyed_regions
+from labcycle.config.price_list import AS_OF, REGION
 from labcycle.config.regions import known_regions
 from labcycle.errors import LabcycleError
 
@@ -105,7 +105,7 @@ def _print_fits(fits: list[Fit], others: list[tuple[HardwareTier, str]], hours: 
 
 
 def _print_notes(region: str | None) -> None:
-    typer.echo(f"Prices: on demand, Linux, estimates of {AS_OF}, {REGIONS[0]}; other regions may be dearer.")
+    typer.echo(f"Prices: on demand, Linux, estimates of {AS_OF}, {REGION}; other regions may be dearer.")
     if region and region not in surveyed_regions():
         typer.echo(f"What {region} has is not known here: all are shown.")
 
@@ -162,4 +162,4 @@ def _machine_doc(machine: InstanceType) -> dict[str, Any]:
 
 
 def _prices() -> dict[str, Any]:
-    return {"as_of": AS_OF, "regions": list(REGIONS)}
+    return {"as_of": AS_OF, "region": REGION}

@@ -5,6 +5,8 @@ from .hardware import TIERS, HardwareTier, TierName
 from .instance_types import InstanceType, instance_types
 from .loader import load_all, load_target, load_team
 from .locks import Flavour, Lock
+from .price_list import AS_OF as PRICES_AS_OF
+from .price_list import REGION as PRICES_REGION
 from .problem import ConfigError, Problem
 from .schema import json_schema
 from .subjects import subjects_of

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labcycle.config.price_list import AS_OF, HOURS_A_MONTH, PRICES, REGION
 from labcycle.config.target import Egress
-
-PRICES_AS_OF = "2026-11"
-PRICES_REGION = "us-east-1"
-HOURS_A_MONTH = 730
-NAT_GATEWAY_USD_AN_HOUR = 0.045
-PUBLIC_IPV4_USD_AN_HOUR = 0.005
-NAT_USD_A_GB = 0.045
 
 
 @dataclass(frozen=True)
@@ -29,9 +23,9 @@ def monthly_price(egress: Egress) -> MonthlyPrice:
     """
     if egress == "none":
         return MonthlyPrice(0.0, "0 USD a month: no way out, gateway endpoints for S3 and DynamoDB are free")
-    nat, address = (HOURS_A_MONTH * hourly for hourly in (NAT_GATEWAY_USD_AN_HOUR, PUBLIC_IPV4_USD_AN_HOUR))
+    nat, address = (HOURS_A_MONTH * PRICES.usd(key) for key in ("nat_gateway_hour", "public_address_hour"))
     return MonthlyPrice(
         round(nat + address, 2),
         f"about {nat + address:.2f} USD a month also when idle ({nat:.2f} one NAT gateway, {address:.2f} its public address) "
-        f"and {NAT_USD_A_GB} USD a GB through it; estimate, {PRICES_REGION} prices of {PRICES_AS_OF}",
+        f"and {PRICES.usd('nat_gb')} USD a GB through it; estimate, {REGION} prices of {AS_OF}",
     )
