@@ -64,6 +64,7 @@ MOUNTED = {
     "export": Mounted("labcycle.client.custody.cli", "", "Print the events of custody as JSON Lines."),
     "retention": Mounted("labcycle.client.retention", "", "Show which old runs would go, and let them go."),
     "status": Mounted("labcycle.client.status", "", "Show how a team's tracking stands: API, anchors, alarms, errors."),
+    "cost": Mounted("labcycle.cost.cli", "", "Show what a team costs before it is deployed: idle, in use, by part."),
     "diff": Mounted("labcycle.upgrade.cli", "check", "Name what an update would replace or delete, and what it holds."),
     "team": Mounted("labcycle.removal.cli", "", "List what has no team file; end a sandbox with all its data."),
     "local": Mounted("labcycle.local.cli", "local", "Start, show and stop the embedded local cloud."),

@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .finding import CheckError
 
 
-def synthesize(folder: Path, out: Path) -> None:
+def synthesize(folder: Path, out: Path, context: Mapping[str, str] | None = None) -> None:
     """Write the assembly of the app in `folder` to `out`.
 
     Parameters
@@ -22,6 +23,8 @@ def synthesize(folder: Path, out: Path) -> None:
         Has a cdk.json with the app and its context.
     out
         A folder that need not exist.
+    context
+        What would stand behind `-c`.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def synthesize(folder: Path, out: Path) -> None:
         str(command),
         shell=True,
         cwd=folder,
-        env=_environment(folder, settings, out),
+        env=_environment(folder, settings, out, context or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -48,8 +51,8 @@ def synthesize(folder: Path, out: Path) -> None:
         raise CheckError(f"the app wrote no assembly ({command}). Check that it calls app.synth()")
 
 
-def _environment(folder: Path, settings: dict[str, Any], out: Path) -> dict[str, str]:
-    context = {**settings.get("context", {}), **_optional(folder / "cdk.context.json")}
+def _environment(folder: Path, settings: dict[str, Any], out: Path, asked: Mapping[str, str]) -> dict[str, str]:
+    context = {**settings.get("context", {}), **_optional(folder / "cdk.context.json"), **asked}
     # what the CLI adds, so that we check what it deploys
     context |= {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
     return os.environ | {

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from labcycle.client.prices import HOURS_A_MONTH, PRICES, Prices
+from labcycle.client.prices import PRICES, Prices
 from labcycle.config.endpoints import SERVERLESS_MEMORY_MB, endpoint_sizes
 from labcycle.config.fargate import task_sizes
+from labcycle.config.price_list import HOURS_A_MONTH
 
 ENOUGH_REQUESTS = 100
 ENOUGH_HOURS = 24  # from the first window to the last
