@@ -59,6 +59,8 @@ from .team import (
 from .together import check_together
 
 __all__ = [
+    "PRICES_AS_OF",
+    "PRICES_REGION",
     "TIERS",
     "ApiDelivery",
     "AppDelivery",
