@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HOURS_A_MONTH = 730
+_OTHERS = ("cn-", "us-gov-")  # regions that are not commercial ones
 _FILE = Path(__file__).with_name("prices.json")
 
 
@@ -75,7 +76,7 @@ def price_list(region: str = "") -> PriceList:
 
 def _flat(name: str, entry: Mapping[str, Any], region: str) -> Iterator[Price]:
     usd, here = entry["usd"], entry.get("regions", {}).get(region, {})
-    home = "" if entry.get("everywhere") else _WRITTEN["region"]
+    home = "" if entry.get("everywhere") and not region.startswith(_OTHERS) else _WRITTEN["region"]
     if isinstance(usd, dict):
         for kind, figure in usd.items():
             known = kind in here

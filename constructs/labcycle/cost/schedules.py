@@ -1,6 +1,6 @@
 """How often a schedule runs, and what is there in the mean where schedules change it.
 
-Counted over four years with one leap day: a weekday comes 4.35 times a month, the 31st seven times in twelve months. A year in the expression
+Counted over four years with one leap day: a weekday comes 4.3 times a month, the 31st seven times in twelve months. A year in the expression
 says when it runs at all, not how often.
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
@@ -34,7 +34,7 @@ def runs_a_month(expression: str) -> float | None:
         return HOURS_A_MONTH / (int(rate[1]) * _HOURS[rate[2]])
     minutes, hours, *_ = _fields(expression)
     times = len(_numbers(minutes, 0, 59)) * len(_numbers(hours, 0, 23))
-    return sum(times for _ in _days(expression)) / _MONTHS
+    return sum(times for _ in days(expression)) / _MONTHS
 
 
 def mean(before: float, changes: Sequence[tuple[str, float]]) -> float | None:
@@ -61,13 +61,14 @@ def mean(before: float, changes: Sequence[tuple[str, float]]) -> float | None:
 
 def _moments(expression: str) -> Iterator[datetime]:
     minutes, hours, *_ = _fields(expression)
-    for day in _days(expression):
+    for day in days(expression):
         for hour in _numbers(hours, 0, 23):
             for minute in _numbers(minutes, 0, 59):
                 yield datetime(day.year, day.month, day.day, hour, minute)
 
 
-def _days(expression: str) -> Iterator[date]:
+def days(expression: str) -> Iterator[date]:
+    """The days of the four years on which a cron runs."""
     _, _, of_month, month, of_week, _ = _fields(expression)
     months = _numbers(month, 1, 12, _MONTH_NAMES)
     for number in range(_DAYS):
