@@ -168,7 +168,7 @@ def _estimate(estate: Estate, name: str, stacks: Sequence[Template], prefix: str
                 unpriced[part, kind, "it is not in the table of resource types"] += 1
                 continue
             try:
-                costs = list(PRICED[kind](resource)) if kind in PRICED else []
+                costs = [cost for cost in PRICED[kind](resource) if cost.count] if kind in PRICED else []
                 items += (Item(part, resource.logical_id, kind, cost) for cost in costs)
                 found += (PartUse(part, use) for use in uses(resource))
                 works += _works(part, resource) if kind in _SCHEDULES else ()
