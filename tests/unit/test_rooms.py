@@ -48,7 +48,9 @@ def test_library_never_imports_lambda_code_or_the_app() -> None:
     assert offences(LIBRARY, {"labcycle_lambdas", "infra"}) == []
 
 
-@pytest.mark.parametrize("room", ["config", "client", "check", "local", "demo", "upgrade", "removal", "lineage"])
+@pytest.mark.parametrize(
+    "room", ["config", "client", "check", "cost", "local", "demo", "upgrade", "removal", "lineage"]
+)
 def test_rooms_that_work_without_cdk(room: str) -> None:
     assert (LIBRARY / room).is_dir()
     assert offences(LIBRARY / room, CDK) == []
