@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from labcycle.check.estate import Estate
 from labcycle.check.template import Template
@@ -19,6 +21,7 @@ from .scheduled import started_by, times_a_month, training_of
 from .uses import Use, uses
 
 TEAM, TARGET, MODEL = "labcycle:team", "labcycle:target", "labcycle:model"  # tags of stacks
+_T = TypeVar("_T")
 _SCHEDULES = ("AWS::Events::Rule", "AWS::Scheduler::Schedule")
 
 
@@ -56,7 +59,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Unpriced:
-    """Resources that are in no sum."""
+    """Resources that are in no sum, or whose use has no price."""
 
     part: str
     type: str
@@ -164,21 +167,18 @@ def _estimate(estate: Estate, name: str, stacks: Sequence[Template], prefix: str
         part = stack.name.removeprefix(prefix)
         for resource in _made(estate, stack, prices):
             kind = resource.type
-            if not is_known(kind):
-                unpriced[part, kind, "it is not in the table of resource types"] += 1
+            costs, why = _told(partial(_costs, resource))
+            if why:
+                unpriced[part, kind, why] += 1
                 continue
-            try:
-                costs = [cost for cost in PRICED[kind](resource) if cost.count] if kind in PRICED else []
-                items += (Item(part, resource.logical_id, kind, cost) for cost in costs)
-                found += (PartUse(part, use) for use in uses(resource))
-                works += _works(part, resource) if kind in _SCHEDULES else ()
-            except NoPrice as error:
-                unpriced[part, kind, str(error)] += 1
-                continue
-            except (AttributeError, KeyError, TypeError, ValueError):  # malformed, which `labcycle check` says
-                unpriced[part, kind, "its properties cannot be read; labcycle check tells why"] += 1
-                continue
+            items += (Item(part, resource.logical_id, kind, cost) for cost in costs)
             free[kind] += not costs
+            used, why = _told(partial(uses, resource))
+            found += (PartUse(part, use) for use in used)
+            begun, why_not = _told(partial(_works, part, resource))
+            works += begun
+            for reason in filter(None, (why, why_not)):
+                unpriced[part, kind, f"of its use: {reason}"] += 1
     return Estimate(
         name=name,
         region=region,
@@ -201,8 +201,25 @@ def _made(estate: Estate, stack: Template, prices: Prices) -> Iterator[Resource]
             yield Resource(estate, stack, logical_id, prices)
 
 
+def _told(tell: Callable[[], Iterable[_T]]) -> tuple[list[_T], str]:
+    """All that is told, or nothing and why."""
+    try:
+        return list(tell()), ""
+    except NoPrice as error:
+        return [], str(error)
+    except (AttributeError, KeyError, TypeError, ValueError):  # malformed, which `labcycle check` says
+        return [], "its properties cannot be read; labcycle check tells why"
+
+
+def _costs(resource: Resource) -> Iterator[Cost]:
+    if not is_known(resource.type):
+        raise NoPrice("it is not in the table of resource types")
+    if resource.type in PRICED:
+        yield from (cost for cost in PRICED[resource.type](resource) if cost.count)
+
+
 def _works(part: str, schedule: Resource) -> Iterator[Work]:
-    times = times_a_month(schedule)
+    times = times_a_month(schedule) if schedule.type in _SCHEDULES else 0.0
     if not times:
         return
     for machine in started_by(schedule):
@@ -212,10 +229,10 @@ def _works(part: str, schedule: Resource) -> Iterator[Work]:
 
 
 def _each_once(found: Iterable[PartUse]) -> Iterator[PartUse]:
-    """What is the same in several parts is told once, of the first."""
+    """What is the same in all parts is told of the first."""
     seen = set()
     for one in found:
-        shared = one.use.what if one.use.what.startswith(("a GB", "an hour of a workspace", "a month of")) else one.part
-        if (shared, one.use.what) not in seen:
-            seen.add((shared, one.use.what))
+        told = ("" if one.use.anywhere else one.part, one.use.what, one.use.usd)
+        if told not in seen:
+            seen.add(told)
             yield one

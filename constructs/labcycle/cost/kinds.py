@@ -208,7 +208,7 @@ def _rest_stage(resource: Resource) -> Iterator[Cost]:
 
 
 def _compute_environment(resource: Resource) -> Iterator[Cost]:
-    if resource.number("ComputeResources", "MinvCpus"):
+    if resource.number("ComputeResources", "MinvCpus", otherwise=0):
         raise NoPrice("it always has instances, of a type that AWS chooses")
     yield from ()
 

@@ -43,21 +43,27 @@ class Resource:
         found = self.get(*path)
         return "" if found is None else self.estate.text(self.template, found)
 
-    def number(self, *path: str, otherwise: float = 0.0) -> float:
+    def number(self, *path: str, otherwise: float | None = None) -> float:
         """A number, whether it is written as one or as a text.
+
+        Parameters
+        ----------
+        otherwise
+            What it is where nothing is said; absent: something must be.
 
         Raises
         ------
         NoPrice
-            If it is something else.
+            If it is missing, or something else.
         """
         found = self.get(*path)
-        if found is None:
+        if found is None and otherwise is not None:
             return otherwise
         try:
             return float(found)
         except (TypeError, ValueError):
-            raise NoPrice(f"{'.'.join(path)} is {found!r}, which is known in AWS alone") from None
+            told = "missing" if found is None else f"{found!r}, which is known in AWS alone"
+            raise NoPrice(f"{'.'.join(path)} is {told}") from None
 
     def beside(self, *types: str) -> Iterator[Resource]:
         """All resources of these types in the same template."""

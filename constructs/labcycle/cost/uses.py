@@ -46,11 +46,14 @@ class Use:
         What the price is made of, in USD.
     at_most
         Whether it is the most that it can cost.
+    anywhere
+        Whether it is the same in all parts.
     """
 
     what: str
     of: Mapping[str, float]
     at_most: bool = False
+    anywhere: bool = False
 
     @property
     def usd(self) -> float:
@@ -191,12 +194,16 @@ def _workspace(template: Resource) -> Iterator[Use]:
     kind = str(data.get("InstanceType"))
     tier = next((name for name, tier in TIERS.items() if tier.instance_type == kind), "")
     named = f"{tier} ({kind})" if tier else kind
-    yield Use(f"an hour of a workspace {named}", {"instance": template.prices.usd(f"ec2_instance_hour.{kind}")})
+    yield Use(
+        f"an hour of a workspace {named}", {"instance": template.prices.usd(f"ec2_instance_hour.{kind}")}, anywhere=True
+    )
     for device in mappings(data.get("BlockDeviceMappings")):
         disk = mapping(device.get("Ebs"))
         if disk.get("DeleteOnTermination") is False and (size := float(disk.get("VolumeSize", 0))):
             month = size * template.prices.usd("volume_gb_month")
-            yield Use(f"a month of a workspace's {size:g} GiB, until somebody deletes them", {"volume": month})
+            yield Use(
+                f"a month of a workspace's {size:g} GiB, until somebody deletes them", {"volume": month}, anywhere=True
+            )
 
 
 def _build(project: Resource) -> Iterator[Use]:
@@ -220,21 +227,23 @@ def _table(table: Resource) -> Iterator[Use]:
 
 def _stored(what: str, key: str) -> Pricing:
     def pricing(resource: Resource) -> Iterator[Use]:
-        yield Use(f"a GB kept a month in {what}", {"storage": resource.prices.usd(key)})
+        yield Use(f"a GB kept a month in {what}", {"storage": resource.prices.usd(key)}, anywhere=True)
 
     return pricing
 
 
 def _passing(what: str, key: str) -> Pricing:
     def pricing(resource: Resource) -> Iterator[Use]:
-        yield Use(f"a GB {what}", {"data": resource.prices.usd(key)})
+        yield Use(f"a GB {what}", {"data": resource.prices.usd(key)}, anywhere=True)
 
     return pricing
 
 
 def _vpc_endpoint(endpoint: Resource) -> Iterator[Use]:
     if endpoint.text("VpcEndpointType") == "Interface":
-        yield Use("a GB through an interface endpoint", {"data": endpoint.prices.usd("interface_endpoint_gb")})
+        yield Use(
+            "a GB through an interface endpoint", {"data": endpoint.prices.usd("interface_endpoint_gb")}, anywhere=True
+        )
 
 
 def _load_balancer(balancer: Resource) -> Iterator[Use]:

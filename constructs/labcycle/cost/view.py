@@ -117,8 +117,8 @@ def _of_which(parts: Mapping[str, float]) -> str:
 
 def _remarks(estimate: Estimate) -> Iterator[tuple[str, str]]:
     if estimate.later_usd > estimate.usd:
-        told = "a KMS key that rotates costs more after its first rotation and after its second, no more after others"
-        yield f"{cents(estimate.later_usd)} USD from the third year on: {told}", ""
+        told = "after two years where nothing else is set: the first rotation and the second make a key dearer, others do not"
+        yield f"{cents(estimate.later_usd)} USD once its KMS keys were rotated twice, {told}", ""
     for work in estimate.works:
         how_often = f"{work.times_a_month:.3g} times a month, at most {cents(work.usd_a_month)} USD a month"
         yield f"besides, {work.what} by schedule: {how_often} ({work.part})", ""

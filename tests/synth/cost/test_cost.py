@@ -69,8 +69,8 @@ def test_a_team_that_logs_is_a_key_five_alarms_and_an_hourly_look(examples: Esta
     run = 0.000001 + CALL + 3 * 0.5 * GB_SECOND + trace + log + reads  # 512 MB
     assert growth.by_what() == {
         "KMS keys": (1, 1.0),
-        "alarms": (5, pytest.approx(0.5)),
-        "scheduled runs": (730, pytest.approx(730 * run)),
+        "alarms": pytest.approx((5, 0.5)),
+        "scheduled runs": pytest.approx((730, 730 * run)),
     }
     assert growth.later_usd == pytest.approx(growth.usd + 2)
     assert set(growth.by_part()) == {"foundation", "guardrails", "tracking"}
@@ -88,7 +88,7 @@ def test_a_model_that_is_watched_is_two_alarms_and_an_hourly_look(examples: Esta
     fraud = team_estimate(examples, "fraud", {})
     assert fraud.models == ("card-fraud",)
     found = fraud.by_what("model-card-fraud")
-    assert found["alarms"] == (2, pytest.approx(0.2)) and found["scheduled runs"][0] == 730
+    assert found["alarms"] == pytest.approx((2, 0.2)) and found["scheduled runs"][0] == 730
     assert set(found) == {"alarms", "scheduled runs"}
 
 

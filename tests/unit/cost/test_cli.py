@@ -52,7 +52,7 @@ def test_a_team_is_told_with_what_has_no_price_and_what_is_shared(assembly: str)
     assert (
         "not priced: AWS::Redshift::Cluster, 1 in foundation: it is not in the table of resource types" in result.stdout
     )
-    assert "3.00 USD from the third year on" in result.stdout
+    assert "3.00 USD once its KMS keys were rotated twice, after two years" in result.stdout
     assert "target t, shared by its teams: 32.85 USD a month" in result.stdout
     assert "public prices of 2026-01 for us-east-1, an estimate\n" in result.stdout
 

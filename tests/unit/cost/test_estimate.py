@@ -120,6 +120,8 @@ def test_what_is_free_while_idle_is_said_to_be(resources: Resources) -> None:
         (one("AWS::EC2::Instance", InstanceType="p5.48xlarge"), "no price of ec2_instance_hour.p5.48xlarge is known"),
         (one("AWS::EC2::VPCEndpoint", VpcEndpointType="Interface", SubnetIds={"Ref": "Given"}), "in how many zones"),
         (one("AWS::EC2::Volume", Size={"Ref": "Given"}), "Size is 'unknown-"),
+        (one("AWS::EC2::Volume", SnapshotId="snap-1"), "Size is missing"),
+        (one("AWS::DynamoDB::Table"), "ProvisionedThroughput.ReadCapacityUnits is missing"),
         (one("AWS::ECS::Service", CapacityProviderStrategy=[{}]), "changing prices"),
         (one("AWS::ECS::Service", LaunchType="FARGATE", TaskDefinition="arn"), "its task definition is not in its template"),
         (one("AWS::SageMaker::Endpoint", EndpointConfigName="c"), "its configuration is not in its template"),
@@ -153,6 +155,15 @@ def test_one_that_has_no_price_hides_nothing_of_the_others() -> None:
     found = estimated(resources)
     assert found.usd == 1.0
     assert [(one.type, one.count) for one in found.unpriced] == [("AWS::Redshift::Cluster", 2)]
+
+
+def test_a_use_without_a_price_is_named_and_the_rest_counts() -> None:
+    template = one("AWS::EC2::LaunchTemplate", LaunchTemplateData={"InstanceType": "p5.48xlarge"})
+    found = estimated({"Key": {"Type": "AWS::KMS::Key"}, **template})
+    (unpriced,) = found.unpriced
+    assert unpriced.type == "AWS::EC2::LaunchTemplate"
+    assert unpriced.why.startswith("of its use: no price of ec2_instance_hour.p5.48xlarge is known")
+    assert (found.usd, found.free, found.uses) == (1.0, {"AWS::EC2::LaunchTemplate": 1}, ())
 
 
 def test_figures_of_ones_own_are_taken() -> None:
@@ -295,7 +306,8 @@ def test_a_team_pays_for_no_stack_of_another_and_for_no_target() -> None:
     estate = Estate(stacks)
     assert team_estimate(estate, "a", {}).usd == 1.0
     ((target, choices),) = target_estimates(estate, {}, "a")
-    assert (target.name, target.parts, target.usd) == ("t", ("network",), pytest.approx(32.85))
+    assert (target.name, target.parts) == ("t", ("network",))
+    assert target.usd == pytest.approx(32.85)
     assert choices == ()  # its network is made elsewhere
 
 
