@@ -89,6 +89,12 @@ def test_hours_of_the_week_count_by_their_length() -> None:
     assert mean(4, [(EVENING, 1), (MORNING, 4)]) == pytest.approx((4 * 65 + 1 * 103) / 168, rel=0.003)
 
 
+def test_what_was_set_last_year_still_holds() -> None:
+    """One from July to September, five from October to June: the first half of the first year is a winter too."""
+    found = mean(3, [("cron(0 0 1 JUL ? *)", 1), ("cron(0 0 1 OCT ? *)", 5)])
+    assert found == pytest.approx((1 * 4 * 92 + 5 * (1461 - 4 * 92)) / 1461)
+
+
 def test_the_last_day_of_the_month_is_a_thirtieth() -> None:
     assert mean(5, [("cron(0 0 L * ? *)", 1), ("cron(0 0 1 * ? *)", 0)]) == pytest.approx(48 / 1461)
 
