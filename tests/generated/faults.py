@@ -25,7 +25,7 @@ from tests.generated.strategies import (
     EXTREMES,
     Data,
     bound,
-    in_region,
+    equip,
     mapping,
     mappings,
     members_of,
@@ -95,7 +95,7 @@ def whole_files(draw: st.DrawFn) -> Files:
     )
     spread({**data, "models": models})
     workspaces = draw(mapping(Workspaces))
-    in_region(workspaces, target["region"])
+    equip(workspaces, target, team)
     return Files({**data, "models": models, "workspaces": workspaces}, target)
 
 

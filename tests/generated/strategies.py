@@ -165,11 +165,9 @@ BOUNDED: dict[Key, st.SearchStrategy[Any]] = {
     (Network, "cidr"): _cidrs(),
     (OwnTier, "name"): names_of(40).filter(lambda name: name not in TIERS),
     (OwnTier, "instance_type"): st.sampled_from(list(instance_types())),
-    (Workspaces, "tiers"): st.lists(st.sampled_from(list(TIERS)), min_size=1, max_size=7, unique=True),
-    (Workspaces, "own_tiers"): st.deferred(
-        lambda: st.lists(mapping(OwnTier), max_size=3, unique_by=lambda tier: str(tier["name"]))
-    ),
-    (Target, "instance_types"): st.lists(st.sampled_from(list(instance_types())), max_size=3, unique=True),
+    (Workspaces, "tiers"): st.lists(st.sampled_from("abcdef"), min_size=1, unique=True),  # which in turn: `equip`
+    (Workspaces, "own_tiers"): st.nothing(),
+    (Target, "instance_types"): st.nothing(),  # in turn: `targets`
     (Target, "target"): names_of(104),
     (Target, "region"): st.sampled_from(known_regions()),
     (Target, "quotas"): st.dictionaries(
@@ -414,7 +412,7 @@ def targets(draw: st.DrawFn) -> Data:
         subnets = draw(st.lists(subnet, min_size=len(letters), max_size=len(letters), unique=True))
         network |= {"vpc_id": draw(values(Network, "vpc_id")), "private_subnet_ids": subnets}
     everywhere = st.fixed_dictionaries({key: values(SignIn, key) for key in SignIn.model_fields})
-    return draw(
+    data: Data = draw(
         mapping(
             Target,
             region=st.just(region),
@@ -423,6 +421,9 @@ def targets(draw: st.DrawFn) -> Data:
             sign_in=st.one_of(everywhere, mapping(SignIn), mapping(SignIn)),  # without any, all members are IAM users
         )
     )
+    if number := crc32(str(data["target"]).encode()) % 3:
+        data["instance_types"] = ["trn1.2xlarge", "m7i.large"][:number]
+    return data
 
 
 @st.composite
@@ -461,16 +462,26 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
     elif "workspaces" not in data and draw(st.booleans()):  # few targets and teams can have them
         data["workspaces"] = draw(values(Team, "workspaces"))
     if data.get("workspaces"):
-        in_region(data["workspaces"], region)
+        equip(data["workspaces"], target, team)
     return data
 
 
-def in_region(workspaces: Data, region: str) -> None:
-    """Leave out tiers that the region does not have; where it has none of them, the smallest takes their place."""
-    there = [name for name in workspaces["tiers"] if TIERS[name].machine.is_in(region)]
-    workspaces["tiers"] = there or ["cpu-small" if TIERS["cpu-small"].machine.is_in(region) else "compute-large"]
-    own = [one for one in workspaces.get("own_tiers", ()) if instance_types()[one["instance_type"]].is_in(region)]
-    workspaces |= {"own_tiers": own} if "own_tiers" in workspaces else {}
+def equip(workspaces: Data, target: Data, name: str) -> None:
+    """As many tiers as were drawn, of those that the target has, in turn by a name, so that nothing else is drawn anew."""
+    number, region = crc32(f"tiers of {name}".encode()), target["region"]
+    of_target = target.get("instance_types", ())
+    there = [tier for tier, told in TIERS.items() if told.machine.is_in(region) or told.instance_type in of_target]
+    count = min(len(workspaces["tiers"]), len(there))
+    workspaces["tiers"] = [there[(number + place) % len(there)] for place in range(count)]
+    if number // 4 % 2:
+        types = [instance for instance, told in instance_types().items() if told.is_in(region)]
+        workspaces["own_tiers"] = [
+            {
+                "name": f"{'own' if number % 3 else 'o' * 39}{place}",
+                "instance_type": types[(number // 8 + place) % len(types)],
+            }
+            for place in range(number // 16 % 4)
+        ]
 
 
 def _recipients() -> st.SearchStrategy[list[str]]:
