@@ -154,7 +154,7 @@ def test_consumers_ask_a_dearer_api(lab: Estimate) -> None:
 def test_an_hour_of_each_tier_is_told_once(lab: Estimate) -> None:
     hours = {one.use.what: one.use.usd for one in lab.uses if one.use.what.startswith("an hour of a workspace")}
     assert hours == {
-        "an hour of a workspace cpu-small (m7i.large)": 0.101,
+        "an hour of a workspace cpu-small (m7i.large)": 0.1008,
         "an hour of a workspace gpu-large (g5.12xlarge)": 5.672,
     }
 

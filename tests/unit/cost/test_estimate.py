@@ -117,7 +117,7 @@ def test_what_is_free_while_idle_is_said_to_be(resources: Resources) -> None:
     [
         (one("AWS::Redshift::Cluster"), "it is not in the table of resource types"),
         (one("Custom::Thing"), "it is not in the table"),
-        (one("AWS::EC2::Instance", InstanceType="p5.48xlarge"), "no price of ec2_instance_hour.p5.48xlarge is known"),
+        (one("AWS::EC2::Instance", InstanceType="p5en.48xlarge"), "no price of ec2_instance_hour.p5en.48xlarge is known"),
         (one("AWS::EC2::VPCEndpoint", VpcEndpointType="Interface", SubnetIds={"Ref": "Given"}), "in how many zones"),
         (one("AWS::EC2::Volume", Size={"Ref": "Given"}), "Size is 'unknown-"),
         (one("AWS::EC2::Volume", SnapshotId="snap-1"), "Size is missing"),
@@ -158,18 +158,18 @@ def test_one_that_has_no_price_hides_nothing_of_the_others() -> None:
 
 
 def test_a_use_without_a_price_is_named_and_the_rest_counts() -> None:
-    template = one("AWS::EC2::LaunchTemplate", LaunchTemplateData={"InstanceType": "p5.48xlarge"})
+    template = one("AWS::EC2::LaunchTemplate", LaunchTemplateData={"InstanceType": "p5en.48xlarge"})
     found = estimated({"Key": {"Type": "AWS::KMS::Key"}, **template})
     (unpriced,) = found.unpriced
     assert unpriced.type == "AWS::EC2::LaunchTemplate"
-    assert unpriced.why.startswith("of its use: no price of ec2_instance_hour.p5.48xlarge is known")
+    assert unpriced.why.startswith("of its use: no price of ec2_instance_hour.p5en.48xlarge is known")
     assert (found.usd, found.free, found.uses) == (1.0, {"AWS::EC2::LaunchTemplate": 1}, ())
 
 
 def test_figures_of_ones_own_are_taken() -> None:
     assert estimated(one("AWS::KMS::Key"), {"kms_key_month": 0.25}).usd == 0.25
-    instance = one("AWS::EC2::Instance", InstanceType="p5.48xlarge")
-    assert estimated(instance, {"ec2_instance_hour.p5.48xlarge": 50.0}).usd == 36_500
+    instance = one("AWS::EC2::Instance", InstanceType="p5en.48xlarge")
+    assert estimated(instance, {"ec2_instance_hour.p5en.48xlarge": 50.0}).usd == 36_500
 
 
 def test_a_rotated_key_gets_dearer_twice() -> None:
