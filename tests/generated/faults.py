@@ -19,13 +19,14 @@ from pydantic.fields import FieldInfo
 from labcycle.config import Target, Team, Workspaces, names
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.document import DEEPEST_NESTING, LARGEST_FILE_BYTES
-from labcycle.config.rules import WORKSPACE_SUFFIX
+from labcycle.config.rules import MEMBER_SUFFIXES
 from tests.generated.locks import write_locks
 from tests.generated.strategies import (
     EXTREMES,
     Data,
     bound,
     equip,
+    compute_in,
     mapping,
     mappings,
     members_of,
@@ -91,12 +92,14 @@ def whole_files(draw: st.DrawFn) -> Files:
             members=st.just(members),
             models=st.just(models),
             cost_centre=st.just("cc-1"),
+            compute=st.nothing(),
         )
     )
     spread({**data, "models": models})
     workspaces = draw(mapping(Workspaces))
     equip(workspaces, target, team)
-    return Files({**data, "models": models, "workspaces": workspaces}, target)
+    compute = compute_in(target["region"], len(members))
+    return Files({**data, "models": models, "workspaces": workspaces, **compute}, target)
 
 
 @dataclass(frozen=True)
@@ -257,9 +260,11 @@ def person_twice(draw: Draw, files: Files) -> None:
     files.team["members"][1]["principal"] = {kind: draw(st.sampled_from([value, value.upper(), value.lower()]))}
 
 
-def named_as_a_workspace(draw: Draw, files: Files) -> None:
+def named_as_a_role_of_its_own(draw: Draw, files: Files) -> None:
     member = draw(st.sampled_from(files.team["members"]))
-    member["name"] = draw(st.sampled_from(["a", "a-b", "0"])).replace("0", "w") + WORKSPACE_SUFFIX
+    member["name"] = draw(st.sampled_from(["a", "a-b", "0"])).replace("0", "w") + draw(
+        st.sampled_from(list(MEMBER_SUFFIXES))
+    )
 
 
 def team_too_long(draw: Draw, files: Files) -> None:
@@ -349,10 +354,11 @@ def no_such_target(draw: Draw, files: Files) -> None:
 
 
 def image_of_another_region(draw: Draw, files: Files) -> None:
-    retrain = draw(st.sampled_from(files.team["models"]))["retrain"]
+    holders = [*(model["retrain"] for model in files.team["models"]), *filter(None, [files.team.get("compute")])]
+    holder = draw(st.sampled_from(holders))
     region = files.target["region"]
     other = "eu-west-1" if region != "eu-west-1" else "eu-west-2"
-    retrain["image"] = retrain["image"].replace(region, other)
+    holder["image"] = holder["image"].replace(region, other)
 
 
 def image_of_another_partition(draw: Draw, files: Files) -> None:
@@ -540,7 +546,7 @@ FAULTS: tuple[Callable[[Draw, Files], None], ...] = (
     member_twice,
     model_twice,
     person_twice,
-    named_as_a_workspace,
+    named_as_a_role_of_its_own,
     team_too_long,
     member_too_long,
     model_too_long,

@@ -62,7 +62,7 @@ from labcycle.config.endpoints import is_accelerated
 from labcycle.config.fargate import CpuUnits, allowed_memory_mb
 from labcycle.config.locks import FLAVOURS
 from labcycle.config.regions import has_snap_start, known_regions, regions_with
-from labcycle.config.rules import PRINCIPAL_KINDS, TEAM_KEY, WORKSPACE_SUFFIX
+from labcycle.config.rules import MEMBER_SUFFIXES, PRINCIPAL_KINDS, TEAM_KEY
 from tests.generated.watched import watch
 
 Data = dict[str, Any]
@@ -452,6 +452,7 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
             cost_centre=values(Team, "cost_centre").filter(lambda text: not text.lower().startswith("aws:")),
             members=st.just(members),
             models=st.just(models),
+            compute=st.nothing(),  # below
         )
     )
     spread(data)
@@ -463,6 +464,8 @@ def teams_in(draw: st.DrawFn, target: Data) -> Data:
         data["workspaces"] = draw(values(Team, "workspaces"))
     if data.get("workspaces"):
         equip(data["workspaces"], target, team)
+    if target["network"]["egress"] != "none" and longest_workspace <= ROLE_LIMIT:
+        data |= compute_in(region, crc32(team.encode()))
     return data
 
 
@@ -570,7 +573,7 @@ def _members(draw: st.DrawFn, team: str, target: Data) -> Data:
     kinds = [kind for kind in PRINCIPAL_KINDS if kind not in _NEEDS or signs_in.get(_NEEDS[kind])]
     kind = draw(st.sampled_from(kinds))
     role = draw(st.sampled_from([names.member_role, names.workspace_role]))
-    allowed = names_of(ROLE_LIMIT - len(role(team, ""))).filter(lambda name: not name.endswith(WORKSPACE_SUFFIX))
+    allowed = names_of(ROLE_LIMIT - len(role(team, ""))).filter(lambda name: not name.endswith(tuple(MEMBER_SUFFIXES)))
     principal = st.fixed_dictionaries({kind: values(Principal, kind)})
     return draw(mapping(Member, name=allowed, principal=principal))
 
@@ -654,11 +657,41 @@ def _runtime(name: str) -> Data:
     return {} if number % 3 else {"runtime": runtime}
 
 
+_COMPUTE: tuple[Data, ...] = (
+    {},
+    {"max_vcpus": 4, "spot": True, "gpu": None},
+    {"max_vcpus": 10_000, "spot": False, "gpu": {"max_vcpus": 8, "spot": False}},
+    {"max_vcpus": 100, "gpu": {"max_vcpus": 10_000, "spot": True}},
+    {"gpu": {"max_vcpus": 33}},
+    {"spot": False, "gpu": {}},
+)
+
+
+def compute_in(region: str, number: int) -> Data:
+    """Machines for jobs, by turns, whose image is where they are; of some none."""
+    if number % 7 == 0:
+        return {"compute": None}
+    return {
+        "compute": {
+            "image": f"{_registry(region)}/{_REPOSITORIES[number % 3]}{_TAGS[number % 5 % 3]}",
+            **_COMPUTE[number % 7 - 1],
+        }
+    }
+
+
+def _registry(region: str) -> str:
+    return f"123456789012.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+_REPOSITORIES = ("a", "training", "a.b_c-d/e")
+_TAGS = (":1", f":_{'t' * 127}", f"@sha256:{'0a' * 32}")
+
+
 @cache
 def _images(region: str) -> st.SearchStrategy[str]:
-    registry = f"123456789012.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-    repository = st.sampled_from(["a", "training", "a.b_c-d/e"])
-    tag = st.sampled_from([":1", f":_{'t' * 127}", f"@sha256:{'0a' * 32}"])
+    registry = _registry(region)
+    repository = st.sampled_from(_REPOSITORIES)
+    tag = st.sampled_from(_TAGS)
     return st.builds(lambda *parts: f"{registry}/{''.join(parts)}", repository, tag)
 
 

@@ -25,6 +25,8 @@ TOPIC_LIMIT = 256
 BUS_LIMIT = 256
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 TRAINING_JOB_LIMIT = 63
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
+JOB_LIMIT = 128
 _TRAINING_JOB_DIGEST = "0" * 12  # what the reaction appends for each execution
 
 
@@ -56,14 +58,18 @@ def team_names(team: Team, target: Target) -> Iterator[DerivedName]:
     yield DerivedName("table", names.ledger_table(name), TABLE_LIMIT, name, path)
     yield DerivedName("topic", names.notice_topic(name), TOPIC_LIMIT, name, path)
     yield DerivedName("event bus", names.event_bus(name), BUS_LIMIT, name, path)
-    for stack in ("guardrails", "foundation", "tracking", "workspaces"):
+    for stack in ("guardrails", "foundation", "tracking", "workspaces", "compute"):
         yield DerivedName("stack", f"{names.team_stage(name)}-{stack}", STACK_LIMIT, name, path)
     for i, member in enumerate(team.members):
         where: Path = ("members", i, "name")
-        has_workspace = team.workspaces is not None and "data_scientist" in member.roles
+        scientist = "data_scientist" in member.roles
         yield DerivedName("IAM role", names.member_role(name, member.name), ROLE_LIMIT, member.name, where)
-        if has_workspace:
+        if team.workspaces is not None and scientist:
             yield DerivedName("IAM role", names.workspace_role(name, member.name), ROLE_LIMIT, member.name, where)
+        if team.compute is not None and scientist:
+            yield DerivedName("IAM role", names.job_role(name, member.name), ROLE_LIMIT, member.name, where)
+            job = names.job_definition(name, member.name)
+            yield DerivedName("job definition", job, JOB_LIMIT, member.name, where)
     for i, model in enumerate(team.models):
         stack = f"{names.team_stage(name)}-{names.model_stack(model.name)}"
         yield DerivedName("stack", stack, STACK_LIMIT, model.name, ("models", i, "name"))

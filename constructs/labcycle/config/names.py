@@ -90,6 +90,36 @@ def workspace_role(team: str, member: str) -> str:
     return f"labcycle-{team}-{member}-workspace"
 
 
+def job_role(team: str, member: str) -> str:
+    """Role of a member's jobs; the ledger reads the member from it."""
+    return f"labcycle-{team}-{member}-job"
+
+
+def job_definition(team: str, member: str) -> str:
+    """Job definition of AWS Batch that a member's jobs are made from."""
+    return f"labcycle-{team}-{member}"
+
+
+def job_queue(team: str, kind: str) -> str:
+    """Queue of AWS Batch; `kind` is `cpu` or `gpu`."""
+    return f"labcycle-{team}-{kind}"
+
+
+def job_log_group(team: str) -> str:
+    """Where jobs write what they say."""
+    return f"labcycle-{team}-jobs"
+
+
+def compute_parameter(team: str) -> str:
+    """SSM parameter that tells what queues there are for jobs, as JSON."""
+    return f"/labcycle/team/{team}/compute"
+
+
+def sweep_prefix(sweep: str = "") -> str:
+    """Where in the artifact bucket lies what a sweep is made of; without one, all of them. Below `data/`, where members may write."""
+    return f"data/sweeps/{sweep}/" if sweep else "data/sweeps/"
+
+
 def metric_namespace(team: str) -> str:
     """CloudWatch namespace of a team's own metrics; the rights to publish are bounded by it, since they take no resource."""
     return f"labcycle/{team}"

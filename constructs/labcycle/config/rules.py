@@ -28,7 +28,8 @@ MODEL_KEYS = ("name", "business_owner", "deliver", "runtime", "promotion", "moni
 NETWORK_KEYS = ("name", "cidr", "vpc_id", "private_subnet_ids", "egress")
 # As in https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ServiceQuota.html
 QUOTA_CODE = re.compile(r"^L-[0-9A-F]{8}$")
-WORKSPACE_SUFFIX = "-workspace"  # of names.workspace_role
+# Of names.workspace_role and names.job_role, and whose those roles are.
+MEMBER_SUFFIXES = {"-workspace": "workspaces", "-job": "jobs"}
 # A function's environment holds 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 RECIPIENTS_CHARACTERS = 3_000
 # Names and principals of a model's consumers, and 40 for what is written around each. They stand in a parameter of 4 KB, and
@@ -97,7 +98,8 @@ def team_as_a_whole(team: Any) -> Iterator[Broken]:
             ("cost_centre",),
             f"got {cost_centre}; allowed values that do not begin with aws:, since such tags belong to AWS. Choose another value",
         )
-    yield from _scientists_for_workspaces(team)
+    yield from _scientists_for(team, "workspaces", "each workspace")
+    yield from _scientists_for(team, "compute", "each job")
     yield from _no_repeats(team, "compliance")
     yield from _unique(team, "members", "name", "member")
     yield from _unique(team, "models", "name", "model")
@@ -166,27 +168,28 @@ def tracking_rules(tracking: Any) -> Iterator[Broken]:
             )
 
 
-def _scientists_for_workspaces(team: Any) -> Iterator[Broken]:
+def _scientists_for(team: Any, key: str, what: str) -> Iterator[Broken]:
     held = [[str(role) for _, role in _items(member, "roles")] for _, member in _items(team, "members")]
-    if _get(team, "workspaces") is None or not held or not all(held):
+    if _get(team, key) is None or not held or not all(held):
         return
     if not get_close_matches("data_scientist", chain.from_iterable(held), n=1):
         yield Broken(
-            ("workspaces",),
-            "got workspaces, and no member with the role data_scientist; allowed where a member has it, since each workspace "
-            "belongs to one. Give a member the role data_scientist, or remove workspaces",
+            (key,),
+            f"got {key}, and no member with the role data_scientist; allowed where a member has it, since {what} "
+            f"belongs to one. Give a member the role data_scientist, or remove {key}",
             on_key=True,
         )
 
 
 def member_rules(member: Any) -> Iterator[Broken]:
     name = _get(member, "name")
-    if isinstance(name, str) and name.endswith(WORKSPACE_SUFFIX):
-        yield Broken(
-            ("name",),
-            f"got {name}; allowed names that do not end with {WORKSPACE_SUFFIX}: those roles belong to workspaces. "
-            f"Choose another name, for example {name.removesuffix(WORKSPACE_SUFFIX) or 'scientist-1'}",
-        )
+    for suffix, whose in MEMBER_SUFFIXES.items():
+        if isinstance(name, str) and name.endswith(suffix):
+            yield Broken(
+                ("name",),
+                f"got {name}; allowed names that do not end with {suffix}: those roles belong to {whose}. "
+                f"Choose another name, for example {name.removesuffix(suffix) or 'scientist-1'}",
+            )
     yield from _no_repeats(member, "roles")
 
 

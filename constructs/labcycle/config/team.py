@@ -232,6 +232,30 @@ class Workspaces(Settings):
         return (*(TIERS[name] for name in self.tiers), *own)
 
 
+class GpuCompute(Settings):
+    """Machines with GPUs for jobs that ask for one (NVIDIA A10G, L4 or T4; about 1 USD an hour for each GPU that works, on spot about 0.40)."""
+
+    max_vcpus: Annotated[int, Field(ge=8, le=10_000)] = 32
+    """Virtual processors of all of them together at most; a machine with one GPU has 4 or more. What the account has of them is a quota,
+    often 0 in a new account."""
+    spot: bool = True
+    """Whether spot machines are asked for first, which AWS may take back at any time; others only where there is none."""
+
+
+class Compute(Settings):
+    """Jobs of members with the role data_scientist, such as the points of a sweep, on machines that are there only while a job runs;
+    nothing is paid while none does."""
+
+    image: _Image
+    """Image of the team's own that jobs run in: with Python, labcycle, and what the scripts import. Of the target's region."""
+    max_vcpus: Annotated[int, Field(ge=4, le=10_000)] = 64
+    """Virtual processors of all machines together at most (about 0.05 USD an hour for each that works, on spot about 0.02)."""
+    spot: bool = True
+    """Whether spot machines are asked for first, which AWS may take back at any time; others only where there is none."""
+    gpu: GpuCompute | None = None
+    """Machines with GPUs beside those; absent: none."""
+
+
 class ConsumerQuota(Settings):
     """How many requests a consumer has."""
 
@@ -808,6 +832,8 @@ class Team(Settings):
     """The experiment log; every team has one."""
     workspaces: Workspaces | None = None
     """Machines to work on; absent: none."""
+    compute: Compute | None = None
+    """Machines for jobs such as sweeps; absent: none."""
     models: Annotated[tuple[Model, ...], Field(strict=False)] = ()
     """Models that are delivered."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
-from .problem import ConfigError, Problem
+from .problem import ConfigError, Path, Problem
 from .regions import has_snap_start, regions_with
 from .subjects import named_subjects
 from .target import Target
@@ -45,6 +45,13 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
             on_key=True,
         )
     yield from _tiers_elsewhere(team, target)
+    if team.compute is not None and target.network.egress == "none":
+        yield team.origin.problem(
+            ("compute",),
+            f"got compute in the target {target.target}, whose network has egress: none; its machines would have no way to the tracking "
+            "API and to the image. Set network.egress: nat in the target, choose another target, or remove compute",
+            on_key=True,
+        )
     for i, model in enumerate(team.models):
         for j, deliver in enumerate(model.deliver):
             if isinstance(deliver, FargateDelivery | EndpointDelivery):
@@ -73,12 +80,18 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
                 f"got {subject}, which is {first} at {url} already; allowed one member a person. Name the member's own subject",
             )
     yield from _consumers(team, target)
-    for i, model in enumerate(team.models):
-        if model.retrain is not None and f".ecr.{target.region}.{_domain(target.region)}/" not in model.retrain.image:
+    images: list[tuple[Path, str, str]] = [
+        (("models", i, "retrain", "image"), model.retrain.image, "SageMaker takes no other")
+        for i, model in enumerate(team.models)
+        if model.retrain is not None
+    ]
+    if team.compute is not None:
+        images.append((("compute", "image"), team.compute.image, "jobs would pay to fetch it from elsewhere"))
+    for path, image, why in images:
+        if f".ecr.{target.region}.{_domain(target.region)}/" not in image:
             yield team.origin.problem(
-                ("models", i, "retrain", "image"),
-                f"got {model.retrain.image}; allowed an image in {target.region}, the region of the target: SageMaker takes no other. "
-                f"Push the image there",
+                path,
+                f"got {image}; allowed an image in {target.region}, the region of the target: {why}. Push the image there",
             )
     for name in team_names(team, target):
         if len(name.text) > name.limit:

@@ -1,15 +1,16 @@
 """Who did it: the member behind an IAM role session.
 
 A member's role is named `labcycle-<team>-<member>` and its trust policy pins the session name to the member's name;
-a workspace of the member runs as `labcycle-<team>-<member>-workspace`, a name that no member may take. The session
-name of any other role is chosen by its caller, so that it proves nothing: such a caller is recorded, but is no member.
+a workspace of the member runs as `labcycle-<team>-<member>-workspace`, a job as `labcycle-<team>-<member>-job`, names that
+no member may take. The session name of any other role is chosen by its caller, so that it proves nothing: such a caller is
+recorded, but is no member.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-WORKSPACE_SUFFIX = "-workspace"
+ROLE_SUFFIXES = ("-workspace", "-job")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Who:
         role, _, session = rest.partition("/")
         prefix = f"labcycle-{team}-"
         member = role.removeprefix(prefix) if role.startswith(prefix) else None
-        if member and member.endswith(WORKSPACE_SUFFIX):
-            return cls(member.removesuffix(WORKSPACE_SUFFIX) or None, role, session)
+        for suffix in ROLE_SUFFIXES:
+            if member and member.endswith(suffix):
+                return cls(member.removesuffix(suffix) or None, role, session)
         return cls(member if member and member == session else None, role, session)
 
     @classmethod

@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).parents[3]
 CIDR = "cidr: 10.0.0.0/16"
 VPC = "vpc-0123456789abcdef0"
 SUBNETS = "[subnet-0123456789abcdef0, subnet-0123456789abcdef1]"
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/training:1"
 
 
 def team_problems(folder: Path, *changes: tuple[str, str]) -> tuple[Problem, ...]:
@@ -169,6 +170,24 @@ def test_the_report_names_file_line_column_path_and_mend(tmp_path: Path) -> None
             ("name: reviewer-1", "name: reviewer-workspace"),
             "members[1].name",
             "allowed names that do not end with -workspace",
+        ),
+        (
+            ("name: reviewer-1", "name: reviewer-job"),
+            "members[1].name",
+            "allowed names that do not end with -job: those roles belong to jobs",
+        ),
+        (
+            (
+                "workspaces:\n  tiers: [gpu-small]\n",
+                "compute:\n  image: training:1\nworkspaces:\n  tiers: [gpu-small]\n",
+            ),
+            "compute.image",
+            "got training:1; allowed an ECR image with its tag or digest",
+        ),
+        (
+            ("workspaces:\n  tiers: [gpu-small]\n  volume_gib: 100\n", f"compute:\n  image: {IMAGE}\n  max_vcpus: 2\n"),
+            "compute.max_vcpus",
+            "got 2; allowed 4 to 10000",
         ),
         (("tiers: [gpu-small]", "tiers: [quantum]"), "workspaces.tiers[0]", "got quantum; allowed cpu-small"),
         (
@@ -758,3 +777,10 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     written(tmp_path / "targets", "eu-production.yaml", TARGET)
     with pytest.raises(ConfigError, match=r"there is no \.yaml file in this folder"):
         load_all(tmp_path / "teams", tmp_path / "targets")
+
+
+def test_jobs_are_for_data_scientists(tmp_path: Path) -> None:
+    text = TEAM.replace("workspaces:\n  tiers: [gpu-small]\n  volume_gib: 100\n", f"compute: {{image: '{IMAGE}'}}\n")
+    (tmp_path / "fraud.yaml").write_text(text.replace("[data_scientist]", "[operator]"))
+    with pytest.raises(ConfigError, match="compute: got compute, and no member with the role data_scientist"):
+        load_team(tmp_path / "fraud.yaml")

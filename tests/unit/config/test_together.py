@@ -145,6 +145,17 @@ def test_workspaces_without_a_way_to_the_tracking_api_are_refused(tmp_path: Path
     assert "no way to the tracking API" in said and "Set network.egress: nat" in said
 
 
+COMPUTE = ("workspaces:\n", "compute:\n  image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/jobs:1\nworkspaces:\n")
+
+
+def test_jobs_need_a_way_to_the_tracking_api_and_an_image_of_the_region(tmp_path: Path) -> None:
+    alone = [("workspaces:\n  tiers: [gpu-small]\n  volume_gib: 100\n", COMPUTE[1].removesuffix("workspaces:\n"))]
+    said = together(tmp_path, alone, [("egress: nat", "egress: none")])
+    assert ": compute: " in said and "no way to the tracking API" in said and "Set network.egress: nat" in said
+    said = together(tmp_path, [COMPUTE, ("eu-west-1.amazonaws.com/jobs", "us-east-1.amazonaws.com/jobs")], [])
+    assert ": compute.image: " in said and "allowed an image in eu-west-1" in said
+
+
 def test_a_network_without_egress_is_fine_without_workspaces() -> None:
     check_together(team_of("fraud", "ada"), EU)
 

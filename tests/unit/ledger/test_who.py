@@ -14,6 +14,9 @@ def arn(role: str, session: str) -> str:
     [
         (arn("labcycle-fraud-scientist-1", "scientist-1"), "scientist-1"),
         (arn("labcycle-fraud-scientist-1-workspace", "i-0abc"), "scientist-1"),
+        (arn("labcycle-fraud-scientist-1-job", "0a1b2c"), "scientist-1"),
+        (arn("labcycle-growth-scientist-1-job", "0a1b2c"), None),
+        (arn("labcycle-fraud--job", "0a1b2c"), None),
         (arn("labcycle-fraud-scientist-1", "somebody"), None),  # the trust policy pins the session: not one of ours
         (arn("labcycle-growth-scientist-1", "scientist-1"), None),
         (arn("Admin", "scientist-1"), None),
