@@ -42,6 +42,17 @@ USE = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
+# What Auto Scaling needs for machines with encrypted disks:
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html
+MACHINES_USE = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+MACHINES_GRANT = ("kms:CreateGrant",)
 
 
 def own_key(scope: Construct, construct_id: str, *, removal: RemovalPolicy = RemovalPolicy.RETAIN) -> kms.Key:

@@ -4,7 +4,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
-from labcycle.config import TIERS, HardwareTier, Member, Reaction, Retrain
+from labcycle.compute import ExperimentCompute
+from labcycle.config import TIERS, Compute, HardwareTier, Member, Reaction, Retrain
 from labcycle.foundation import TeamFoundation
 from labcycle.monitoring import ModelMonitor, ModelReaction
 from labcycle.network import SharedNetwork
@@ -35,6 +36,18 @@ Ec2Workspaces(
     tiers=[TIERS["gpu-small"], HardwareTier("big", "x2iedn.2xlarge")],
     vpc=network.vpc,
     tracking_url_parameter="/ours/tracking-url",
+)
+ExperimentCompute(
+    stack,
+    "Jobs",
+    team="ours",
+    members=[member],
+    compute=Compute(image="111122223333.dkr.ecr.eu-central-1.amazonaws.com/experiments:1"),
+    vpc=network.vpc,
+    tracking_url=tracking.url,
+    artifact_bucket=tracking.artifact_bucket,
+    encryption_key=tracking.encryption_key,
+    notice_topic=topic,
 )
 service = ModelService(
     stack,

@@ -85,6 +85,7 @@ def test_a_foreign_app_synthesizes_one_construct_of_each_capability(foreign_asse
         for resource in json.loads(path.read_text())["Resources"].values()
     }
     assert types >= {
+        "AWS::Batch::JobQueue",
         "AWS::EC2::VPC",
         "AWS::EC2::LaunchTemplate",
         "AWS::KMS::Key",

@@ -279,11 +279,28 @@ def _vcpus(*families: str) -> Need:
                 known = instance_types().get(instance)
                 if known and instance.startswith(families):
                     largest[owner] = max(largest[owner], known.vcpus)
-        return sum(largest.values())
+        return sum(largest.values()) + _of_jobs("EC2", families)(estate, templates)
 
     return needed
 
 
+def _of_jobs(market: str, families: tuple[str, ...]) -> Need:
+    """vCPUs of all machines for jobs at once, on demand (`EC2`) or on spot (`SPOT`)."""
+
+    def needed(estate: Estate, templates: Sequence[Template]) -> float:
+        found = 0.0
+        for template in templates:
+            for logical_id, _ in template.resources("AWS::Batch::ComputeEnvironment"):
+                machines = estate.value(template, template.properties(logical_id).get("ComputeResources", {}))
+                types = [str(one) for one in machines.get("InstanceTypes", ())]
+                if machines.get("Type") == market and any(one.startswith(families) for one in types):
+                    found += float(machines.get("MaxvCpus", 0))
+        return found
+
+    return needed
+
+
+_STANDARD = ("m", "r", "c", "t")
 _GENERAL = "https://docs.aws.amazon.com/general/latest/gr/"
 _EC2 = "https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html"
 _VPC = "https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"
@@ -356,12 +373,14 @@ QUOTAS: tuple[Quota, ...] = (
     Quota("Elastic IP addresses", "L-0263D0A3", 5, _count("AWS::EC2::EIP"), _VPC),
     Quota("gateway endpoints", "L-1B52E74A", 20, _count("AWS::EC2::VPCEndpoint"), _VPC),
     Quota("security groups", "L-E79EC296", 2_500, _count("AWS::EC2::SecurityGroup"), _VPC),
-    Quota("vCPUs of standard instances, a workspace a member", "L-1216C47A", 5, _vcpus("m", "r", "c", "t"), _EC2),
-    Quota("vCPUs of G instances, a workspace a member", "L-DB2E81BA", 0, _vcpus("g"), _EC2),
+    Quota("vCPUs of standard instances, a workspace a member and jobs", "L-1216C47A", 5, _vcpus(*_STANDARD), _EC2),
+    Quota("vCPUs of G instances, a workspace a member and jobs", "L-DB2E81BA", 0, _vcpus("g"), _EC2),
     Quota("vCPUs of P instances, a workspace a member", "L-417A185B", 0, _vcpus("p"), _EC2),
     Quota("vCPUs of Inf instances, a workspace a member", "L-1945791B", 0, _vcpus("inf"), _EC2),
     Quota("vCPUs of Trn instances, a workspace a member", "L-2C3B7624", 0, _vcpus("trn"), _EC2),
     Quota("vCPUs of X instances, a workspace a member", "L-7295265B", 0, _vcpus("x"), _EC2),
+    Quota("vCPUs of standard spot instances, jobs", "L-34B43A08", 5, _of_jobs("SPOT", _STANDARD), _EC2),
+    Quota("vCPUs of G spot instances, jobs", "L-3819A6DF", 0, _of_jobs("SPOT", ("g",)), _EC2),
     Quota("Batch compute environments", "", 50, _count("AWS::Batch::ComputeEnvironment"), f"{_GENERAL}batch.html"),
     Quota("Batch job queues", "", 50, _count("AWS::Batch::JobQueue"), f"{_GENERAL}batch.html"),
 )

@@ -12,31 +12,26 @@ from labcycle.config import names
 
 # Characters without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 SIZE_LIMIT = 6_144
-# How the verbs of all IAM actions that change something begin; none that only reads begins so.
-_IAM_CHANGES = (
-    "A",
-    "Change",
-    "Create",
-    "Deactivate",
-    "Delete",
-    "Detach",
-    "Disable",
-    "Enable",
-    "Put",
-    "Reject",
-    "Remove",
-    "Reset",
-    "Resync",
-    "Send",
-    "Set",
-    "Tag",
-    "Untag",
-    "Update",
-    "Upload",
-)
+# How the verbs of all IAM actions that change something begin (Attach, Create, Delete, Put, Set, ...); none that only reads begins so.
+_IAM_CHANGES = ("A", "C", "D", "E", "Pu", "R", "Se", "T", "U")
 # Of a name that would be too long, CloudFormation keeps half for the stack's name and half for the logical id, beside 14
 # characters of its own; functions have 64: https://github.com/KensioSoftware/yulin/issues/1113
 _KEPT_OF_STACK_NAME = 25
+_LEDGER = (
+    "BatchGetItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+    "DeleteItem",
+    "DescribeStream",
+    "DescribeTable",
+    "GetItem",
+    "GetRecords",
+    "GetShardIterator",
+    "PutItem",
+    "Query",
+    "Scan",
+    "UpdateItem",
+)
 
 
 def generated_names(team: str) -> str:
@@ -98,13 +93,6 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         # Without names of their own, and several kinds of things in one where each action knows its own: a policy holds few
         # characters.
         _allow(
-            "dynamodb",
-            "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem DescribeStream DescribeTable GetItem GetRecords "
-            "GetShardIterator PutItem Query Scan UpdateItem",
-            table,
-            f"{table}/stream/*",
-        ),
-        _allow(
             "s3",
             "GetObject GetObjectVersion ListBucketVersions PutObject",
             anchors,
@@ -118,8 +106,6 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             bucket,
             f"{bucket}/*",
         ),
-        # What the CDK uploads, of which the image of a model server is built; whatever the bootstrap's qualifier is.
-        _allow("s3", "GetObject", f"arn:{partition}:s3:::cdk-*-assets-{account}-{region}/*"),
         _allow(
             "kms",
             "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom "
@@ -130,13 +116,21 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
         {
             "Effect": "Allow",
             "Action": [
+                *(f"dynamodb:{verb}" for verb in _LEDGER),
                 *(f"lambda:{verb}" for verb in ("GetFunctionConfiguration", "InvokeFunction")),
                 *(f"events:{verb}" for verb in ("DescribeRule", "PutEvents", "PutRule", "PutTargets")),
+                "s3:GetObject",
                 "ses:SendEmail",
                 "sns:Publish",
                 "sqs:SendMessage",
+                "ssm:GetParameter",
+                "ssm:GetParameters",
             ],
             "Resource": [
+                table,
+                f"{table}/stream/*",
+                # What the CDK uploads, of which the image of a model server is built; whatever the bootstrap's qualifier is.
+                f"arn:{partition}:s3:::cdk-*-assets-{account}-{region}/*",
                 arn("lambda", f"function:{generated}"),
                 arn("events", f"event-bus/{names.event_bus(team)}"),
                 # Step Functions waits for a training job through this rule of its own; the name is fixed by the service.
@@ -144,14 +138,10 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
                 arn("ses", "identity/*"),
                 arn("sns", names.notice_topic(team)),
                 arn("sqs", f"labcycle-{team}-*"),
+                arn("ssm", f"parameter/labcycle/team/{team}/*"),
+                f"arn:{partition}:ssm:{region}::parameter/aws/service/*",
             ],
         },
-        _allow(
-            "ssm",
-            "GetParameter GetParameters",
-            arn("ssm", f"parameter/labcycle/team/{team}/*"),
-            f"arn:{partition}:ssm:{region}::parameter/aws/service/*",
-        ),
         _allow(
             "iam",
             "PassRole",
@@ -169,9 +159,12 @@ def boundary_document(team: str, partition: str, region: str, account: str) -> d
             "DescribeLaunchTemplateVersions DescribeLaunchTemplates DescribeNetworkInterfaces DescribeSecurityGroups "
             "DescribeSubnets DescribeVolumes DescribeVpcs RebootInstances RunInstances StartInstances StopInstances "
             "TerminateInstances",
+            batch="DescribeJobs ListJobs SubmitJob TagResource TerminateJob",
             codebuild="StartBuild",
             ecr="BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload GetAuthorizationToken GetDownloadUrlForLayer "
             "InitiateLayerUpload PutImage UploadLayerPart",
+            ecs="DeregisterContainerInstance DiscoverPollEndpoint Poll RegisterContainerInstance StartTelemetrySession "
+            "SubmitContainerStateChange SubmitTaskStateChange",
             logs="CreateLogDelivery CreateLogGroup CreateLogStream DeleteLogDelivery DescribeLogGroups DescribeLogStreams "
             "DescribeQueryDefinitions DescribeResourcePolicies GetLogDelivery GetQueryResults ListLogDeliveries "
             "PutLogEvents PutResourcePolicy StartQuery StopQuery UpdateLogDelivery",

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labcycle._keys import ADMINISTRATION, USE
+from labcycle._keys import ADMINISTRATION, MACHINES_GRANT, MACHINES_USE, USE
 
 Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 
-ACCOUNT = "the account"
+ACCOUNT, ANYBODY = "the account", "*"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class KeyUse:
     sid
         Statement id in the key policy.
     principal
-        Service principal, or `ACCOUNT` for the root of the account, which hands the decision to IAM.
+        Service principal, `ACCOUNT` for the root of the account, which hands the decision to IAM, or `ANYBODY` whom the conditions
+        let through.
     why
         What would break without it, and why the conditions are what they are.
     """
@@ -38,6 +39,12 @@ class KeyUse:
 
 
 _ENVELOPE = ("kms:Decrypt", "kms:GenerateDataKey")
+_AUTO_SCALING: Conditions = {
+    "ArnEquals": {
+        "aws:PrincipalArn": "arn:{partition}:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    },
+    "StringEquals": {"kms:CallerAccount": "{account}"},
+}
 
 KEY_USES: tuple[KeyUse, ...] = (
     KeyUse(
@@ -97,6 +104,23 @@ KEY_USES: tuple[KeyUse, ...] = (
         actions=_ENVELOPE,
         why="A rule publishes to the encrypted notice topic as the service itself. No `aws:SourceArn` or `aws:SourceAccount`: in a "
         "key policy they make EventBridge drop every event.",
+    ),
+    KeyUse(
+        sid="AutoScalingUses",
+        service="Auto Scaling, for AWS Batch",
+        principal=ANYBODY,
+        actions=MACHINES_USE,
+        conditions=_AUTO_SCALING,
+        why="Starts machines for jobs with encrypted disks, by its service-linked role; without it no machine starts. By condition, since "
+        "a key policy refuses a principal that is not there yet.",
+    ),
+    KeyUse(
+        sid="AutoScalingGrants",
+        service="Auto Scaling, for AWS Batch",
+        principal=ANYBODY,
+        actions=MACHINES_GRANT,
+        conditions={**_AUTO_SCALING, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+        why="Lets EC2 attach those disks; grants are for AWS's own resources alone.",
     ),
 )
 

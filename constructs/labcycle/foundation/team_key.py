@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from labcycle.foundation.key_policy import ACCOUNT, KEY_USES, KeyUse, fill
+from labcycle.foundation.key_policy import ACCOUNT, ANYBODY, KEY_USES, KeyUse, fill
 
 WAITING_PERIOD = Duration.days(30)
 
@@ -29,8 +29,12 @@ def team_key(scope: Construct, construct_id: str, *, team: str, retain: bool) ->
 
 
 def _statement(use: KeyUse, places: dict[str, str]) -> iam.PolicyStatement:
-    by_account = use.principal == ACCOUNT
-    principal = iam.AccountRootPrincipal() if by_account else iam.ServicePrincipal(fill(use.principal, **places))
+    if use.principal == ACCOUNT:
+        principal: iam.IPrincipal = iam.AccountRootPrincipal()
+    elif use.principal == ANYBODY:
+        principal = iam.AnyPrincipal()
+    else:
+        principal = iam.ServicePrincipal(fill(use.principal, **places))
     conditions = {
         operator: {
             key: fill(value, **places) if isinstance(value, str) else [fill(one, **places) for one in value]

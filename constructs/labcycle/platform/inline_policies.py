@@ -36,7 +36,8 @@ def problems_of_size(team: Team, stacks: Sequence[Stack]) -> Iterator[Problem]:
     """Every member with a role that would hold more than IAM allows. What is known only in AWS counts with its longest."""
     held = sizes(stacks)
     for i, member in enumerate(team.members):
-        for role in (names.member_role(team.team, member.name), names.workspace_role(team.team, member.name)):
+        for name in (names.member_role, names.workspace_role, names.job_role):
+            role = name(team.team, member.name)
             if held[role] > SIZE_LIMIT:
                 yield team.origin.problem(
                     ("members", i, "name"),

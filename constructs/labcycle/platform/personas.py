@@ -19,6 +19,7 @@ Right = Literal[
     "administer",
     "erase",
     "use workspaces",
+    "run jobs",
     "invoke models",
     "operate",
     "publish wheels",
@@ -41,13 +42,17 @@ RIGHTS: dict[Right, str] = {
     "administer": "rename, delete and restore experiments, runs, models and versions",
     "erase": "let go what the team's retention rules let go: artifacts and points of runs, for good",
     "use workspaces": "start, stop and enter workspaces of one's own, which log and invoke in one's name",
+    "run jobs": "submit sweeps and other jobs of one's own, see how they go and stop them; they read `data/`, and log in one's name",
     "invoke models": "send scoring requests; put in, start and read batches; run the saved queries of the logs of models",
     "operate": "judge now what is watched, start, stop and redrive the reaction, see alarms, dashboards and executions, hand out the keys of consumers",
     "publish wheels": "put the wheel of labcycle below `wheels/` for the workspaces",
 }
 
 PERSONAS: tuple[Persona, ...] = (
-    Persona("data_scientist", frozenset({"read", "log", "register", "administer", "use workspaces", "invoke models"})),
+    Persona(
+        "data_scientist",
+        frozenset({"read", "log", "register", "administer", "use workspaces", "run jobs", "invoke models"}),
+    ),
     Persona("lead", frozenset({"read", "promote", "erase", "invoke models"})),
     Persona("reviewer", frozenset({"read", "promote", "invoke models"})),
     Persona("operator", frozenset({"read", "invoke models", "operate"})),

@@ -10,6 +10,7 @@ from aws_cdk import Environment, PermissionsBoundary, Stack, Stage, Tags
 from constructs import Construct
 
 from labcycle.config import ConfigError, Target, Team, check_together, names
+from labcycle.platform.compute_stack import ComputeStack
 from labcycle.platform.foundation_stack import FoundationStack
 from labcycle.platform.guardrails_stack import GuardrailsStack
 from labcycle.platform.inline_policies import problems_of_size
@@ -20,7 +21,7 @@ from labcycle.platform.workspaces_stack import WorkspacesStack
 
 
 class TeamPlatform(Stage):
-    """The stage `labcycle-<team>`: guardrails, foundation, tracking, workspaces if there are any, and a stack a model.
+    """The stage `labcycle-<team>`: guardrails, foundation, tracking, workspaces and compute if there are any, and a stack a model.
 
     Every role carries the boundary of the guardrails, every resource that can the team's tags, and those of a model its
     name too. Every template names the rule packs that it is checked against. Stacks find each other
@@ -63,6 +64,10 @@ class TeamPlatform(Stage):
                 self.workspaces = WorkspacesStack(
                     self, team=team, target=target, key=key, tracking=self.tracking.tracking
                 )
+        self.compute: ComputeStack | None = None
+        if team.compute:
+            with _told(team, "compute"):
+                self.compute = ComputeStack(self, team=team, target=target, key=key, tracking=self.tracking.tracking)
         self.models: dict[str, ModelStack] = {}
         for n, model in enumerate(team.models):
             with _told(team, "models", n):
@@ -80,7 +85,7 @@ class TeamPlatform(Stage):
     def shared_stacks(self) -> list[Stack]:
         """All stacks but those of the models, in the order in which they are deployed."""
         shared: list[Stack] = [self.guardrails, self.foundation, self.tracking]
-        return [*shared, self.workspaces] if self.workspaces else shared
+        return [*shared, *(stack for stack in (self.workspaces, self.compute) if stack)]
 
     def _in_order(self) -> None:
         """Boundary before roles; then what is named before those that look it up by name."""

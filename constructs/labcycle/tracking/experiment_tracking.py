@@ -233,6 +233,13 @@ class ExperimentTracking(Construct):
         )
         return allow(grantee, ["ssm:GetParameter"], [self._parameter_arn()])
 
+    def grant_log_runs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` log runs and the models that they make, and read; artifacts, and what is registered, are another matter."""
+        logged = (
+            f"{method}/api/*/mlflow/{what}" for what in ("runs/*", "logged-models*") for method in ("PATCH", "POST")
+        )
+        return self._grant_api(grantee, "GET/*", *logged, "POST/api/*/mlflow/experiments/search")
+
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` read runs, models, history and artifacts, and change nothing."""
         self._grant_api(grantee, "GET/*", *(f"POST/{api}/*/mlflow/{what}" for api in _APIS for what in _ASKED_BY_POST))

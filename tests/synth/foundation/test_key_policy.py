@@ -10,7 +10,7 @@ import pytest
 from labcycle.config import Member
 from labcycle.foundation import TeamFoundation
 from labcycle.foundation.key_policy import ACCOUNT as BY_IAM
-from labcycle.foundation.key_policy import KEY_USES, page
+from labcycle.foundation.key_policy import ANYBODY, KEY_USES, page
 from tests.synth.assembly import ACCOUNT, REGION, ROOT, alone, as_list, of_type
 
 PLACES = {"partition": "aws", "region": REGION, "account": ACCOUNT, "team": "fraud"}
@@ -33,11 +33,10 @@ def policy() -> list[dict[str, Any]]:
 def expected() -> list[dict[str, Any]]:
     rows = []
     for use in KEY_USES:
-        principal = (
-            {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-            if use.principal == BY_IAM
-            else {"Service": use.principal.format(**PLACES)}
-        )
+        principal = {
+            BY_IAM: {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            ANYBODY: {"AWS": "*"},
+        }.get(use.principal, {"Service": use.principal.format(**PLACES)})
         conditions = {
             operator: {key: [one.format(**PLACES) for one in as_list(value if isinstance(value, str) else list(value))]}
             for operator, keys in use.conditions.items()

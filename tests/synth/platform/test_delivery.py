@@ -21,7 +21,11 @@ from labcycle.foundation.key_policy import ACCOUNT, KEY_USES
 
 TEAM = "fraud"
 # Statements that no delivery needs, and why they are there all the same.
-FOR_OTHER_REASONS = {"AccountAdministersByIam": "for those who administer the key itself"}
+FOR_OTHER_REASONS = {
+    "AccountAdministersByIam": "for those who administer the key itself",
+    "AutoScalingUses": "machines for jobs start with encrypted disks",
+    "AutoScalingGrants": "and EC2 attaches them",
+}
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,7 @@ TEAM_FILE: dict[str, Any] = {
     ],
     "tracking": {"retention": [{"status": "failed", "days": 90}]},
     "workspaces": {"tiers": ["cpu-small"]},
+    "compute": {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/experiments:1", "gpu": {}},
     "models": [
         {
             "name": MODEL,
@@ -80,7 +81,8 @@ class Place:
         return found[0]
 
     def launch_template(self) -> str:
-        ((template, logical_id, _),) = self.estate.resources("AWS::EC2::LaunchTemplate")
+        found = self.estate.resources("AWS::EC2::LaunchTemplate")
+        ((template, logical_id, _),) = [one for one in found if one[0].name.endswith("-workspaces")]
         return f"arn:aws:ec2:{PLACE}:launch-template/{self.estate.text(template, {'Ref': logical_id})}"
 
     def api(self, stack: str, route: str) -> str:
@@ -126,6 +128,13 @@ class Place:
                 ("ec2:StopInstances", instance),
                 ("ssm:StartSession", instance),
             ],
+            "run jobs": [
+                ("batch:SubmitJob", f"arn:aws:batch:{PLACE}:job-definition/labcycle-{TEAM}-data-scientist:3"),
+                ("batch:SubmitJob", f"arn:aws:batch:{PLACE}:job-queue/labcycle-{TEAM}-gpu"),
+                ("batch:TerminateJob", f"arn:aws:batch:{PLACE}:job/0a1b"),
+                ("batch:DescribeJobs", "*"),
+                ("ssm:GetParameter", f"arn:aws:ssm:{PLACE}:parameter{names.compute_parameter(TEAM)}"),
+            ],
             "invoke models": [
                 (invoke, self.api(model, "POST/invocations")),
                 (invoke, self.api(model, "GET/app")),
@@ -159,7 +168,7 @@ def may(estate: Estate, persona: Persona, action: str, resource: str, owner: str
         resource=resource_policy(own[0], resource) if own else None,
     )
     tags = {"aws:ResourceTag/labcycle:team": TEAM, "aws:ResourceTag/labcycle:member": owner or MEMBERS[persona]}
-    context = tags if action.startswith(("ec2:", "ssm:")) else {}
+    context = tags if action.startswith(("batch:", "ec2:", "ssm:")) else {}
     request = Request(Caller(role.arn, session=MEMBERS[persona]), action, resource, "123456789012", context)
     return decide(request, policies).is_allowed
 
@@ -200,6 +209,18 @@ def test_a_scientists_machine_is_nobody_elses(estate: Estate) -> None:
         own = persona == "data_scientist"
         assert may(estate, persona, "ssm:StartSession", instance, MEMBERS["data_scientist"]) is own
         assert not may(estate, persona, "ssm:StartSession", instance, "somebody-else")
+
+
+def test_a_scientists_jobs_are_nobody_elses(estate: Estate) -> None:
+    job, definition = (f"arn:aws:batch:{PLACE}:{what}" for what in ("job/0a1b", f"job-definition/labcycle-{TEAM}"))
+    for persona in PERSONAS:
+        own = persona == "data_scientist"
+        assert may(estate, persona, "batch:TerminateJob", job, MEMBERS["data_scientist"]) is own
+        assert not may(estate, persona, "batch:TerminateJob", job, "somebody-else")
+        assert not may(estate, persona, "batch:TagResource", job, MEMBERS["data_scientist"])  # has an owner already
+        assert not may(estate, persona, "batch:SubmitJob", f"{definition}-somebody-else:1")
+        assert not may(estate, persona, "batch:RegisterJobDefinition", f"{definition}-{MEMBERS[persona]}:1")
+        assert not may(estate, persona, "iam:PassRole", f"arn:aws:iam::123456789012:role{names.role_path(TEAM)}x-job")
 
 
 def test_every_role_has_the_boundary_the_path_and_the_prefix_of_the_team(estate: Estate) -> None:

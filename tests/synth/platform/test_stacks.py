@@ -24,7 +24,7 @@ def test_every_stack_comes_after_the_guardrails_and_in_order(team_stacks: Stacks
         direct = team_stacks[name].dependencies
         return set(direct).union(*(before(other) for other in direct))
 
-    order = ["guardrails", "foundation", "tracking", "workspaces"]
+    order = ["guardrails", "foundation", "tracking", "workspaces", "compute"]
     for name in team_stacks:
         prefix = names.team_stage(team_of(name))
         kind = name.removeprefix(f"{prefix}-")

@@ -81,6 +81,7 @@ TEAM: dict[str, Any] = {
         ]
     },
     "workspaces": {"tiers": ["cpu-small", "gpu-large"]},
+    "compute": {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/experiments:1", "gpu": {"max_vcpus": 8}},
     "models": [
         model("plain"),
         model("watched", deliver=[API, REPORT], monitor={}),

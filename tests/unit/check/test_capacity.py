@@ -91,7 +91,29 @@ def test_a_member_starts_the_largest_of_the_tiers() -> None:
             ]
         )
     )
-    assert used(uses, "vCPUs of G instances, a workspace a member") == {("111122223333", "eu-west-1"): 48 + 4}
+    assert used(uses, "vCPUs of G instances, a workspace a member and jobs") == {("111122223333", "eu-west-1"): 48 + 4}
+
+
+def test_jobs_count_with_the_most_that_their_machines_may_be() -> None:
+    def machines(market: str, vcpus: int, *families: str) -> dict[str, Any]:
+        return of(
+            "AWS::Batch::ComputeEnvironment",
+            ComputeResources={"Type": market, "MaxvCpus": vcpus, "InstanceTypes": list(families)},
+        )
+
+    uses = capacity(
+        Estate(
+            [
+                stack("a", A=machines("SPOT", 48, "c5", "m5"), B=machines("EC2", 16, "c5", "m5")),
+                stack("b", A=machines("SPOT", 24, "g4dn", "g5"), B=machines("EC2", 8, "g4dn", "g5")),
+            ]
+        )
+    )
+    here = ("111122223333", "eu-west-1")
+    assert used(uses, "vCPUs of standard spot instances, jobs") == {here: 48}
+    assert used(uses, "vCPUs of G spot instances, jobs") == {here: 24}
+    assert used(uses, "vCPUs of standard instances, a workspace a member and jobs") == {here: 16}
+    assert used(uses, "vCPUs of G instances, a workspace a member and jobs") == {here: 8}
 
 
 def test_the_first_quota_that_breaks_is_named_with_what_to_ask_for() -> None:
