@@ -363,6 +363,10 @@ class LocalCloud:
         """Move the clock of schedules, alarms, metrics and queues forward; what falls due happens. Gives the new time."""
         return float(self._ask("advance", {"seconds": seconds})["now"])
 
+    def interrupt(self, job: str) -> None:
+        """Take the machine away under a running job of AWS Batch, or child of an array (`JOB:INDEX`), as AWS takes back a spot machine."""
+        self._ask("interrupt", {"job": job})
+
     def play_issuer(self, url: str, address: str) -> None:
         """Ask the issuer `url` of tokens for its keys at `address` on this machine; see `labcycle.local.tokens.LocalIssuer`."""
         self._ask("issuer", {"url": url, "address": address})

@@ -44,6 +44,15 @@ TYPES: dict[str, Standing] = {
         "nothing scales: of a service the least count of tasks runs, up to two; of an endpoint one server",
     ),
     "AWS::ApplicationAutoScaling::ScalingPolicy": Standing("placeholder", "nothing scales"),
+    "AWS::Batch::ComputeEnvironment": _recorded(
+        "no machine is started: jobs run on the host, as many at once as it has processors"
+    ),
+    "AWS::Batch::JobDefinition": _recorded(
+        "its command, role, variables, log and retries are the process's; the image is the host's Python, processors and memory are not limited"
+    ),
+    "AWS::Batch::JobQueue": _recorded(
+        "jobs begin in the order in which they came; spot is taken back only where a test asks for it"
+    ),
     "AWS::CDK::Metadata": Standing("placeholder", "carries no behaviour on AWS either"),
     "AWS::CloudFormation::WaitConditionHandle": Standing("placeholder", "carries no behaviour on AWS either"),
     "AWS::CloudWatch::Alarm": REAL,

@@ -1,5 +1,5 @@
 """The local cloud's own API, below `/_labcycle/`: status, clock, notices, refused deliveries, vendored
-wheels, issuers of tokens."""
+wheels, issuers of tokens, interruptions of jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ministack.core.responses import request_scope
 
-from labcycle.local.emulation import alarms, clock, deliveries, issuers, lambda_runtime, notices, schedules
+from labcycle.local.emulation import alarms, clock, deliveries, issuers, jobs, lambda_runtime, notices, schedules
 from labcycle.local.settings import Settings
 
 PREFIX = "/_labcycle/"
@@ -28,6 +28,7 @@ class Admin:
             ("GET", "notices"): lambda asked: notices.inbox(),
             ("GET", "refusals"): lambda asked: deliveries.refused(),
             ("GET", "vendored"): lambda asked: lambda_runtime.swaps(),
+            ("POST", "interrupt"): lambda asked: jobs.interrupt(asked["job"]),
             ("POST", "issuer"): lambda asked: issuers.play(asked["url"], asked["address"]),
         }
 

@@ -23,6 +23,7 @@ def install(settings: Settings) -> Application:
         deliveries,
         encryption,
         endpoints,
+        jobs,
         lambda_runtime,
         metrics,
         moto_services,
@@ -50,6 +51,7 @@ def install(settings: Settings) -> Application:
     schedules.install()
     moto_services.install(settings)
     training.install(settings)
+    jobs.install(settings)
     server_images.install(settings)
     endpoints.install()
     state_machines.install(settings)

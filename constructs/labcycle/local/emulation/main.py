@@ -109,9 +109,10 @@ def _insist() -> None:
 def _end_children() -> None:
     from ministack.core import lambda_runtime
 
-    from labcycle.local.emulation import model_servers, training
+    from labcycle.local.emulation import jobs, model_servers, training
 
     training.stop_all()
+    jobs.stop_all()
     model_servers.stop_all()
     lambda_runtime.reset()
     os._exit(0)  # MiniStack's threads are not all daemons

@@ -116,6 +116,16 @@ def refused_principal(
     return None if allowed else str(principal.arn)
 
 
+def refused_caller(
+    access_key: str, action: str, resource: str, *, account: str, region: str, context: Mapping[str, str]
+) -> str | None:
+    """ARN of whoever signed with `access_key`, if they may not do this; None if they may."""
+    principal = iam.resolve_principal(access_key, _account_of(access_key, account))
+    if isinstance(principal, iam.AuthError) or principal.policies is None:
+        return None  # authentication has had its say, and the account's root may do everything
+    return None if _decides(principal, action, resource, region=region, context=context) else str(principal.arn)
+
+
 def _role(role_arn: str) -> Any:
     account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
     return iam.PrincipalInfo(

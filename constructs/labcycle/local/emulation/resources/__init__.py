@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from ministack.services.cloudformation import provisioners
 
-from labcycle.local.emulation.resources import addresses, containers, identity, messaging, network, storage
+from labcycle.local.emulation.resources import addresses, containers, identity, messaging, network, queues, storage
 from labcycle.local.resource_types import TYPES
 from labcycle.local.settings import Settings
 
 
 def install(settings: Settings) -> None:
-    for part in (storage, identity, messaging, network):
+    for part in (storage, identity, messaging, network, queues):
         part.install()
     addresses.install(settings)
     containers.install(settings)
