@@ -66,6 +66,35 @@ def snapshot(folder: Path | str | None = None) -> Snapshot:
     run = mlflow.active_run()
     if run is None:
         raise LabcycleError("record.snapshot: no run is active. Call it inside of `with mlflow.start_run():`")
+    found = taken(Path(folder) if folder else _script_folder())
+    # An empty tag takes the place of one that an earlier snapshot set. A commit may be of whoever started the run instead.
+    there = mlflow.get_run(run.info.run_id).data.tags
+    earlier = {key for key in found.tags if there.get(key) and (key.startswith("lineage.") or there.get(UNCOMMITTED))}
+    tags = {key: value for key, value in found.tags.items() if value or key in earlier}
+    with tempfile.TemporaryDirectory() as place:
+        for path, content in found.files.items():
+            (Path(place) / Path(path).name).write_bytes(content)
+        mlflow.log_artifacts(place, FOLDER)
+    mlflow.set_tags(tags)
+    return Snapshot(run.info.run_id, tags, found.left_out)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a snapshot holds: files by their path among the artifacts, tags (empty ones too), and what was left out."""
+
+    files: dict[str, bytes]
+    tags: dict[str, str]
+    left_out: tuple[str, ...]
+
+    @property
+    def code_tags(self) -> dict[str, str]:
+        """Those that say where the code comes from."""
+        return {key: value for key in (COMMIT, BRANCH, REMOTE, UNCOMMITTED) if (value := self.tags.get(key))}
+
+
+def taken(folder: Path) -> Taken:
+    """What there is to record of the git checkout around `folder`, and of where this process runs."""
     files: dict[str, bytes] = {LOCK: lock().encode()}
     around = surroundings()
     tags = {
@@ -75,18 +104,13 @@ def snapshot(folder: Path | str | None = None) -> Snapshot:
         IMAGE: around["image"],
         GPU: "; ".join(around["gpus"]),
     }
-    left_out, code = _code(Path(folder) if folder else _script_folder(), files, tags)
+    left_out, code = _code(folder, files, tags)
     files[SNAPSHOT] = json.dumps({"code": code, "environment": around, "left_out": left_out}, indent=2).encode()
-    # An empty tag takes the place of one that an earlier snapshot set. A commit may be of whoever started the run instead.
-    there = mlflow.get_run(run.info.run_id).data.tags
-    earlier = {key for key in tags if there.get(key) and (key.startswith("lineage.") or there.get(UNCOMMITTED))}
-    tags = {key: value[:_TAG_CHARACTERS] for key, value in tags.items() if value or key in earlier}
-    with tempfile.TemporaryDirectory() as place:
-        for name, content in files.items():
-            (Path(place) / name).write_bytes(content)
-        mlflow.log_artifacts(place, FOLDER)
-    mlflow.set_tags(tags)
-    return Snapshot(run.info.run_id, tags, tuple(left_out))
+    return Taken(
+        {f"{FOLDER}/{name}": content for name, content in files.items()},
+        {key: value[:_TAG_CHARACTERS] for key, value in tags.items()},
+        tuple(left_out),
+    )
 
 
 def _code(folder: Path, files: dict[str, bytes], tags: dict[str, str]) -> tuple[list[str], dict[str, Any]]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
-from labcycle.client.api import LIFECYCLE, TeamApi, model_path
+from labcycle.client.api import LIFECYCLE, ApiError, TeamApi, model_path
 
 _MLFLOW = "/api/2.0/mlflow"
 _PARAMS_AT_ONCE = 100
-_METRICS_AT_ONCE = 1_000
+_METRICS_AT_ONCE = 800  # 1,000 entries of all kinds together
+_RUNS_AT_ONCE = 1_000
 DERIVED_FROM, REPRODUCES = "lineage.derived_from", "lineage.reproduces"
 RUN_NAME = "mlflow.runName"
 
@@ -44,6 +46,7 @@ class Run:
     tags: dict[str, str]
     datasets: list[Dataset]
     models: list[str]
+    end_time: int = 0  # while it has none
 
 
 class RunsClient(TeamApi):
@@ -51,6 +54,27 @@ class RunsClient(TeamApi):
 
     def run(self, run_id: str) -> Run:
         return _run(self.call("GET", f"{_MLFLOW}/runs/get", query={"run_id": run_id})["run"])
+
+    def experiment(self, name: str) -> str:
+        """Id of the experiment of this name, which is made where it is not there."""
+        try:
+            found = self.call("GET", f"{_MLFLOW}/experiments/get-by-name", query={"experiment_name": name})
+            return str(found["experiment"]["experiment_id"])
+        except ApiError as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+        return str(self.call("POST", f"{_MLFLOW}/experiments/create", body={"name": name})["experiment_id"])
+
+    def search(self, experiment_ids: Sequence[str], query: str) -> list[Run]:
+        """All active runs that a filter finds, page by page."""
+        found: list[Run] = []
+        body: dict[str, Any] = {"experiment_ids": list(experiment_ids), "filter": query, "max_results": _RUNS_AT_ONCE}
+        while True:
+            page = self.call("POST", f"{_MLFLOW}/runs/search", body=body)
+            found += [_run(doc) for doc in page.get("runs", [])]
+            if not page.get("next_page_token"):
+                return found
+            body["page_token"] = page["next_page_token"]
 
     def history(self, run_id: str, key: str) -> list[tuple[int, int, float]]:
         """All points of a metric: timestamp in milliseconds, step, value."""
@@ -111,12 +135,13 @@ class RunsClient(TeamApi):
             {"key": key, "value": _double(value), "timestamp": now, "step": 0} for key, value in (metrics or {}).items()
         ]
         pairs = [{"key": key, "value": value} for key, value in (params or {}).items()]
-        for start in range(0, len(points), _METRICS_AT_ONCE):
-            self._batch(run_id, metrics=points[start : start + _METRICS_AT_ONCE])
-        for start in range(0, len(pairs), _PARAMS_AT_ONCE):
-            self._batch(run_id, params=pairs[start : start + _PARAMS_AT_ONCE])
-        if tags:
-            self._batch(run_id, tags=[{"key": key, "value": value} for key, value in tags.items()])
+        told = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+        for some in zip_longest(
+            _parts(points, _METRICS_AT_ONCE), _parts(pairs, _PARAMS_AT_ONCE), _parts(told, _PARAMS_AT_ONCE)
+        ):
+            self._batch(
+                run_id, **{kind: part for kind, part in zip(("metrics", "params", "tags"), some, strict=True) if part}
+            )
 
     def log_datasets(self, run_id: str, datasets: Sequence[Dataset]) -> None:
         if datasets:
@@ -129,6 +154,10 @@ class RunsClient(TeamApi):
 
     def _batch(self, run_id: str, **what: list[dict[str, Any]]) -> None:
         self.call("POST", f"{_MLFLOW}/runs/log-batch", body={"run_id": run_id, **what})
+
+
+def _parts(entries: list[dict[str, Any]], most: int) -> list[list[dict[str, Any]]]:
+    return [entries[start : start + most] for start in range(0, len(entries), most)]
 
 
 def _run(doc: Mapping[str, Any]) -> Run:
@@ -147,6 +176,7 @@ def _run(doc: Mapping[str, Any]) -> Run:
         tags=_mapping(data.get("tags", [])),
         datasets=[_dataset(item) for item in doc.get("inputs", {}).get("dataset_inputs", [])],
         models=[item["model_id"] for item in doc.get("outputs", {}).get("model_outputs", [])],
+        end_time=int(info.get("end_time") or 0),
     )
 
 
