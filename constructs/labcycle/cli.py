@@ -55,6 +55,9 @@ MOUNTED = {
     ),
     "tiers": Mounted("labcycle.client.tiers", "", "List the hardware tiers with their prices; advise which fits."),
     "batch": Mounted("labcycle.client.batch", "", "Start the batches of a model, resume them, see how they go."),
+    "sweep": Mounted(
+        "labcycle.sweeps.cli", "", "Run a script at many points of its parameters, each a run; resume it."
+    ),
     "records": Mounted("labcycle.client.records", "", "Send what a model predicted that is served elsewhere."),
     "outcomes": Mounted("labcycle.client.outcomes", "", "Send what became of predictions, see what is known of it."),
     "new": Mounted("labcycle.scaffold.cli", "", "Start a model's project from a template."),

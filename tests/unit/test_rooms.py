@@ -49,7 +49,7 @@ def test_library_never_imports_lambda_code_or_the_app() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["config", "client", "check", "cost", "local", "demo", "upgrade", "removal", "lineage"]
+    "room", ["config", "client", "check", "cost", "local", "demo", "upgrade", "removal", "lineage", "sweeps"]
 )
 def test_rooms_that_work_without_cdk(room: str) -> None:
     assert (LIBRARY / room).is_dir()

@@ -1,0 +1,1 @@
+"""Sweeps: one script, many points, each a run in the ledger. Imports no aws_cdk."""
