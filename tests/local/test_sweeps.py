@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from labcycle.cli import app
 from labcycle.config import names
+from labcycle.lineage.artifacts import Artifacts
 from labcycle.lineage.runs_client import Run, RunsClient
 from labcycle.local.cloud import LocalCloud
 from labcycle.sweeps import cli, tags
@@ -353,6 +354,71 @@ pathlib.Path("metrics.json").write_text(json.dumps(found))
     assert lab.until(sweep, ended)["state"] == "complete"
     (run,) = children(runs, sweep)
     assert set(run.metrics.values()) == {1.0} and len(run.metrics) == 7
+
+
+def test_a_script_with_the_stock_client_goes_on_with_its_points_run(lab: Lab, runs: RunsClient, tmp_path: Path) -> None:
+    stock = """
+import sys
+import mlflow
+from sklearn.linear_model import LogisticRegression
+
+with mlflow.start_run():
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    mlflow.log_metric("accuracy", 1.0)
+    mlflow.log_text("hello", "note.txt")
+    mlflow.sklearn.log_model(model, name="model")
+"""
+    file = written(tmp_path, stock, parameters={"x": {"choices": [1]}}, metric="accuracy", mode="max")
+    sweep = lab.document("run", str(file))["sweep"]
+    status = lab.until(sweep, ended)
+    assert status["state"] == "complete", status["failures"]
+    (run,) = children(runs, sweep)
+    assert (status["best"]["run_id"], run.metrics, run.params) == (run.run_id, {"accuracy": 1.0}, {"x": "1"})
+    assert len(run.models) == 1
+    assert Artifacts(runs).read(run.artifact_uri, "note.txt") == b"hello"
+
+
+def test_jobs_are_refused_as_batch_refuses_them(lab: Lab) -> None:
+    ada = lab.cloud.client("batch", lab.cloud.assume(names.member_role(TEAM, "ada"), "ada"))
+    asked = {
+        "jobName": "j",
+        "jobQueue": names.job_queue(TEAM, "cpu"),
+        "jobDefinition": names.job_definition(TEAM, "ada"),
+    }
+    for wrong, told in (
+        ({"jobName": "a b"}, "valid pattern"),
+        ({"arrayProperties": {"size": 1}}, "between 2 and 10000"),
+        ({"arrayProperties": {"size": 10_001}}, "between 2 and 10000"),
+        ({"dependsOn": [{"jobId": "x"}]}, "no dependencies"),
+    ):
+        with pytest.raises(ada.exceptions.ClientException, match=told):
+            ada.submit_job(**{**asked, **wrong})
+    missing = lab.cloud.client("batch")
+    for wrong in ({"jobQueue": "nowhere"}, {"jobDefinition": "nothing"}):
+        with pytest.raises(missing.exceptions.ClientException, match="not found"):
+            missing.submit_job(**{**asked, **wrong})
+
+
+def test_a_job_that_takes_too_long_or_fails_by_itself_is_not_begun_again(lab: Lab) -> None:
+    root = lab.cloud.client("batch")
+    asked = {
+        "jobName": "j",
+        "jobQueue": names.job_queue(TEAM, "cpu"),
+        "jobDefinition": names.job_definition(TEAM, "ada"),
+    }
+    slow = {"command": ["python", "-c", "import time; time.sleep(60)"]}
+    broken = {"command": ["python", "-c", "raise SystemExit(7)"]}
+    jobs = [
+        root.submit_job(**asked, containerOverrides=slow, timeout={"attemptDurationSeconds": 1})["jobId"],
+        root.submit_job(**asked, containerOverrides=broken)["jobId"],
+        root.submit_job(**asked, containerOverrides=broken, retryStrategy={"attempts": 3})["jobId"],
+    ]
+    assert until(lambda: all(_status(lab, job) == "FAILED" for job in jobs), seconds=60)
+    found = {job["jobId"]: job for job in root.describe_jobs(jobs=jobs)["jobs"]}
+    timed_out, once, thrice = (found[job] for job in jobs)
+    assert timed_out["statusReason"] == "Job attempt duration exceeded timeout"
+    assert [len(job["attempts"]) for job in (timed_out, once, thrice)] == [1, 1, 3]
+    assert once["container"]["exitCode"] == 7
 
 
 def test_a_members_jobs_are_nobody_elses(lab: Lab, tmp_path: Path) -> None:

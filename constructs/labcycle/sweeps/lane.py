@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -210,8 +211,8 @@ class Lane:
         if code == 0:
             return Ended("FINISHED", "", 0)
         code = 128 - code if code < 0 else code
-        last = "\n".join(said).strip()
-        return Ended("FAILED", f"exit code {code}: {last}"[-_REASON_CHARACTERS:] if last else f"exit code {code}", code)
+        last = "\n".join(said).strip()[-_REASON_CHARACTERS:]
+        return Ended("FAILED", f"exit code {code}: {last}" if last else f"exit code {code}", code)
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
@@ -228,19 +229,23 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     if manifest is None or submission is None:
         print(f"the sweep {sweep} has no manifest, or no submission {number}", file=sys.stderr, flush=True)
         return 2
-    folder = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:  # where the image may have none that can be written
+        return _run(store, manifest, submission, lane, Path(folder), int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1")))
+
+
+def _run(store: Store, manifest: Manifest, submission: Submission, lane: int, folder: Path, attempt: int) -> int:
     script = folder / manifest.script_name
     script.write_bytes(store.script(manifest.script_sha256))
     runs = PatientRuns()
     found = Lane(runs, manifest, submission, lane, folder, script)
     signal.signal(signal.SIGTERM, found.stop)
     earlier: list[Run] = []
-    if int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1")) > 1:
-        mine = f"tags.`{tags.SUBMISSION}` = '{number}' AND tags.`{tags.LANE}` = '{lane}'"
-        earlier = runs.search([manifest.experiment_id], f"tags.`{tags.PARENT}` = '{sweep}' AND {mine}")
+    if attempt > 1:
+        mine = f"tags.`{tags.SUBMISSION}` = '{submission.number}' AND tags.`{tags.LANE}` = '{lane}'"
+        earlier = runs.search([manifest.experiment_id], f"tags.`{tags.PARENT}` = '{manifest.sweep}' AND {mine}")
     why = found.run(earlier)
     if why == "budget":
-        store.note_lane(sweep, number, lane, why)
+        store.note_lane(manifest.sweep, submission.number, lane, why)
         print(f"lane {lane} has spent its share of the budget", flush=True)
     return STOPPED_CODE if why == "stopped" else 0
 

@@ -162,6 +162,7 @@ class Job:
             **bare_environment(),
             "PYTHONPATH": str(Path(labcycle.__file__).parents[1]),
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(folder),
             **self.environment,
             "AWS_BATCH_JOB_ID": self.record["jobId"],
             "AWS_BATCH_JOB_ATTEMPT": str(attempt),
