@@ -34,6 +34,7 @@ from .scheduled import functions_of, training_of, transitions
 
 _THOUSAND = 1_000
 _KB_A_GB = 1_000_000
+_JOB_GIB = 4
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,19 @@ def _machine(machine: Resource) -> Iterator[Use]:
     yield Use(what, {"training": training.usd(machine), **of}, at_most=True)
 
 
+def _jobs(environment: Resource) -> Iterator[Use]:
+    prices = environment.prices
+    if "NVIDIA" in str(environment.get("ComputeResources", "Ec2Configuration")):
+        yield Use("an hour of a job with a GPU, on demand", {"instance": prices.usd("job_gpu_hour")}, anywhere=True)
+        return
+    of = {"processor": prices.usd("job_processor_hour"), "memory": _JOB_GIB * prices.usd("job_gib_hour")}
+    yield Use(f"an hour of a job with 1 vCPU and {_JOB_GIB} GiB, on demand", of, anywhere=True)
+
+
 def _workspace(template: Resource) -> Iterator[Use]:
     data = mapping(template.get("LaunchTemplateData"))
+    if not data.get("InstanceType"):
+        return  # what starts it says which: the machines of jobs
     kind = str(data.get("InstanceType"))
     tier = next((name for name, tier in TIERS.items() if tier.instance_type == kind), "")
     named = f"{tier} ({kind})" if tier else kind
@@ -272,6 +284,7 @@ _BY_HANDLER: Mapping[str, Pricing] = {
     f"{_SERVER}.shadow_handler": _shadow,
 }
 _BY_TYPE: Mapping[str, Pricing] = {
+    "AWS::Batch::ComputeEnvironment": _jobs,
     "AWS::CloudWatch::Alarm": _metric,
     "AWS::CodeBuild::Project": _build,
     "AWS::DynamoDB::Table": _table,
