@@ -21,7 +21,7 @@ from labcycle.lineage.artifacts import Artifacts
 from labcycle.lineage.runs_client import Run, RunsClient
 from labcycle.local.cloud import LocalCloud
 from labcycle.sweeps import cli, tags
-from labcycle.sweeps.jobs import Jobs
+from labcycle.sweeps.jobs import Jobs, JobView
 from labcycle.sweeps.lane import INTERRUPTED
 from labcycle.sweeps.store import Store
 from labcycle.sweeps.sweep import Sweeps
@@ -264,6 +264,21 @@ class CutOff(Exception):
 def _cut_off(begun: list[str], sweep: str) -> str:
     begun.append(sweep)
     raise CutOff
+
+
+def test_a_job_that_is_not_seen_yet_has_not_ended(
+    lab: Lab, runs: RunsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path)
+    (tmp_path / "hold").touch()
+    sweep = lab.document("run", str(file))["sweep"]
+    lab.until(sweep, lambda status: status["running"] > 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Jobs, "look", lambda self, *jobs: {job: JobView(job) for job in jobs})
+        assert lab.document("status", sweep)["state"] == "under way"
+        assert {run.status for run in children(runs, sweep)} == {"RUNNING"} == {runs.run(sweep).status}
+    (tmp_path / "hold").unlink()
+    assert lab.until(sweep, ended)["state"] == "complete"
 
 
 def test_a_sweep_is_stopped_and_goes_on_later(lab: Lab, runs: RunsClient, tmp_path: Path) -> None:

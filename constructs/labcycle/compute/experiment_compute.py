@@ -146,7 +146,7 @@ class ExperimentCompute(Construct):
         )
 
     def grant_run(self, member: str, grantee: iam.IGrantable) -> None:
-        """Let `grantee` submit, see and stop jobs of `member`, and nobody else's."""
+        """Let `grantee` submit and stop jobs of `member`, and nobody else's; see all jobs, and query what they print."""
         stack = Stack.of(self)
 
         def arn(resource: str) -> str:
@@ -168,6 +168,7 @@ class ExperimentCompute(Construct):
         of_own = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own.items()}}
         allow(grantee, ["batch:TerminateJob"], [arn("job/*")], of_own)
         allow(grantee, ["batch:DescribeJobs", "batch:ListJobs"], ["*"])  # they take no resource
+        allow(grantee, ["logs:GetQueryResults", "logs:StartQuery"], [self.log_group.log_group_arn])
         parameter = names.compute_parameter(self._team).lstrip("/")
         allow(
             grantee,

@@ -54,6 +54,7 @@ class Submission:
     lanes: int
     budget_usd: float | None
     job_name: str
+    submitted_ms: int
 
     def of_lane(self, lane: int) -> list[int]:
         return self.points[lane :: self.lanes]

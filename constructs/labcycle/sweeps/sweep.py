@@ -23,7 +23,7 @@ from labcycle.errors import LabcycleError
 from labcycle.lineage.artifacts import Artifacts
 from labcycle.lineage.runs_client import Run, RunsClient
 from labcycle.sweeps import tags
-from labcycle.sweeps.jobs import STOPPED, Jobs, JobView, queue_of
+from labcycle.sweeps.jobs import Jobs, JobView, queue_of
 from labcycle.sweeps.plan import Machine, SweepFile, as_document
 from labcycle.sweeps.prices import usd_hour
 from labcycle.sweeps.progress import Progress, finished, progress_of, spent_usd
@@ -32,6 +32,7 @@ from labcycle.sweeps.store import Manifest, Store, Submission
 SWEEP_ID = re.compile(r"[0-9a-f]{32}")
 _ROLE = re.compile(r":assumed-role/labcycle-(?P<rest>.+)/[^/]+$")
 _AT_ONCE = 100  # jobs that Batch describes
+_NEW_MS = 3_600_000
 
 
 class Sweeps:
@@ -133,6 +134,8 @@ class Sweeps:
         last = self._ask(lambda: self._store.last_submission(manifest.sweep))
         job = self._job(manifest, last) if last else None
         view = self._jobs.look(job)[job] if job else JobView("", "NOT SUBMITTED")
+        if last and job and not view.status and _now_ms() - last.submitted_ms < _NEW_MS:
+            view = JobView(job, "SUBMITTED")  # not seen yet; one that Batch has forgotten is a week old
         ended = view.ended or job is None
         children = self._children(manifest)
         if ended and self._close(children, job, last):
@@ -147,7 +150,7 @@ class Sweeps:
             ended=ended,
             lanes=last.lanes if last else 0,
             out_of_budget=out > 0,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=_now_ms(),
             spot=bool(self._queues.get(queue_of(SweepFile.model_validate(manifest.file).machine), {}).get("spot")),
         )
         if ended and job is not None:
@@ -196,6 +199,7 @@ class Sweeps:
             lanes=min(file.concurrency, len(order)),
             budget_usd=budget_usd,
             job_name=f"labcycle-{manifest.sweep}-{number}",
+            submitted_ms=_now_ms(),
         )
         if not self._ask(lambda: self._store.put_submission(manifest.sweep, submission)):
             raise LabcycleError(
@@ -257,4 +261,5 @@ class Sweeps:
         return self._aws.ask("the sweep's files", call)
 
 
-__all__ = ["STOPPED", "Sweeps"]
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

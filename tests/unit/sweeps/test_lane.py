@@ -67,7 +67,7 @@ class Bench:
             usd_hour=1.0,
             code={"mlflow.source.git.commit": "c0ffee"},
         )
-        self.submission = Submission(1, list(range(points)), 1, None, "labcycle-x-1")
+        self.submission = Submission(1, list(range(points)), 1, None, "labcycle-x-1", 0)
 
     def lane(self, number: int = 0) -> Lane:
         return Lane(self.runs, self.manifest, self.submission, number, self.folder, self.script)

@@ -14,7 +14,7 @@ from labcycle.errors import LabcycleError
 from labcycle.sweeps.store import Store, Submission
 
 SWEEP, BUCKET = "5" * 32, "artifacts"
-FIRST = Submission(1, [2, 0, 1, 4, 3], 2, None, f"labcycle-{SWEEP}-1")
+FIRST = Submission(1, [2, 0, 1, 4, 3], 2, None, f"labcycle-{SWEEP}-1", 0)
 
 
 @pytest.fixture
