@@ -29,6 +29,9 @@ _NAMED_BY = (
     "InstanceProfileName",
     "LaunchTemplateName",
     "StageName",
+    "ComputeEnvironmentName",
+    "JobQueueName",
+    "JobDefinitionName",
     "Name",
 )
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -37,6 +40,9 @@ _ARNS = {
     "AWS::ApiGateway::RestApi": "apigateway:{region}::/restapis/{name}",
     "AWS::ApiGateway::UsagePlan": "apigateway:{region}::/usageplans/{name}",
     "AWS::ApiGatewayV2::Api": "apigateway:{region}::/apis/{name}",
+    "AWS::Batch::ComputeEnvironment": "batch:{place}:compute-environment/{name}",
+    "AWS::Batch::JobDefinition": "batch:{place}:job-definition/{name}:1",
+    "AWS::Batch::JobQueue": "batch:{place}:job-queue/{name}",
     "AWS::CloudWatch::Alarm": "cloudwatch:{place}:alarm:{name}",
     "AWS::CloudWatch::CompositeAlarm": "cloudwatch:{place}:alarm:{name}",
     "AWS::CloudWatch::Dashboard": "cloudwatch::{account}:dashboard/{name}",
@@ -65,6 +71,9 @@ _ARNS = {
 }
 # Types whose `Ref` is the ARN; of those in `_ARNS` it is the name otherwise.
 _REF_IS_ARN = {
+    "AWS::Batch::ComputeEnvironment",
+    "AWS::Batch::JobDefinition",
+    "AWS::Batch::JobQueue",
     "AWS::IAM::ManagedPolicy",
     "AWS::SNS::Topic",
     "AWS::SecretsManager::Secret",
@@ -85,6 +94,7 @@ _IDS: dict[str, int | str] = {
 }
 # Longest generated names; CloudFormation cuts what is longer: https://github.com/KensioSoftware/yulin/issues/1113
 _LIMITS = {
+    "AWS::Batch::ComputeEnvironment": 128,
     "AWS::IAM::Role": 64,
     "AWS::Lambda::Function": 64,
     "AWS::S3::Bucket": 63,

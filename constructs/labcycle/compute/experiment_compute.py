@@ -156,15 +156,15 @@ class ExperimentCompute(Construct):
         # alone, and the new job besides: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
         definition = arn(f"job-definition/{names.job_definition(self._team, member)}")
         queues = [arn(f"job-queue/{names.job_queue(self._team, kind)}") for kind in self.machines]
-        allow(grantee, ["batch:SubmitJob"], [definition, f"{definition}:*", *queues, arn("job/*")])
+        allow(grantee, ["batch:SubmitJob"], [definition, f"{definition}:*", *queues])
         own = {"labcycle:team": self._team, "labcycle:member": member}
         tagged: dict[str, object] = {f"aws:RequestTag/{key}": value for key, value in own.items()}
-        # As part of SubmitJob alone: a job that has an owner is not given another.
+        # A new job has the tags of its owner, and one that has an owner is not given another.
         untagged: dict[str, dict[str, object]] = {
             "Null": {"aws:ResourceTag/labcycle:member": "true"},
             "StringEquals": tagged,
         }
-        allow(grantee, ["batch:TagResource"], [arn("job/*")], untagged)
+        allow(grantee, ["batch:SubmitJob", "batch:TagResource"], [arn("job/*")], untagged)
         of_own = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own.items()}}
         allow(grantee, ["batch:TerminateJob"], [arn("job/*")], of_own)
         allow(grantee, ["batch:DescribeJobs", "batch:ListJobs"], ["*"])  # they take no resource

@@ -185,7 +185,7 @@ class Machines(Construct):
     def _let_machines_work(self, images: Sequence[str], log_group: logs.ILogGroup) -> None:
         stack = Stack.of(self)
         place = f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}"
-        clusters = [f"AWSBatch-{stack.get_logical_id(environment)}-*" for environment in self.environments]
+        clusters = [f"AWSBatch-*{stack.get_logical_id(environment)}-*" for environment in self.environments]
         allow(self.role, _OF_THE_CLUSTER, [f"{place}:cluster/{cluster}" for cluster in clusters])
         allow(self.role, _OF_THE_INSTANCE, [f"{place}:container-instance/{cluster}" for cluster in clusters])
         allow(self.role, ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"], ["*"])  # they take no resource

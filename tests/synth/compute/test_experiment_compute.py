@@ -153,13 +153,15 @@ def test_machines_fetch_the_one_image_and_join_their_own_cluster(template: Templ
     joined = [text for text in texts if "ecs:RegisterContainerInstance" in text]
     assert len(joined) == 2
     for text in joined:
-        assert "cluster/AWSBatch-Compute" in text and "fraud" in text and '"*"' not in text
+        assert "cluster/AWSBatch-*Compute" in text and "fraud" in text and '"*"' not in text
 
 
 def test_a_member_submits_by_the_own_definition_alone(template: Template) -> None:
-    (submit,) = [s for _, s in statements(template) if "batch:SubmitJob" in as_list(s["Action"])]
-    text = json.dumps(submit["Resource"])
-    assert "job-definition/labcycle-fraud-ann:*" in text and "labcycle-fraud-bob" not in text
+    named, new = [s for _, s in statements(template) if "batch:SubmitJob" in as_list(s["Action"])]
+    text = json.dumps(named["Resource"])
+    assert "job-definition/labcycle-fraud-ann:*" in text and "labcycle-fraud-bob" not in text and "job/*" not in text
+    tags = {"aws:RequestTag/labcycle:team": "fraud", "aws:RequestTag/labcycle:member": "ann"}
+    assert new["Condition"]["StringEquals"] == tags and new["Condition"]["Null"]
     assert not [s for _, s in statements(template) if "iam:PassRole" in as_list(s["Action"])]
 
 

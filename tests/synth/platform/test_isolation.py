@@ -53,6 +53,19 @@ OF_EACH_FORM = {
 }
 
 
+def test_jobs_are_kept_apart_too(synthesize: Synthesize, tmp_path: Path) -> None:
+    shutil.copytree(HERE / "targets", tmp_path / "targets")
+    (tmp_path / "teams").mkdir()
+    jobs = "compute: {image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/experiments:1, gpu: {}}\n"
+    for name in ("frau", "fraud"):
+        fraud = (HERE / "teams" / "fraud.yaml").read_text().partition("models:")[0]
+        (tmp_path / "teams" / f"{name}.yaml").write_text(fraud.replace("team: fraud", f"team: {name}") + jobs)
+    found = isolation(Estate(templates_at(synthesize(config=str(tmp_path)))))
+    assert [str(one) for one in found.breaks] == []
+    assert found.uncovered == ()
+    assert found.holds
+
+
 def test_models_of_other_forms_are_kept_apart_too(synthesize: Synthesize, tmp_path: Path) -> None:
     shutil.copytree(HERE / "targets", tmp_path / "targets")
     (tmp_path / "teams").mkdir()

@@ -21,6 +21,8 @@ _TAG = "aws:ResourceTag/${TagKey}"
 # Whose resources' tags are told only where that is switched on, bucket by bucket:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
 _SILENT = {"s3"}
+# Actions that name what they make, and do nothing to one of the kind that is there.
+_MAKING = {("batch:SubmitJob", "job")}
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def actions_on(arn: str) -> tuple[Action, ...]:
     for service, kind, tells_tags in _types(named):
         if fits(arn, kind):
             for name, told in _taking(service, kind.name):
+                if (name, kind.name) in _MAKING:
+                    continue
                 found[name] = found.get(name, True) and (tells_tags if told is None else told)
     return tuple(Action(name, told and named not in _SILENT) for name, told in sorted(found.items()))
 

@@ -11,6 +11,8 @@ _DELIVERY = (
 _AGENT = "The agent of Session Manager opens its own instance's channels; they are bound to the instance's identity."
 
 REASONS = {
+    "batch:DescribeJobs": "Answers names, states, commands and variables of the account's jobs, none of their data: variables hold no secret, as is checked.",
+    "batch:ListJobs": _NAMES,
     "cloudwatch:DescribeAlarms": _NAMES,
     "cloudwatch:GetMetricData": "Answers numbers of all metrics of the account: counts, times and drift, no data rows.",
     "cloudwatch:GetMetricStatistics": "Answers numbers of all metrics of the account: counts, times and drift, no data rows.",
@@ -28,6 +30,7 @@ REASONS = {
     "ec2:DescribeSubnets": _NAMES,
     "ec2:DescribeVolumes": _NAMES,
     "ec2:DescribeVpcs": _NAMES,
+    "ecs:DiscoverPollEndpoint": "Answers the address that an instance's agent asks, and nothing of the account.",
     "ecr:GetAuthorizationToken": "Signs in to the registry; each pull is allowed by repository.",
     "logs:CreateLogDelivery": _DELIVERY,
     "logs:DeleteLogDelivery": _DELIVERY,

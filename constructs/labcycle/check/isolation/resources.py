@@ -23,6 +23,14 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": (
         "arn:{partition}:application-autoscaling:{place}:scalable-target/{name}",
     ),
+    "AWS::Batch::ComputeEnvironment": (
+        "{arn}",
+        "{ecs}:cluster/AWSBatch-{name}-*",
+        "{ecs}:container-instance/AWSBatch-{name}-*/*",
+        "{ecs}:task/AWSBatch-{name}-*/*",
+    ),
+    "AWS::Batch::JobDefinition": ("{arn}", "arn:{partition}:batch:{place}:job-definition/{name}"),
+    "AWS::Batch::JobQueue": ("{arn}",),
     "AWS::CloudWatch::Alarm": ("{arn}",),
     "AWS::CloudWatch::CompositeAlarm": ("{arn}",),
     "AWS::CloudWatch::Dashboard": ("{arn}",),
@@ -141,7 +149,7 @@ def tags_of(estate: Estate, template: Template, logical_id: str) -> dict[str, st
 
 def owned(estate: Estate) -> list[Owned]:
     """All that teams have, each ARN once a team."""
-    found = [*_in_templates(estate), *_launched(estate)]
+    found = [*_in_templates(estate), *_launched(estate), *_submitted(estate)]
     known = {one.arn for one in found}
     found += [one for one in _made_by_roles(estate) if one.arn not in known]
     return list(dict.fromkeys(found))
@@ -205,6 +213,15 @@ def _launched(estate: Estate) -> Iterator[Owned]:
             team = team_of(estate, template, logical_id)
             if team:
                 yield Owned(team, arn, arn, estate.account(template), tags)
+
+
+def _submitted(estate: Estate) -> Iterator[Owned]:
+    """Jobs: their ids are not known before, but they have the tags of their definition, without which nobody may submit them."""
+    for template, logical_id, _ in estate.resources("AWS::Batch::JobDefinition"):
+        team, tags = team_of(estate, template, logical_id), tags_of(estate, template, logical_id)
+        if team:
+            arn = f"arn:{estate.partition(template)}:batch:{estate.region(template)}:{estate.account(template)}:job/*"
+            yield Owned(team, arn, arn, estate.account(template), tags)
 
 
 def _made_by_roles(estate: Estate) -> Iterator[Owned]:
