@@ -395,11 +395,14 @@ with mlflow.start_run():
 
 def test_jobs_are_refused_as_batch_refuses_them(lab: Lab) -> None:
     ada = lab.cloud.client("batch", lab.cloud.assume(names.member_role(TEAM, "ada"), "ada"))
-    asked = {
+    asked: dict[str, Any] = {
         "jobName": "j",
         "jobQueue": names.job_queue(TEAM, "cpu"),
         "jobDefinition": names.job_definition(TEAM, "ada"),
     }
+    with pytest.raises(ada.exceptions.ClientError, match="AccessDenied"):
+        ada.submit_job(**asked)  # without the tags of its owner
+    asked["tags"] = {"labcycle:team": TEAM, "labcycle:member": "ada"}
     for wrong, told in (
         ({"jobName": "a b"}, "valid pattern"),
         ({"arrayProperties": {"size": 1}}, "between 2 and 10000"),

@@ -301,12 +301,12 @@ def _missing(authorization: str, asked: Mapping[str, Any]) -> str:
     if caller is None:
         return ""
     job = batch._job_arn("new")
+    wanted = {f"aws:RequestTag/{key}": value for key, value in (asked.get("tags") or {}).items()}
     needed: list[tuple[str, str, dict[str, str]]] = [
-        ("batch:SubmitJob", batch._jq_arn(_short(str(asked.get("jobQueue", "")))), {})
+        ("batch:SubmitJob", batch._jq_arn(_short(str(asked.get("jobQueue", "")))), {}),
+        ("batch:SubmitJob", job, wanted),
+        *([("batch:TagResource", job, wanted)] if wanted else []),
     ]
-    if asked.get("tags"):
-        wanted = {f"aws:RequestTag/{key}": value for key, value in asked["tags"].items()}
-        needed.append(("batch:TagResource", job, wanted))
     for action, resource, context in needed:
         who = policies.refused_caller(
             caller[1], action, resource, account=_settings.account, region=_settings.region, context=context
