@@ -22,13 +22,14 @@ from labcycle._functions import let_logs_use, log_group
 from labcycle._grants import allow, allow_key
 from labcycle._keys import own_key
 from labcycle._notices import let_rule_tell
+from labcycle._security_groups import closed_group
+from labcycle._tasks import tasks_of
 from labcycle.compute.machines import Kind, Machines, let_machines_use, shares
 from labcycle.config import Compute, Member, names
 
 COMMAND = ("python", "-m", "labcycle.sweeps.lane")
 INTERRUPTED = "Host EC2*"
 _ATTEMPTS = 10
-_STOPPED = "labcycle: stopped"  # as labcycle/sweeps/jobs.py says it
 
 
 class ExperimentCompute(Construct):
@@ -98,7 +99,7 @@ class ExperimentCompute(Construct):
         self.encryption_key: kms.IKey = encryption_key or own_key(self, "Key", removal=RemovalPolicy.DESTROY)
         let_logs_use(self.encryption_key, self)
         let_machines_use(self.encryption_key, self)
-        self.security_group = self._security_group(vpc)
+        self.security_group = closed_group(self, "Group", vpc=vpc, whose=f"Jobs of the team {team}")
         self.log_group = log_group(self, "Log", key=self.encryption_key, name=names.job_log_group(team))
         wanted: dict[Kind, tuple[int, bool]] = {"cpu": (compute.max_vcpus, compute.spot)}
         if compute.gpu is not None:
@@ -176,18 +177,6 @@ class ExperimentCompute(Construct):
             [stack.format_arn(service="ssm", resource="parameter", resource_name=parameter)],
         )
 
-    def _security_group(self, vpc: ec2.IVpc) -> ec2.SecurityGroup:
-        group = ec2.SecurityGroup(
-            self,
-            "Group",
-            vpc=vpc,
-            description=f"Jobs of the team {self._team}: nothing comes in, HTTPS goes out",
-            allow_all_outbound=False,
-            disable_inline_rules=False,
-        )
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS and package registries, over TLS")
-        return group
-
     def _role(self, member: Member) -> iam.Role:
         stack = Stack.of(self)
         role = iam.Role(
@@ -195,7 +184,7 @@ class ExperimentCompute(Construct):
             f"Role{member.name}",
             path=names.role_path(self._team),
             role_name=names.job_role(self._team, member.name),
-            assumed_by=_jobs_of(self),
+            assumed_by=tasks_of(self),
             description=f"Jobs of {member.name} of the team {self._team}",
         )
         Tags.of(role).add("labcycle:member", member.name)
@@ -274,7 +263,7 @@ class ExperimentCompute(Construct):
                     "status": ["FAILED"],
                     "jobQueue": [machines.queue.attr_job_queue_arn for machines in self.machines.values()],
                     "arrayProperties": {"index": [{"exists": False}]},
-                    "statusReason": [{"anything-but": {"prefix": _STOPPED}}],
+                    "statusReason": [{"anything-but": {"prefix": names.JOB_STOPPED}}],
                 },
             ),
             targets=[
@@ -290,15 +279,3 @@ class ExperimentCompute(Construct):
             ],
         )
         let_rule_tell(self, topic, self.encryption_key)
-
-
-def _jobs_of(scope: Construct) -> iam.IPrincipal:
-    """Tasks of this account: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
-    stack = Stack.of(scope)
-    return iam.ServicePrincipal(
-        "ecs-tasks.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": stack.account},
-            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
-        },
-    )

@@ -29,6 +29,9 @@ def model_stack(model: str) -> str:
     return f"model-{model}"
 
 
+JOB_STOPPED = "labcycle: stopped"  # how the reason begins for which a member ends a job
+
+
 def network_parameter(network: str, key: str) -> str:
     """SSM parameter through which a target's network is published; `key` is `vpc-id`, `vpc-cidr` or `private-subnet-ids`."""
     return f"/labcycle/network/{network}/{key}"

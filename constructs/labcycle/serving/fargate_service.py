@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from aws_cdk import Duration, Size, Stack
+from aws_cdk import Duration, Size
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -25,6 +25,7 @@ from labcycle._acknowledge import acknowledge
 from labcycle._functions import log_group
 from labcycle._notices import let_rule_tell
 from labcycle._runtime import ModelRuntime
+from labcycle._tasks import tasks_of
 from labcycle.config import Monitor, TaskOffHours, names
 from labcycle.config.fargate import allowed_memory_mb
 from labcycle.serving._off_hours import rest_in
@@ -230,7 +231,7 @@ class FargateModelService(ContainerApi):
             self,
             "TaskRole",
             path=names.role_path(self._team),
-            assumed_by=_tasks_of(self),
+            assumed_by=tasks_of(self),
             description=f"Model server of {self._model}, team {self._team}",
         )
         self._let_serve(role)
@@ -241,7 +242,7 @@ class FargateModelService(ContainerApi):
             self,
             "ExecutionRole",
             path=names.role_path(self._team),
-            assumed_by=_tasks_of(self),
+            assumed_by=tasks_of(self),
             description=f"Fetches the image of the model server of {self._model}, team {self._team}, and writes its log",
         )
         self._let_fetch_and_log(execution)
@@ -446,15 +447,3 @@ class FargateModelService(ContainerApi):
             ],
         )
         let_rule_tell(self, self._topic, self._key)
-
-
-def _tasks_of(scope: Construct) -> iam.IPrincipal:
-    """Tasks of this account: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
-    stack = Stack.of(scope)
-    return iam.ServicePrincipal(
-        "ecs-tasks.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": stack.account},
-            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
-        },
-    )

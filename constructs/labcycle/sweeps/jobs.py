@@ -10,7 +10,6 @@ from labcycle.client.own_rights import OwnRights
 from labcycle.config import names
 from labcycle.sweeps.plan import Machine
 
-STOPPED = "labcycle: stopped"
 ENDED = ("SUCCEEDED", "FAILED")
 _MIB = 1024
 _WHAT = "the job of the sweep"
@@ -75,7 +74,7 @@ class Jobs:
 
     def stop(self, job: str) -> None:
         """End a job, all its children with it."""
-        reason = f"{STOPPED} by {self._member}"
+        reason = f"{names.JOB_STOPPED} by {self._member}"
         self._aws.ask(_WHAT, lambda: self._batch.terminate_job(jobId=job, reason=reason))
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Literal
 
+from labcycle.config import names
 from labcycle.lineage.runs_client import Run
 from labcycle.sweeps import tags
-from labcycle.sweeps.jobs import STOPPED, JobView
+from labcycle.sweeps.jobs import JobView
 from labcycle.sweeps.plan import SweepFile
 from labcycle.sweeps.prices import SPOT_SHARE
 from labcycle.sweeps.store import Manifest
@@ -149,6 +150,6 @@ def _state(parent: Run, job: JobView, is_complete: bool, *, ended: bool, out_of_
         return "not submitted"
     if is_complete:
         return "complete"
-    if parent.tags.get(tags.STOPPED) or job.reason.startswith(STOPPED):
+    if parent.tags.get(tags.STOPPED) or job.reason.startswith(names.JOB_STOPPED):
         return "stopped"
     return "out of budget" if out_of_budget else "incomplete"

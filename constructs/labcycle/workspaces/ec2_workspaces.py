@@ -14,6 +14,7 @@ from constructs import Construct
 
 from labcycle._grants import allow, allow_key
 from labcycle._keys import own_key
+from labcycle._security_groups import closed_group
 from labcycle.config import HardwareTier, Member, names
 from labcycle.workspaces.access import grant_workspaces
 from labcycle.workspaces.user_data import DATA_DEVICE, user_data
@@ -107,7 +108,7 @@ class Ec2Workspaces(Construct):
             raise ValueError(
                 "vpc: got one without private subnets; workspaces have no public address and need one with NAT."
             )
-        self.security_group = self._security_group()
+        self.security_group = closed_group(self, "Group", vpc=vpc, whose=f"Workspaces of the team {team}")
         self.roles: dict[str, iam.Role] = {}
         self.launch_templates: dict[tuple[str, str], ec2.LaunchTemplate] = {}
         for member in scientists:
@@ -135,19 +136,6 @@ class Ec2Workspaces(Construct):
             role=self.roles[member],
             key=self.encryption_key,
         )
-
-    def _security_group(self) -> ec2.SecurityGroup:
-        group = ec2.SecurityGroup(
-            self,
-            "Group",
-            vpc=self._vpc,
-            description=f"Workspaces of the team {self._team}: nothing comes in, HTTPS goes out",
-            allow_all_outbound=False,
-            disable_inline_rules=False,
-        )
-        # Names are resolved and time is kept by the VPC itself, which security groups do not see.
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS and package registries, over TLS")
-        return group
 
     def _role(self, member: Member) -> iam.Role:
         stack = Stack.of(self)

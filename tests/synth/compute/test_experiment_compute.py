@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from labcycle.compute import ExperimentCompute
 from labcycle.compute.machines import repository_of, shares
 from labcycle.config import Compute, GpuCompute, Member, names
-from labcycle.sweeps import jobs, lane
+from labcycle.sweeps import lane
 from tests.synth.assembly import ACCOUNT, REGION, Template, alone, as_list, of_type, resources, statements
 
 IMAGE = f"210987654321.dkr.ecr.{REGION}.amazonaws.com/team/experiments:1"
@@ -178,7 +178,7 @@ def test_a_broken_job_is_told_once_and_a_stopped_one_not(template: Template) -> 
     (rule,) = of_type(template, "AWS::Events::Rule")
     detail = rule["EventPattern"]["detail"]
     assert detail["arrayProperties"] == {"index": [{"exists": False}]}
-    assert detail["statusReason"] == [{"anything-but": {"prefix": jobs.STOPPED}}]
+    assert detail["statusReason"] == [{"anything-but": {"prefix": "labcycle: stopped"}}]
     assert len(resources(template, "AWS::Batch::JobQueue")) == len(detail["jobQueue"]) == 2
 
 
