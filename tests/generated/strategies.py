@@ -60,6 +60,8 @@ from labcycle.config import (
 from labcycle.config.derived import BUCKET_LIMIT, ROLE_LIMIT, STACK_LIMIT, TRAINING_JOB_LIMIT
 from labcycle.config.endpoints import is_accelerated
 from labcycle.config.fargate import CpuUnits, allowed_memory_mb
+from labcycle.config.hardware import JOB_FAMILIES
+from labcycle.config.instance_types import families_in
 from labcycle.config.locks import FLAVOURS
 from labcycle.config.regions import has_snap_start, known_regions, regions_with
 from labcycle.config.rules import MEMBER_SUFFIXES, PRINCIPAL_KINDS, TEAM_KEY
@@ -668,15 +670,14 @@ _COMPUTE: tuple[Data, ...] = (
 
 
 def compute_in(region: str, number: int) -> Data:
-    """Machines for jobs, by turns, whose image is where they are; of some none."""
+    """Machines for jobs, by turns, whose image is where they are; of some none, and with GPUs where the region has some."""
     if number % 7 == 0:
         return {"compute": None}
-    return {
-        "compute": {
-            "image": f"{_registry(region)}/{_REPOSITORIES[number % 3]}{_TAGS[number % 5 % 3]}",
-            **_COMPUTE[number % 7 - 1],
-        }
-    }
+    image = f"{_registry(region)}/{_REPOSITORIES[number % 3]}{_TAGS[number % 5 % 3]}"
+    compute = {"image": image, **_COMPUTE[number % 7 - 1]}
+    if not families_in(region, JOB_FAMILIES["gpu"]):
+        compute.pop("gpu", None)
+    return {"compute": compute}
 
 
 def _registry(region: str) -> str:

@@ -16,6 +16,8 @@ from constructs import Construct
 
 from labcycle._grants import allow
 from labcycle._keys import MACHINES_GRANT, MACHINES_USE
+from labcycle.config.hardware import JOB_FAMILIES
+from labcycle.config.instance_types import families_in
 
 Kind = Literal["cpu", "gpu"]
 Market = Literal["spot", "on_demand"]
@@ -40,15 +42,13 @@ _OF_THE_INSTANCE = ("ecs:Poll", "ecs:StartTelemetrySession")
 class Hardware:
     """What machines of a kind are. `fallback_vcpus` are the fewest in which its smallest machine fits."""
 
-    families: tuple[str, ...]
     image_type: str
     fallback_vcpus: int
 
 
-# Three sizes of memory of two generations, so that spot has many pools to choose from in every zone.
 HARDWARE: dict[Kind, Hardware] = {
-    "cpu": Hardware(("c5", "m5", "r5", "c6i", "m6i", "r6i"), "ECS_AL2023", 2),
-    "gpu": Hardware(("g4dn", "g5", "g6"), "ECS_AL2023_NVIDIA", 4),
+    "cpu": Hardware("ECS_AL2023", 2),
+    "gpu": Hardware("ECS_AL2023_NVIDIA", 4),
 }
 _STRATEGY: dict[Market, str] = {"spot": "SPOT_PRICE_CAPACITY_OPTIMIZED", "on_demand": "BEST_FIT_PROGRESSIVE"}
 _MARKET: dict[Market, str] = {"spot": "SPOT", "on_demand": "EC2"}
@@ -167,7 +167,8 @@ class Machines(Construct):
                 allocation_strategy=_STRATEGY[market],
                 minv_cpus=0,
                 maxv_cpus=vcpus,
-                instance_types=list(hardware.families),
+                # Batch refuses a family that the region does not have.
+                instance_types=families_in(Stack.of(self).region, JOB_FAMILIES[self._kind]),
                 instance_role=profile.attr_arn,
                 subnets=[subnet.subnet_id for subnet in vpc.private_subnets],
                 security_group_ids=[security_group.security_group_id],

@@ -79,4 +79,9 @@ _INSTANCES: dict[TierName, tuple[str, str]] = {
     "accelerator-medium": ("trn1.2xlarge", "training by AWS Neuron"),
     "accelerator-large": ("trn1.32xlarge", "large trainings by AWS Neuron"),
 }
+# Of jobs: three sizes of memory of two generations, so that spot has many pools to choose from in every zone.
+JOB_FAMILIES: dict[Literal["cpu", "gpu"], tuple[str, ...]] = {
+    "cpu": ("c5", "m5", "r5", "c6i", "m6i", "r6i"),
+    "gpu": ("g4dn", "g5", "g6"),
+}
 TIERS: dict[TierName, HardwareTier] = {name: HardwareTier(name, *told) for name, told in _INSTANCES.items()}

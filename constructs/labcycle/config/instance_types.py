@@ -7,7 +7,7 @@ It has the types that a workspace can run on: x86_64, no bare metal, on demand, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -55,6 +55,12 @@ class InstanceType:
 def instance_types() -> Mapping[str, InstanceType]:
     """All of them, by name."""
     return {name: _instance_type(name, row) for name, row in _document()["types"].items()}
+
+
+def families_in(region: str, families: Sequence[str]) -> list[str]:
+    """Those of which the region has some type; all where nothing is known about it."""
+    there = {one.name.partition(".")[0] for one in instance_types().values() if one.is_in(region)}
+    return [family for family in families if family in there]
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .derived import DerivedName, team_names
+from .hardware import JOB_FAMILIES
+from .instance_types import families_in
 from .problem import ConfigError, Path, Problem
 from .regions import has_snap_start, regions_with
 from .subjects import named_subjects
@@ -50,6 +52,13 @@ def problems_together(team: Team, target: Target) -> Iterator[Problem]:
             ("compute",),
             f"got compute in the target {target.target}, whose network has egress: none; its machines would have no way to the tracking "
             "API and to the image. Set network.egress: nat in the target, choose another target, or remove compute",
+            on_key=True,
+        )
+    if team.compute and team.compute.gpu and not families_in(target.region, JOB_FAMILIES["gpu"]):
+        yield team.origin.problem(
+            ("compute", "gpu"),
+            f"got gpu in the target {target.target}, whose region {target.region} has none of the families {', '.join(JOB_FAMILIES['gpu'])}. "
+            "Remove gpu, or choose a target in another region",
             on_key=True,
         )
     for i, model in enumerate(team.models):

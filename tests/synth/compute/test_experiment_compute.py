@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
-from aws_cdk import Stack
+from aws_cdk import Stack, assertions
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -62,6 +63,26 @@ def environments(template: Template) -> list[dict[str, Any]]:
 def test_nothing_is_there_while_nothing_runs(environments: list[dict[str, Any]]) -> None:
     assert {one["MinvCpus"] for one in environments} == {0}
     assert not [one for one in environments if "DesiredvCpus" in one]
+
+
+@pytest.mark.parametrize(
+    ("region", "families"),
+    [
+        ("eu-south-1", {"g4dn"}),
+        ("eu-west-1", {"g4dn", "g5"}),
+        ("us-east-1", {"g4dn", "g5", "g6"}),
+        (None, {"g4dn", "g5", "g6"}),
+    ],
+)
+def test_machines_are_of_families_that_the_region_has(region: str | None, families: set[str]) -> None:
+    """Batch refuses others, with the whole deployment."""
+    where = cdk.Environment(account=ACCOUNT, region=region) if region else None
+    stack = Stack(cdk.App(analytics_reporting=False), "There", env=where)
+    compute(stack, gpu=GpuCompute(max_vcpus=8))
+    made = assertions.Template.from_stack(stack).find_resources("AWS::Batch::ComputeEnvironment").values()
+    resources = [one["Properties"]["ComputeResources"] for one in made]
+    of_gpu = [one for one in resources if "NVIDIA" in one["Ec2Configuration"][0]["ImageType"]]
+    assert [set(one["InstanceTypes"]) for one in of_gpu] == [families] * 2
 
 
 def test_spot_comes_first_and_on_demand_after_it(template: Template) -> None:

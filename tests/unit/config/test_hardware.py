@@ -9,8 +9,9 @@ import pytest
 
 from labcycle.config import TIERS, HardwareTier, Workspaces, check_together, instance_types, load_target, load_team
 from labcycle.config.fitting import Need, fitting, unfit
+from labcycle.config.hardware import JOB_FAMILIES
 from labcycle.config.instance_prices import usd_hour
-from labcycle.config.instance_types import Accelerators, InstanceType, surveyed_regions
+from labcycle.config.instance_types import Accelerators, InstanceType, families_in, surveyed_regions
 from labcycle.config.problem import ConfigError
 from tests.unit.config import instance_types as source
 from tests.unit.config.files import TARGET, TEAM, bent, written
@@ -40,6 +41,31 @@ def test_a_region_about_which_nothing_is_known_lacks_nothing() -> None:
         True,
         False,
         True,
+    )
+
+
+def test_families_are_left_out_where_the_region_has_none_of_their_types() -> None:
+    assert families_in("eu-west-1", ("g4dn", "g5", "trn1")) == ["g4dn", "g5"]
+    assert families_in("ca-west-1", JOB_FAMILIES["gpu"]) == []
+    assert families_in("us-gov-west-1", JOB_FAMILIES["gpu"]) == ["g4dn", "g5", "g6"], "nothing is known of it"
+    assert all(len(families_in(region, JOB_FAMILIES["cpu"])) >= 3 for region in surveyed_regions())
+
+
+def test_jobs_with_gpus_need_a_region_that_has_some(tmp_path: Path) -> None:
+    compute = "compute: {image: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/jobs:1', gpu: {}}\nworkspaces:\n"
+    text = (
+        bent(TEAM, ("workspaces:\n", compute))
+        .replace("eu-west-1", "ca-west-1")
+        .replace("[gpu-small]", "[compute-large]")
+    )
+    target = bent(TARGET, ("region: eu-west-1", "region: ca-west-1")).replace("eu-west-1", "ca-west-1")
+    files = written(tmp_path, "fraud.yaml", text), written(tmp_path, "eu-production.yaml", target)
+    with pytest.raises(ConfigError) as error:
+        check_together(load_team(files[0]), load_target(files[1]))
+    (problem,) = error.value.problems
+    assert (
+        problem.path == "compute.gpu"
+        and "whose region ca-west-1 has none of the families g4dn, g5, g6" in problem.message
     )
 
 
