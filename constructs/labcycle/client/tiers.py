@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from labcycle.client.decisions import AsJson
+from labcycle.client.fitting import Fit, Need, fitting, unfit
 from labcycle.client.tables import print_json, print_table
 from labcycle.config import TIERS, HardwareTier, InstanceType
-from labcycle.config.fitting import Fit, Need, fitting, unfit
 from labcycle.config.instance_types import surveyed_regions
 from labcycle.config.price_list import AS_OF, REGION
 from labcycle.config.regions import known_regions

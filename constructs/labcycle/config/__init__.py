@@ -5,8 +5,6 @@ from .hardware import TIERS, HardwareTier, TierName
 from .instance_types import InstanceType, instance_types
 from .loader import load_all, load_target, load_team
 from .locks import Flavour, Lock
-from .price_list import AS_OF as PRICES_AS_OF
-from .price_list import REGION as PRICES_REGION
 from .problem import ConfigError, Problem
 from .schema import json_schema
 from .subjects import subjects_of
@@ -61,8 +59,6 @@ from .team import (
 from .together import check_together
 
 __all__ = [
-    "PRICES_AS_OF",
-    "PRICES_REGION",
     "TIERS",
     "ApiDelivery",
     "AppDelivery",

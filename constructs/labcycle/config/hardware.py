@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .instance_prices import usd_hour
 from .instance_types import InstanceType, instance_types
 
 TierName = Literal[
@@ -54,8 +53,8 @@ class HardwareTier:
 
     @property
     def usd_per_hour(self) -> float | None:
-        """Estimate, see `instance_prices`; None where it is not known."""
-        return usd_hour(self.machine)
+        """An estimate; None where it is not known."""
+        return self.machine.usd_hour
 
 
 _INSTANCES: dict[TierName, tuple[str, str]] = {

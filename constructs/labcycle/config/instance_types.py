@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from .price_list import PRICES
+
 SOURCE = "instance_types.json"
 
 
@@ -45,6 +47,12 @@ class InstanceType:
     @property
     def gpus(self) -> int:
         return self.accelerators.count if self.accelerators and self.accelerators.kind == "gpu" else 0
+
+    @property
+    def usd_hour(self) -> float | None:
+        """On demand, Linux, in us-east-1, as `price_list` has it: to compare by, not a quote. None where it is not known."""
+        price = PRICES.prices.get(f"ec2_instance_hour.{self.name}")
+        return price.usd if price else None
 
     def is_in(self, region: str) -> bool:
         """Of a region about which nothing is known: yes, since nothing speaks against it."""

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from labcycle.client.tables import print_json, print_table
+from labcycle.config.price_list import AS_OF, REGION
 from labcycle.errors import LabcycleError
 from labcycle.sweeps.plan import SweepFile, load_sweep, text_of
 from labcycle.sweeps.prices import SPOT_SHARE, usd_hour
@@ -158,7 +159,7 @@ def _print_plan(sweep: SweepFile, as_json: bool) -> None:
     if len(points) > _SHOWN:
         typer.echo(f"and {len(points) - _SHOWN:,} more: --json shows all")
     typer.echo(
-        f"a point costs about {price:.3f} USD an hour on demand, on spot about {price * SPOT_SHARE:.3f} (us-east-1, January 2026, estimate): "
+        f"a point costs about {price:.3f} USD an hour on demand, on spot about {price * SPOT_SHARE:.3f} ({REGION}, {AS_OF}, an estimate): "
         f"{len(points) * price / 60:.2f} USD for each minute that a point takes"
     )
     typer.echo(f"at most about {capped:,.2f} USD, by timeout_minutes, retries and budget_usd")

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from labcycle.client.fitting import Need, fitting, unfit
 from labcycle.config import TIERS, HardwareTier, Workspaces, check_together, instance_types, load_target, load_team
-from labcycle.config.fitting import Need, fitting, unfit
 from labcycle.config.hardware import JOB_FAMILIES
-from labcycle.config.instance_prices import usd_hour
 from labcycle.config.instance_types import Accelerators, InstanceType, families_in, surveyed_regions
 from labcycle.config.problem import ConfigError
 from tests.unit.config import instance_types as source
@@ -72,12 +71,12 @@ def test_jobs_with_gpus_need_a_region_that_has_some(tmp_path: Path) -> None:
 def test_prices_grow_with_the_machine() -> None:
     by_family: dict[str, list[InstanceType]] = {}
     for machine in instance_types().values():
-        if usd_hour(machine) and machine.gpus <= 1:
+        if machine.usd_hour and machine.gpus <= 1:
             by_family.setdefault(machine.name.partition(".")[0], []).append(machine)
     assert len(by_family) > 20
     for machines in by_family.values():
         machines.sort(key=lambda one: one.vcpus)
-        prices = [usd_hour(one) or 0 for one in machines]
+        prices = [one.usd_hour or 0 for one in machines]
         assert prices == sorted(prices) and prices[0] > 0
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .hardware import TIERS, HardwareTier
-from .instance_prices import usd_hour
-from .instance_types import InstanceType, instance_types
+from labcycle.config import TIERS, HardwareTier, InstanceType, instance_types
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def fitting(need: Need, region: str | None = None) -> list[Fit]:
     found = {machine.name: machine for machine in (*chosen.values(), *(instance_types()[name] for name in tiers))}
     ranked = sorted(found.values(), key=_cost)
     return [
-        Fit(machine, tuple(tiers.get(machine.name, ())), usd_hour(machine), _reason(machine, ranked[0], need))
+        Fit(machine, tuple(tiers.get(machine.name, ())), machine.usd_hour, _reason(machine, ranked[0], need))
         for machine in ranked
     ]
 
@@ -85,12 +83,12 @@ def _is_there(machine: InstanceType, region: str | None) -> bool:
 
 
 def _cost(machine: InstanceType) -> tuple[bool, float, float, str]:
-    price = usd_hour(machine)
+    price = machine.usd_hour
     return price is None, price or 0.0, machine.memory_gib, machine.name
 
 
 def _reason(machine: InstanceType, cheapest: InstanceType, need: Need) -> str:
-    price, least = usd_hour(machine), usd_hour(cheapest)
+    price, least = machine.usd_hour, cheapest.usd_hour
     said = []
     if price is None:
         said.append("price not known")
