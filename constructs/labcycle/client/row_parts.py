@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# What the API takes of a request: labcycle_lambdas/lifecycle/outcomes.py and records.py.
+# What the API takes of a request: labcycle_lambdas/lifecycle/sent_rows.py.
 PART_ROWS, PART_BYTES = 5_000, 4_500_000
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labcycle_lambdas.ledger.outcomes import Outcomes
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.lifecycle.call import Call
-from labcycle_lambdas.mlflow_error import invalid, kind_of
+from labcycle_lambdas.lifecycle.sent_rows import sent_rows
 from labcycle_lambdas.outcomes.measures import figures, value_of
 from labcycle_lambdas.outcomes.rows import Invalid, outcome
 from labcycle_lambdas.outcomes.store import folder
@@ -22,9 +21,8 @@ from labcycle_lambdas.s3_calls import s3_call
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MOST_ROWS, MOST_BYTES = 5_000, 5_000_000
 DAYS, MOST_DAYS = 28, 92
-_TOLD = 20  # rows that are wrong; objects that were taken in last
+_TOLD = 20  # objects that were taken in last
 _MOST_WAITING = 1_000  # as S3 lists at once
 
 
@@ -56,16 +54,8 @@ class Place:
 def send(call: Call) -> dict[str, Any]:
     """Put up to 5,000 outcomes among what the model's evaluator takes in. The same ones again are the same object."""
     model = call.path["model"]
-    if len(call.request.body) > MOST_BYTES:
-        raise invalid(f"The body has {len(call.request.body)} bytes; at most {MOST_BYTES} are taken: send it in parts.")
-    rows = call.body().get("outcomes")
-    if not isinstance(rows, list) or not 0 < len(rows) <= MOST_ROWS:
-        got = f"{len(rows)} rows" if isinstance(rows, list) else kind_of(rows)
-        raise invalid(f"outcomes: got {got}; allowed is a list of 1 to {MOST_ROWS} rows. Send more in parts.")
-    if wrong := [(number, why) for number, row in enumerate(rows, 1) if (why := _wrong(row))]:
-        told = " ".join(f"Row {number}: {why}" for number, why in wrong[:_TOLD])
-        more = f" And {len(wrong) - _TOLD} more." if len(wrong) > _TOLD else ""
-        raise invalid(f"{len(wrong)} of {len(rows)} rows are no outcomes, and none was taken. {told}{more}")
+    sent_rows(call, "outcomes", outcome, Invalid)
+    rows = call.body()["outcomes"]
     Registry(call.table).model(model)
     lines = "".join(json.dumps(row, separators=(",", ":"), sort_keys=True) + "\n" for row in rows).encode()
     key = f"{folder(model)}{hashlib.sha256(lines).hexdigest()}.jsonl"
@@ -108,16 +98,6 @@ def _told(part: Part) -> dict[str, Any]:
         "metrics": figures(part),
         "value": value_of(part),
     }
-
-
-def _wrong(row: object) -> str:
-    if not isinstance(row, Mapping):
-        return f"It must be an object, got {kind_of(row)}."
-    try:
-        outcome(row)
-    except Invalid as error:
-        return str(error)
-    return ""
 
 
 def _since(call: Call) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from labcycle_lambdas.ledger.times import written
 from labcycle_lambdas.mlflow_error import is_text, kind_of
 
 FIELDS = ("prediction", "features", "chances", "id", "at")
@@ -93,11 +94,7 @@ def _id(told: object) -> str:
 def _at(told: object) -> datetime | None:
     if told is None:
         return None
-    try:
-        at = datetime.fromisoformat(told) if isinstance(told, str) else None
-        if at is not None:
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
+    if isinstance(told, str) and (at := written(told)):
+        return at
     said = repr(told[:60]) if isinstance(told, str) else kind_of(told)
     raise NoRecord(f"at: got {said}; allowed is a time in ISO 8601 such as 2026-03-01T12:00:00Z.")

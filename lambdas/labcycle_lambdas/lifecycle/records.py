@@ -13,21 +13,16 @@ from labcycle_lambdas.ledger.received import Received
 from labcycle_lambdas.ledger.registry import Registry
 from labcycle_lambdas.lifecycle.call import Call
 from labcycle_lambdas.lifecycle.decisions import flag_of, version_of
-from labcycle_lambdas.lifecycle.record_rows import NoRecord, Record, record
-from labcycle_lambdas.mlflow_error import invalid, kind_of
-
-MOST_ROWS, MOST_BYTES = 5_000, 5_000_000
-_TOLD = 20  # rows that are wrong
+from labcycle_lambdas.lifecycle.record_rows import NoRecord, record
+from labcycle_lambdas.lifecycle.sent_rows import sent_rows
+from labcycle_lambdas.mlflow_error import invalid
 
 
 def send(call: Call) -> dict[str, Any]:
     """Count and keep up to 5,000 predictions of a version. The same ones again change nothing, and are answered the same. With
     `dry_run` they are checked alone."""
     model = call.path["model"]
-    if len(call.request.body) > MOST_BYTES:
-        raise invalid(f"The body has {len(call.request.body)} bytes; at most {MOST_BYTES} are taken: send it in parts.")
-    body = call.body()
-    records = _records(body.get("records"))
+    records, body = sent_rows(call, "records", record, NoRecord), call.body()
     if "version" not in body:
         raise invalid("Missing value for required parameter 'version': the one that made these predictions.")
     Registry(call.table).model(model)
@@ -47,24 +42,6 @@ def send(call: Call) -> dict[str, Any]:
 
     ids = RecordKeeping(call, model, keeping, deployed, f"records{digest[:24]}", start).keep(records)
     return {"model": model, "version": deployed.version, "rows": len(records), "prediction_ids": ids}
-
-
-def _records(rows: object) -> list[Record]:
-    if not isinstance(rows, list) or not 0 < len(rows) <= MOST_ROWS:
-        got = f"{len(rows)} rows" if isinstance(rows, list) else kind_of(rows)
-        raise invalid(f"records: got {got}; allowed is a list of 1 to {MOST_ROWS} rows. Send more in parts.")
-    found: list[Record] = []
-    wrong: list[str] = []
-    for number, row in enumerate(rows, 1):
-        try:
-            found.append(record(row))
-        except NoRecord as error:
-            wrong.append(f"Row {number}: {error}")
-    if wrong:
-        more = f" And {len(wrong) - _TOLD} more." if len(wrong) > _TOLD else ""
-        told = " ".join(wrong[:_TOLD])
-        raise invalid(f"{len(wrong)} of {len(rows)} rows are no records, and none was taken. {told}{more}")
-    return found
 
 
 def _deployed(call: Call, model: str, version: int) -> Deployed:

@@ -6,10 +6,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from labcycle_lambdas.ledger.times import stamp
+from labcycle_lambdas.ledger.times import stamp, written
 from labcycle_lambdas.mlflow_error import is_text, kind_of
 from labcycle_lambdas.outcomes.prediction_id import FORM, LONGEST, Window, parse
 
@@ -34,8 +33,10 @@ class Outcome:
     at: str = ""
 
 
-def outcome(fields: Mapping[str, Any]) -> Outcome:
+def outcome(fields: object) -> Outcome:
     """The outcome that a record of JSON says. Raises `Invalid`."""
+    if not isinstance(fields, Mapping):
+        raise Invalid(f"It must be an object, got {kind_of(fields)}.")
     if unknown := [name for name in fields if name not in FIELDS]:
         raise Invalid(f"It has the field {unknown[0][:60]!r}; allowed: {', '.join(FIELDS)}.")
     told = fields.get("prediction_id")
@@ -88,11 +89,7 @@ def _number(name: str, told: object, allowed: str) -> int | float:
 def _at(told: object) -> str:
     if told is None:
         return ""
-    try:
-        at = datetime.fromisoformat(told) if isinstance(told, str) else None
-        if at is not None:
-            return stamp(at if at.tzinfo else at.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        pass
+    if isinstance(told, str) and (at := written(told)):
+        return stamp(at)
     said = repr(told[:60]) if isinstance(told, str) else kind_of(told)
     raise Invalid(f"at: got {said}; allowed is a time in ISO 8601 such as 2026-03-01T12:00:00Z.")

@@ -16,7 +16,7 @@ from labcycle.cli import app
 from labcycle.client import row_parts
 from labcycle.client.api import ApiError, TeamApi
 from labcycle.config import Model
-from labcycle_lambdas.lifecycle import records
+from labcycle_lambdas.lifecycle import sent_rows
 from labcycle_lambdas.lifecycle.record_rows import record
 
 
@@ -138,7 +138,7 @@ def test_ids_that_cannot_be_written_are_told_after_all_is_sent(told: Told, tmp_p
 
 
 def test_parts_are_what_the_api_takes() -> None:
-    assert records.MOST_ROWS == 5_000 and row_parts.PART_BYTES < records.MOST_BYTES
+    assert sent_rows.MOST_ROWS == 5_000 and row_parts.PART_BYTES < sent_rows.MOST_BYTES
 
 
 def test_the_page_shows_how_to_send_from_python(told: Told) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labcycle_lambdas.lifecycle import outcomes
+from labcycle_lambdas.lifecycle import sent_rows
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
 from labcycle_lambdas.outcomes.store import Store
@@ -91,9 +91,9 @@ def test_rows_that_are_no_outcomes_are_refused_with_their_numbers(world: World, 
     assert (status, answer["message"]) == (400, told)
     assert said(api, "GET")[1]["waiting"] == 0
     assert send(api)[1]["message"].startswith("outcomes: got 0 rows; allowed is a list of 1 to 5000 rows.")
-    assert send(api, *[good] * (outcomes.MOST_ROWS + 1))[0] == 400
+    assert send(api, *[good] * (sent_rows.MOST_ROWS + 1))[0] == 400
     assert said(api, "POST", {"outcomes": good})[1]["message"].startswith("outcomes: got object")
-    large = b'{"outcomes": "' + b"x" * outcomes.MOST_BYTES + b'"}'
+    large = b'{"outcomes": "' + b"x" * sent_rows.MOST_BYTES + b'"}'
     assert "at most 5000000 are taken" in said(api, "POST", large)[1]["message"]
 
 

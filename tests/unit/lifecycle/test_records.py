@@ -14,7 +14,7 @@ import pytest
 from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.ledger.profiles import Profiles, StoredProfile
 from labcycle_lambdas.ledger.received import KEPT, Received
-from labcycle_lambdas.lifecycle import records
+from labcycle_lambdas.lifecycle import sent_rows
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
 from labcycle_lambdas.model_server import prediction_log
@@ -286,10 +286,10 @@ def test_as_many_as_a_request_takes(elsewhere: Elsewhere) -> None:
         == "records: got 0 rows; allowed is a list of 1 to 5000 rows. Send more in parts."
     )
     assert elsewhere.send(GOOD)[1]["message"].startswith("records: got object")
-    assert elsewhere.send([GOOD] * (records.MOST_ROWS + 1))[0] == 400
+    assert elsewhere.send([GOOD] * (sent_rows.MOST_ROWS + 1))[0] == 400
     many = elsewhere.send([7] * 30)[1]["message"]
     assert "Row 20:" in many and "Row 21:" not in many and many.endswith("And 10 more.")
-    large = b'{"records": "' + b"x" * records.MOST_BYTES + b'"}'
+    large = b'{"records": "' + b"x" * sent_rows.MOST_BYTES + b'"}'
     answer = elsewhere.api.answer(request("POST", PATH, large))
     assert "at most 5000000 are taken" in answer.content
 
