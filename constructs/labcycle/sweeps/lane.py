@@ -30,7 +30,7 @@ from labcycle.client.record import IMAGE, PLATFORM, PYTHON
 from labcycle.client.surroundings import surroundings
 from labcycle.lineage.runs_client import Run, RunsClient
 from labcycle.sweeps import tags
-from labcycle.sweeps.plan import SweepFile, arguments_of, text_of, variables_of
+from labcycle.sweeps.plan import arguments_of, text_of, variables_of
 from labcycle.sweeps.store import Manifest, Store, Submission
 
 METRICS = "metrics.json"
@@ -79,7 +79,7 @@ class Lane:
         script: Path,
     ) -> None:
         self._runs, self._manifest, self._submission, self._lane = runs, manifest, submission, lane
-        self._sweep = SweepFile.model_validate(manifest.file)
+        self._sweep = manifest.plan
         self._folder, self._script = folder, script
         self._began = time.monotonic()
         self._spent_before = 0.0

@@ -83,7 +83,7 @@ def progress_of(
     now_ms: int,
     spot: bool,
 ) -> Progress:
-    file = SweepFile.model_validate(manifest.file)
+    file = manifest.plan
     by_point: dict[int, list[Run]] = {}
     for run in sorted(children, key=lambda run: (int(run.tags[tags.POINT]), run.start_time, run.run_id)):
         by_point.setdefault(int(run.tags[tags.POINT]), []).append(run)

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from labcycle.config import names
 from labcycle.errors import LabcycleError
+from labcycle.sweeps.plan import SweepFile
 
 _ABSENT = ("NoSuchKey", "404")
 _TAKEN, _AT_THE_SAME_TIME = "PreconditionFailed", "ConditionalRequestConflict"
@@ -43,6 +44,10 @@ class Manifest:
     points: list[dict[str, Any]]
     usd_hour: float
     code: dict[str, str]
+
+    @property
+    def plan(self) -> SweepFile:
+        return SweepFile.model_validate(self.file)
 
 
 @dataclass(frozen=True)

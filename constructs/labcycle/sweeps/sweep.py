@@ -91,7 +91,7 @@ class Sweeps:
     def resume(self, sweep: str, budget_usd: float | None = None) -> Progress:
         """Submit again what has no finished run, in the same group; `budget_usd` in place of the sweep's own."""
         manifest = self._manifest(sweep)
-        file = SweepFile.model_validate(manifest.file)
+        file = manifest.plan
         last = self._ask(lambda: self._store.last_submission(sweep))
         if last is not None and self._job(manifest, last) is None:
             # Cut off before it was handed over: the same once more. Were it there after all, one of the two does nothing.
@@ -151,7 +151,7 @@ class Sweeps:
             lanes=last.lanes if last else 0,
             out_of_budget=out > 0,
             now_ms=_now_ms(),
-            spot=bool(self._queues.get(queue_of(SweepFile.model_validate(manifest.file).machine), {}).get("spot")),
+            spot=bool(self._queues.get(queue_of(manifest.plan.machine), {}).get("spot")),
         )
         if ended and job is not None:
             self._settle(parent, found)
@@ -189,7 +189,7 @@ class Sweeps:
         return [run for run in found if tags.POINT in run.tags]
 
     def _submit(self, manifest: Manifest, number: int, points: Sequence[int], budget_usd: float | None) -> None:
-        file = SweepFile.model_validate(manifest.file)
+        file = manifest.plan
         # In any order but that of the points: those of a grid that take long would come to one lane.
         order = list(points)
         Random(f"{manifest.sweep}/{number}").shuffle(order)
@@ -209,7 +209,7 @@ class Sweeps:
 
     def _hand_over(self, manifest: Manifest, submission: Submission) -> None:
         environment = {"LABCYCLE_SWEEP": manifest.sweep, "LABCYCLE_SUBMISSION": str(submission.number)}
-        machine = SweepFile.model_validate(manifest.file).machine
+        machine = manifest.plan.machine
         job = self._jobs.submit(submission.job_name, lanes=submission.lanes, machine=machine, environment=environment)
         self._ask(lambda: self._store.claim(manifest.sweep, submission.number, job))
 
@@ -218,7 +218,7 @@ class Sweeps:
         noted = self._ask(lambda: self._store.job(manifest.sweep, submission.number))
         if noted is not None:
             return str(noted)
-        found = self._jobs.named(submission.job_name, SweepFile.model_validate(manifest.file).machine)
+        found = self._jobs.named(submission.job_name, manifest.plan.machine)
         return str(self._ask(lambda: self._store.claim(manifest.sweep, submission.number, found))) if found else None
 
     def _manifest(self, sweep: str) -> Manifest:

@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -32,7 +31,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import batch, eventbridge, tagging
 
 import labcycle
-from labcycle.local.emulation import log_groups, policies
+from labcycle.local.emulation import log_groups, policies, processes
 from labcycle.local.settings import START_ID, Settings, bare_environment, client_environment
 
 Response = tuple[int, dict[str, str], bytes]
@@ -125,20 +124,12 @@ class Job:
             for job in self.children or [self]:
                 if job.status not in _ENDED:
                     job._stopped = job._ended_by = reason
-                    job._end()
+                    processes.end(job._process, STOP_SECONDS)
 
     def kill(self) -> None:
         self._stopped = "the local cloud stopped"
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-
-    def _end(self) -> None:
-        process = self._process
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            timer = threading.Timer(STOP_SECONDS, process.kill)
-            timer.daemon = True
-            timer.start()
 
     def _again(self, status_reason: str, reason: str, code: int | None) -> bool:
         """https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html"""
@@ -203,7 +194,7 @@ class Job:
 
     def _exceeded(self) -> None:
         self._ended_by = "Job attempt duration exceeded timeout"
-        self._end()
+        processes.end(self._process, STOP_SECONDS)
 
     def _set(self, status: str, reason: str = "") -> None:
         with _lock:

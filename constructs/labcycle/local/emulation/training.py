@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextvars
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -25,7 +24,7 @@ from typing import Any
 from ministack.services import cloudwatch_logs, eventbridge
 
 from labcycle.local.clients import client
-from labcycle.local.emulation import log_groups, moto_services, policies
+from labcycle.local.emulation import log_groups, moto_services, policies, processes
 from labcycle.local.settings import START_ID, Settings, bare_environment, client_environment
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -85,15 +84,7 @@ class TrainingJob:
         """Ask the process to end, and end it if it does not."""
         self._stopping = True
         self.record.training_job_status = self.record.secondary_status = "Stopping"
-        self._end()
-
-    def _end(self) -> None:
-        process = self._process
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            timer = threading.Timer(STOP_SECONDS, process.kill)
-            timer.daemon = True
-            timer.start()
+        processes.end(self._process, STOP_SECONDS)
 
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -174,7 +165,7 @@ class TrainingJob:
 
     def _exceeded(self) -> None:
         self._timed_out = True
-        self._end()
+        processes.end(self._process, STOP_SECONDS)
 
     def _reason(self, code: int) -> str:
         failure = self._root / "output" / "failure"
