@@ -12,6 +12,7 @@ from labcycle_lambdas.lifecycle.parameters import (
     cohorts,
     declared,
     kept_of_records,
+    remembered,
     server_memory_mb,
     server_runs_on,
     server_runtime,
@@ -39,7 +40,7 @@ def lifecycle() -> Lifecycle:
         lambda model: server_runs_on(ssm, environment.team, model),
         lambda model: declared(ssm, environment.team, model),
         lambda model: cohorts(ssm, environment.team, model),
-        lambda model: kept_of_records(ssm, environment.team, model),
+        remembered(lambda model: kept_of_records(ssm, environment.team, model)),
     )
     machines = Machines(ssm, client("stepfunctions", PATIENCE), environment.team)
     return Lifecycle(table, preflight, Members.read(environment.team, environment.members), machines)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -13,6 +14,23 @@ from labcycle_lambdas.model_server.keeping import Keeping
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+
+REMEMBERED_SECONDS = 60.0
+T = TypeVar("T")
+
+
+def remembered(read: Callable[[str], T], monotonic: Callable[[], float] = time.monotonic) -> Callable[[str], T]:
+    """`read`, asked for a model once a minute at most: for what is asked with every call. Systems Manager answers 40 requests a second of
+    a whole account: https://docs.aws.amazon.com/general/latest/gr/ssm.html"""
+    known: dict[str, tuple[float, T]] = {}
+
+    def asked(model: str) -> T:
+        if model not in known or monotonic() >= known[model][0]:
+            known[model] = monotonic() + REMEMBERED_SECONDS, read(model)
+        return known[model][1]
+
+    return asked
 
 
 def parameter(ssm: SSMClient, name: str) -> str | None:

@@ -15,6 +15,7 @@ from labcycle_lambdas.ledger.errors import Refused
 from labcycle_lambdas.ledger.profiles import Profiles, StoredProfile
 from labcycle_lambdas.ledger.received import KEPT, Received
 from labcycle_lambdas.lifecycle import sent_rows
+from labcycle_lambdas.lifecycle.parameters import REMEMBERED_SECONDS, remembered
 from labcycle_lambdas.lifecycle.routes import Lifecycle
 from labcycle_lambdas.members import Members
 from labcycle_lambdas.model_server import prediction_log
@@ -308,3 +309,17 @@ def test_any_flavour_may_be_live_elsewhere(world: World) -> None:
 def test_a_graph_is_known_as_one_that_can_be_compared(elsewhere: Elsewhere) -> None:
     live = elsewhere.world.deployments.current(MODEL).live
     assert live and live.model_file.path == "model.onnx"
+
+
+def test_what_is_kept_is_asked_of_systems_manager_once_a_minute() -> None:
+    """Which answers 40 requests a second of a whole account."""
+    now, asked = [0.0], list[str]()
+
+    def ask(model: str) -> int:
+        asked.append(model)
+        return len(asked)
+
+    read = remembered(ask, lambda: now[0])
+    assert [read(MODEL), read(MODEL), read("another"), read(MODEL)] == [1, 1, 2, 1]
+    now[0] = REMEMBERED_SECONDS
+    assert (read(MODEL), asked) == (3, [MODEL, "another", MODEL])
