@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import random
@@ -77,11 +77,14 @@ class Lane:
         lane: int,
         folder: Path,
         script: Path,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runs, self._manifest, self._submission, self._lane = runs, manifest, submission, lane
         self._sweep = manifest.plan
         self._folder, self._script = folder, script
-        self._began = time.monotonic()
+        self._monotonic = monotonic
+        self._began = monotonic()
         self._spent_before = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
@@ -121,7 +124,7 @@ class Lane:
     def _is_spent(self) -> bool:
         """Each lane has its share of the budget, so that none has to know of the others."""
         budget = self._submission.budget_usd
-        hours = (time.monotonic() - self._began) / 3600
+        hours = (self._monotonic() - self._began) / 3600
         return (
             budget is not None
             and self._spent_before + hours * self._manifest.usd_hour >= budget / self._submission.lanes

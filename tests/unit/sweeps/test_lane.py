@@ -69,8 +69,8 @@ class Bench:
         )
         self.submission = Submission(1, list(range(points)), 1, None, "labcycle-x-1", 0)
 
-    def lane(self, number: int = 0) -> Lane:
-        return Lane(self.runs, self.manifest, self.submission, number, self.folder, self.script)
+    def lane(self, number: int = 0, **more: Any) -> Lane:
+        return Lane(self.runs, self.manifest, self.submission, number, self.folder, self.script, **more)
 
     def children(self) -> list[Run]:
         found = self.runs.search([self.manifest.experiment_id], f"tags.`{tags.PARENT}` = '{self.manifest.sweep}'")
@@ -141,14 +141,14 @@ def test_a_point_that_failed_often_enough_before_is_left_alone(runs: RunsClient,
 
 
 def test_a_lane_ends_with_its_share_of_the_budget(runs: RunsClient, tmp_path: Path) -> None:
-    bench = Bench(runs, tmp_path, "import time; time.sleep(0.3)", points=3)
+    bench = Bench(runs, tmp_path, "", points=3)
     bench.manifest = replace(bench.manifest, usd_hour=3600.0)  # a second a dollar
-    bench.submission = replace(bench.submission, budget_usd=0.2)
-    assert bench.lane().run([]) == "budget"
-    assert len(bench.children()) == 1
-    spent = bench.children()
-    assert bench.lane().run(spent) == "budget"  # also where an earlier attempt spent it
-    assert len(bench.children()) == 1
+    bench.submission = replace(bench.submission, budget_usd=2.0)
+    assert bench.lane(monotonic=lambda: len(bench.children())).run([]) == "budget", "each run takes a second"
+    first, second = bench.children()
+    spent = [replace(first, end_time=first.start_time + 2_000), second]
+    assert bench.lane(monotonic=lambda: 0.0).run(spent) == "budget", "also where an earlier attempt spent it"
+    assert len(bench.children()) == 2
 
 
 def test_a_stop_ends_the_script_and_its_run(runs: RunsClient, tmp_path: Path) -> None:
